@@ -1,0 +1,32 @@
+/** One picture as a camera gave it: still encoded, decoded only by whoever looks at it. */
+export interface Frame {
+  /** Encoded image: JPEG from streams, any format of `vision/image.ts` from files. */
+  readonly image: Buffer;
+  /** Wall clock when the frame was complete, ms since the epoch. */
+  readonly capturedAtMs: number;
+  /** CLOCK_MONOTONIC of the same moment, ms. */
+  readonly monotonicMs: number;
+  /** 0, 1, 2 … within one run of a camera; counts dropped frames too. */
+  readonly index: number;
+  /** The camera's configured name, or the file the frame came from. Never a URL. */
+  readonly source: string;
+}
+
+export interface CameraStats {
+  /** Frames handed to the reader. */
+  readonly delivered: number;
+  /** Frames replaced by a newer one before anyone asked for them. */
+  readonly dropped: number;
+  /** Frames thrown away because they were torn or too large. */
+  readonly damaged: number;
+  /** Times the source ended or failed and was started again. */
+  readonly restarts: number;
+  /** Times the source was alive but sent nothing for too long. */
+  readonly stalls: number;
+}
+
+/** Newest frame wins: a slow reader sees fewer frames, never older ones. */
+export interface Camera extends AsyncIterable<Frame> {
+  readonly name: string;
+  readonly stats: CameraStats;
+}

@@ -1,0 +1,178 @@
+import { createHash } from "node:crypto";
+import canonicalize from "canonicalize";
+import { GENESIS_HASH } from "./cursor.ts";
+import type { Entry } from "./entry.ts";
+import { invariant } from "./errors.ts";
+
+/**
+ * The canonical bytes of a value (RFC 8785, JCS), as text. Made once, at append: from then on
+ * everybody stores, sends and hashes these bytes, and nobody serialises an entry again.
+ */
+export function canonicalJson(value: unknown): string {
+  const text = canonicalize(value);
+  invariant(text !== undefined, "a canonical value is a JSON value");
+  invariant(
+    !LONE_SURROGATE.test(text),
+    "canonical JSON holds no lone surrogates (RFC 8785, 3.2.2.2)",
+  );
+  return text;
+}
+
+/** JSON.stringify escapes a surrogate only when it stands alone. */
+const LONE_SURROGATE = /(?<!\\)(?:\\\\)*\\ud[89a-f][0-9a-f]{2}/;
+
+/** The end of every canonical entry: its own seq, which no text inside `data` can imitate. */
+const TAIL = /"seq":(\d+),"subject":(?:null|"[0-9a-f-]{36}"),"type":"[a-z.]+"\}$/;
+
+/** The seq an entry says of itself, or null when the text is not a canonical entry. */
+export function seqOf(body: string): number | null {
+  const seq = TAIL.exec(body)?.[1];
+  return seq === undefined ? null : Number(seq);
+}
+
+/** Cheap check that a line is canonical: our keys are ASCII, so sorting them is JCS order. */
+export function isCanonical(line: string): boolean {
+  try {
+    return canonicalJson(JSON.parse(line)) === line;
+  } catch {
+    return false;
+  }
+}
+
+/** SHA-256(previous hash as 32 raw bytes ‖ canonical bytes in UTF-8), lowercase hex. */
+export function chainHash(previous: string, canonical: string): string {
+  return createHash("sha256").update(previous, "hex").update(canonical, "utf8").digest("hex");
+}
+
+/** What is stored of one entry. `body` is null once its content was shed; the hash stays. */
+export interface Link {
+  readonly seq: number;
+  readonly hash: string;
+  readonly body: string | null;
+}
+
+export type FaultKind = "changed" | "missing" | "reordered" | "forged-head" | "emptied";
+
+/** The first thing wrong with a log. */
+export interface ChainFault {
+  readonly seq: number;
+  readonly kind: FaultKind;
+  readonly detail: string;
+}
+
+export interface ChainReport {
+  readonly entries: number;
+  readonly emptied: number;
+  readonly head: { readonly seq: number; readonly hash: string };
+  readonly fault: ChainFault | null;
+}
+
+/** A place the log must contain, known from elsewhere: its head row, the vault, central's ack. */
+export interface Witness {
+  readonly seq: number;
+  readonly hash: string;
+  readonly from: string;
+}
+
+function parse(body: string): Partial<Entry> {
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === "object" && value !== null ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Why the entry at `seq` is not the one that was hashed there. Looks ahead: a fault is rare. */
+function diagnose(link: Link, seq: number, previous: string, rest: Iterator<Link>): ChainFault {
+  const own = link.body === null ? link.seq : seqOf(link.body);
+  if (link.seq === seq && (own === seq || own === null)) {
+    const canonical = link.body !== null && isCanonical(link.body);
+    const computed = chainHash(previous, link.body ?? "");
+    const detail = `its bytes hash to ${computed.slice(0, 12)}…, ${link.hash.slice(0, 12)}… is stored`;
+    const note = canonical ? "" : "; the bytes are not canonical JSON";
+    return { seq, kind: "changed", detail: detail + note };
+  }
+  for (let next = rest.next(); next.done !== true; next = rest.next()) {
+    const { body, seq: stored } = next.value;
+    if ((body === null ? stored : seqOf(body)) === seq) {
+      return { seq, kind: "reordered", detail: `entry ${own ?? link.seq} stands in its place` };
+    }
+  }
+  return { seq, kind: "missing", detail: `entry ${own ?? link.seq} follows entry ${seq - 1}` };
+}
+
+interface Shed {
+  readonly from: number;
+  readonly to: number;
+}
+
+function shedOf(body: string): Shed | null {
+  if (!body.includes('"type":"buffer.shed"')) return null;
+  const { data } = parse(body);
+  const [from, to] = [data?.["from"], data?.["to"]];
+  return typeof from === "number" && typeof to === "number" ? { from, to } : null;
+}
+
+/** An emptied entry that no later `buffer.shed` names was emptied by somebody else. */
+function unexplained(emptied: readonly number[], sheds: readonly Shed[]): ChainFault | null {
+  const seq = emptied.find((at) => !sheds.some(({ from, to }) => at >= from && at <= to));
+  if (seq === undefined) return null;
+  return {
+    seq,
+    kind: "emptied",
+    detail: "its content is gone and no later entry says it was shed",
+  };
+}
+
+function unwitnessed(witnesses: readonly Witness[], head: ChainReport["head"]): ChainFault | null {
+  for (const { seq, hash, from } of witnesses) {
+    if (seq > head.seq) {
+      const detail = `${from} knows ${seq} entries, the log ends at ${head.seq}`;
+      return { seq: head.seq + 1, kind: "missing", detail };
+    }
+    if (seq === head.seq && hash !== head.hash) {
+      return { seq, kind: "forged-head", detail: `${from} knows another hash of this entry` };
+    }
+  }
+  return null;
+}
+
+/**
+ * Reads a whole log from its first entry and names the first entry that is wrong, if any.
+ * Hashes stored bytes; trusts nothing it did not compute or was not given as a witness.
+ */
+export function verifyChain(links: Iterable<Link>, witnesses: readonly Witness[]): ChainReport {
+  const iterator = links[Symbol.iterator]();
+  const known = new Map(witnesses.map((witness) => [witness.seq, witness]));
+  const emptied: number[] = [];
+  const sheds: Shed[] = [];
+  let head = { seq: 0, hash: GENESIS_HASH };
+  const report = (fault: ChainFault | null): ChainReport => ({
+    entries: head.seq,
+    emptied: emptied.length,
+    head,
+    fault,
+  });
+  for (let next = iterator.next(); next.done !== true; next = iterator.next()) {
+    const link = next.value;
+    const seq = head.seq + 1;
+    const sound =
+      link.seq === seq &&
+      (link.body === null ||
+        (link.hash === chainHash(head.hash, link.body) && seqOf(link.body) === seq));
+    if (!sound) return report(diagnose(link, seq, head.hash, iterator));
+    const witness = known.get(seq);
+    if (witness !== undefined && witness.hash !== link.hash) {
+      const detail = `${witness.from} knows another hash of this entry`;
+      return report({ seq, kind: "forged-head", detail });
+    }
+    head = { seq, hash: link.hash };
+    if (link.body === null) emptied.push(seq);
+    else {
+      const shed = shedOf(link.body);
+      if (shed !== null) sheds.push(shed);
+    }
+  }
+  return report(unwitnessed(witnesses, head) ?? unexplained(emptied, sheds));
+}

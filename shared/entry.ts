@@ -1,0 +1,169 @@
+import { z } from "zod";
+import { cursorSchema, hashSchema } from "./cursor.ts";
+
+/** Classes of personal content. Each subject has one key a class; erasing a class is destroying it. */
+export const PERSONAL_CLASSES = ["profile", "biometric", "media"] as const;
+export type PersonalClass = (typeof PERSONAL_CLASSES)[number];
+
+/** A pseudonymous id: of a person, or of the unknown visitor of one visit. */
+export const subjectSchema = z.uuid();
+
+/** Similarities are rounded to this many decimals before they become facts. */
+export const SIMILARITY_DECIMALS = 4;
+const similarity = z.number().min(-1).max(1);
+const durationMs = z.int().min(0);
+const count = z.int().min(0);
+
+export const packSchema = z.strictObject({
+  name: z.string(),
+  version: z.string(),
+  models: z.array(z.strictObject({ file: z.string(), sha256: hashSchema })).optional(),
+});
+
+export const OUTCOMES = ["known", "unknown", "ambiguous", "unusable"] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+/** Everything needed to explain a decision later, without a face in it. */
+export const decisionSchema = z.strictObject({
+  outcome: z.enum(OUTCOMES),
+  person: subjectSchema.nullable(),
+  score: similarity.nullable(),
+  runnerUp: z.strictObject({ person: subjectSchema, score: similarity }).nullable(),
+  margin: z.number().nullable(),
+  thresholds: z.strictObject({ match: similarity, margin: z.number() }),
+  /** `name@version` of the model pack. */
+  pack: z.string(),
+  /** The frames that decided it, best first. */
+  frames: z.array(
+    z.strictObject({
+      index: count,
+      atMs: z.int(),
+      widthPx: z.number(),
+      quality: z.number(),
+      template: z.uuid().nullable(),
+      score: similarity.nullable(),
+    }),
+  ),
+  /** How many faces of this visit were looked at, and why the unusable ones were not used. */
+  seen: count,
+  refused: z.record(z.string(), count),
+});
+export type Decision = z.infer<typeof decisionSchema>;
+
+export const templateSourceSchema = z.enum(["photo", "camera", "visit", "reembedding"]);
+export type TemplateSource = z.infer<typeof templateSourceSchema>;
+
+/**
+ * The facts the log knows: the only list of them. `data` holds no personal content.
+ * A reader must accept types that are not listed here: a newer device may have written them.
+ */
+export const ENTRY_DATA = {
+  /** The first entry of every log. `parent` is the last known place of the log it follows. */
+  "store.opened": z.strictObject({
+    device: z.uuid(),
+    format: z.literal(1),
+    parent: cursorSchema.nullable(),
+  }),
+  "daemon.started": z.strictObject({ version: z.string(), boot: z.string(), pack: packSchema }),
+  "daemon.stopped": z.strictObject({ reason: z.string(), upMs: durationMs }),
+  "config.applied": z.strictObject({ sha256: hashSchema, changed: z.array(z.string()) }),
+  "model.activated": packSchema,
+  "person.enrolled": z.strictObject({}),
+  "person.renamed": z.strictObject({}),
+  "person.erased": z.strictObject({ reason: z.enum(["requested", "retention"]) }),
+  "template.added": z.strictObject({
+    template: z.uuid(),
+    pack: z.string(),
+    dimension: z.int().min(1),
+    quality: z.number(),
+    widthPx: z.number(),
+    source: templateSourceSchema,
+    /** The template whose crop was embedded again, for `source: reembedding`. */
+    of: z.uuid().nullable(),
+  }),
+  "visit.started": z.strictObject({ visit: subjectSchema, camera: z.string() }),
+  "visit.recognised": z.strictObject({
+    visit: subjectSchema,
+    revision: z.int().min(1),
+    decision: decisionSchema,
+  }),
+  "visit.ended": z.strictObject({
+    visit: subjectSchema,
+    durationMs,
+    frames: count,
+    outcome: z.enum(OUTCOMES),
+  }),
+  "telemetry.sampled": z.strictObject({ metrics: z.record(z.string(), z.number()) }),
+} as const;
+
+export type EntryType = keyof typeof ENTRY_DATA;
+export type EntryData<T extends EntryType> = z.infer<(typeof ENTRY_DATA)[T]>;
+
+const base64 = z.base64();
+
+/** What each type may carry under seal, by class. A type that is not here carries nothing. */
+export const ENTRY_PERSONAL = {
+  "person.enrolled": z.strictObject({ profile: z.strictObject({ name: z.string() }) }),
+  "person.renamed": z.strictObject({ profile: z.strictObject({ name: z.string() }) }),
+  /**
+   * `embedding`: little-endian float32; `crop`: JPEG with room around the face; `photo`: SHA-256 of
+   * the file it came from, to know the same photo again. Sealed too: it would find the photo.
+   */
+  "template.added": z.strictObject({
+    biometric: z.strictObject({
+      embedding: base64,
+      crop: base64.nullable(),
+      photo: hashSchema.nullable(),
+    }),
+  }),
+  /** Best crops of a visit, best first, so that its visitor can be enrolled later. */
+  "visit.recognised": z.strictObject({
+    biometric: z.strictObject({ crops: z.array(base64).max(3) }),
+  }),
+} as const;
+
+export type PersonalType = keyof typeof ENTRY_PERSONAL;
+export type EntryPersonal<T extends EntryType> = T extends PersonalType
+  ? z.infer<(typeof ENTRY_PERSONAL)[T]>
+  : never;
+
+/**
+ * One fact, as it is written down and hashed (`hash` itself stands outside).
+ *
+ *     {"actor":…,"at":…,"clock":…,"data":{…},"log":…,"monotonicMs":…,
+ *      "sealed":{"<class>":"<base64>"}|null,"seq":…,"subject":…|null,"type":…}
+ */
+export const entrySchema = z.strictObject({
+  actor: z.string().regex(/^(device|(cli|central):[^\s:]{1,64})$/),
+  /** Device wall clock, ms since the epoch. Order is by `seq`, never by time. */
+  at: z.int(),
+  clock: z.enum(["synced", "unsynced"]),
+  data: z.record(z.string(), z.unknown()),
+  log: z.uuid(),
+  /** CLOCK_MONOTONIC of the boot named by the last `daemon.started`, ms. */
+  monotonicMs: z.int().min(0),
+  sealed: z.partialRecord(z.enum(PERSONAL_CLASSES), base64).nullable(),
+  seq: z.int().min(1),
+  subject: subjectSchema.nullable(),
+  type: z.string().regex(/^[a-z]+(\.[a-z]+)+$/),
+});
+export type Entry = z.infer<typeof entrySchema>;
+
+/** An entry of a known type, its data checked. */
+export type EntryOf<T extends EntryType> = Omit<Entry, "type" | "data"> & {
+  readonly type: T;
+  readonly data: EntryData<T>;
+};
+export type KnownEntry = { [T in EntryType]: EntryOf<T> }[EntryType];
+
+export function isEntryType(type: string): type is EntryType {
+  return Object.hasOwn(ENTRY_DATA, type);
+}
+
+/** Checks the data of an entry against its type; null for a type this version does not know. */
+export function knownEntry(entry: Entry): KnownEntry | null {
+  if (!isEntryType(entry.type)) return null;
+  const data = ENTRY_DATA[entry.type].parse(entry.data);
+  // The schema of `type` has just produced `data`: the pair belongs together.
+  return { ...entry, type: entry.type, data } as KnownEntry;
+}

@@ -1,0 +1,61 @@
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { canonicalJson } from "./chain.ts";
+import type { PersonalClass } from "./entry.ts";
+import { invariant, PorchlightError } from "./errors.ts";
+
+/*
+ * A sealed field, base64 in the entry:
+ *
+ *     nonce (12 bytes) ‖ ciphertext ‖ tag (16 bytes)          AES-256-GCM (NIST SP 800-38D)
+ *
+ * The additional data binds it to its place: the canonical JSON array
+ * [log, seq, type, subject, class] in UTF-8. Moved elsewhere, it does not open.
+ */
+const CIPHER = "aes-256-gcm";
+export const SUBJECT_KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** Where a sealed field stands. */
+export interface SealPlace {
+  readonly log: string;
+  readonly seq: number;
+  readonly type: string;
+  readonly subject: string;
+  readonly class: PersonalClass;
+}
+
+function additionalData(place: SealPlace): Buffer {
+  const { log, seq, type, subject, class: personalClass } = place;
+  return Buffer.from(canonicalJson([log, seq, type, subject, personalClass]), "utf8");
+}
+
+/**
+ * Encrypts personal content under a subject's key of one class.
+ * Nonces are random: a key seals far fewer than the 2^32 messages that allows.
+ */
+export function seal(key: Uint8Array, place: SealPlace, plain: Uint8Array): string {
+  invariant(key.length === SUBJECT_KEY_BYTES, "a subject key has 32 bytes");
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv(CIPHER, key, nonce).setAAD(additionalData(place));
+  const sealed = [nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()];
+  return Buffer.concat(sealed).toString("base64");
+}
+
+/** Opens a sealed field. Throws `seal.broken` when key, place or bytes are not the sealed ones. */
+export function unseal(key: Uint8Array, place: SealPlace, sealed: string): Buffer {
+  const bytes = Buffer.from(sealed, "base64");
+  try {
+    const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, NONCE_BYTES));
+    decipher.setAAD(additionalData(place)).setAuthTag(bytes.subarray(-TAG_BYTES));
+    const ciphertext = bytes.subarray(NONCE_BYTES, -TAG_BYTES);
+    return Buffer.concat([decipher.update(ciphertext), decipher.final()]);
+  } catch (cause) {
+    const where = `${place.class} of entry ${place.seq} (${place.type})`;
+    throw new PorchlightError("seal.broken", `the ${where} does not open with its key`, {
+      remedy: "reject",
+      hint: "check the log: porchlight log verify",
+      cause,
+    });
+  }
+}

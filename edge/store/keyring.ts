@@ -1,0 +1,70 @@
+import { randomBytes } from "node:crypto";
+import { z } from "zod";
+import type { PersonalClass } from "../../shared/entry.ts";
+import { PorchlightError } from "../../shared/errors.ts";
+import { type SealPlace, SUBJECT_KEY_BYTES, seal, unseal } from "../../shared/seal.ts";
+import type { Database } from "./database.ts";
+
+/** Seals and opens personal content. Lives in the vault; who has only the log key has none. */
+export interface Keyring {
+  /** Makes the missing keys of a subject durable, before an entry is sealed with them. */
+  ensure(subject: string, classes: readonly PersonalClass[]): void;
+  seal(place: SealPlace, plain: Uint8Array): string;
+  /** The plain bytes, or null when the key was destroyed. Throws `seal.broken` if tampered with. */
+  open(place: SealPlace, sealed: string): Buffer | null;
+  /** Destroys a subject's keys, all or those of some classes. Called by the erasure projection. */
+  destroy(subject: string, classes: readonly PersonalClass[]): void;
+  /** Remembers that a subject was erased: it never gets a key again. */
+  markErased(subject: string, seq: number): void;
+  isErased(subject: string): boolean;
+}
+
+const keyRow = z.object({ key: z.instanceof(Buffer) }).optional();
+
+export function createKeyring(vault: Database): Keyring {
+  const insert = vault.prepare("INSERT OR IGNORE INTO subject_keys VALUES (?, ?, ?)");
+  const select = vault.prepare("SELECT key FROM subject_keys WHERE subject = ? AND class = ?");
+  const remove = vault.prepare("DELETE FROM subject_keys WHERE subject = ? AND class = ?");
+  const erase = vault.prepare("INSERT OR IGNORE INTO erased_subjects VALUES (?, ?)");
+  const erased = vault.prepare("SELECT 1 FROM erased_subjects WHERE subject = ?");
+  const keyOf = (subject: string, personalClass: PersonalClass): Buffer | undefined =>
+    keyRow.parse(select.get(subject, personalClass))?.key;
+  const isErased = (subject: string): boolean => erased.get(subject) !== undefined;
+
+  return {
+    ensure(subject, classes) {
+      if (isErased(subject)) throw erasedSubject();
+      if (classes.every((each) => keyOf(subject, each) !== undefined)) return;
+      vault
+        .transaction(() => {
+          for (const each of classes) insert.run(subject, each, randomBytes(SUBJECT_KEY_BYTES));
+        })
+        .immediate();
+    },
+    seal(place, plain) {
+      const key = keyOf(place.subject, place.class);
+      if (key === undefined) throw erasedSubject();
+      return seal(key, place, plain);
+    },
+    open(place, sealed) {
+      const key = keyOf(place.subject, place.class);
+      return key === undefined ? null : unseal(key, place, sealed);
+    },
+    destroy(subject, classes) {
+      for (const each of classes) remove.run(subject, each);
+    },
+    markErased: (subject, seq) => void erase.run(subject, seq),
+    isErased,
+  };
+}
+
+function erasedSubject(): PorchlightError {
+  return new PorchlightError(
+    "subject.erased",
+    "this person was erased and cannot be written about",
+    {
+      remedy: "reject",
+      hint: "enrol them anew: porchlight enroll <name> <photos>",
+    },
+  );
+}

@@ -1,0 +1,161 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+
+import { z } from "zod";
+import { invariant, PorchlightError } from "../../shared/errors.ts";
+import type { Database } from "./database.ts";
+
+/** A folder of `0001-name.sql` and `0001-name.down.sql`. Forward only in production. */
+export type MigrationFolder = URL;
+
+export interface Migration {
+  readonly number: number;
+  readonly name: string;
+  readonly up: string;
+  readonly down: string;
+  readonly sha256: string;
+  /** Older code must not run once this one is applied: first line `--! breaking`. */
+  readonly breaking: boolean;
+}
+
+export interface MigrateContext {
+  readonly path: string;
+  readonly now: () => number;
+}
+
+const FILE_NAME = /^(\d{4})-([a-z0-9-]+)\.sql$/;
+const appliedSchema = z.array(
+  z.object({ number: z.int(), name: z.string(), sha256: z.string(), breaking: z.int() }),
+);
+type Applied = z.infer<typeof appliedSchema>[number];
+
+export function readMigrations(folder: MigrationFolder): readonly Migration[] {
+  const migrations = readdirSync(folder)
+    .filter((file) => !file.endsWith(".down.sql"))
+    .sort()
+    .map((file): Migration => {
+      const [, digits = "", name = ""] = FILE_NAME.exec(file) ?? [];
+      invariant(digits !== "", `${file} is named NNNN-what-it-does.sql`);
+      const up = readFileSync(new URL(file, folder), "utf8");
+      const down = readFileSync(new URL(file.replace(/\.sql$/, ".down.sql"), folder), "utf8");
+      const sha256 = createHash("sha256").update(up).digest("hex");
+      return {
+        number: Number(digits),
+        name,
+        up,
+        down,
+        sha256,
+        breaking: up.startsWith("--! breaking"),
+      };
+    });
+  migrations.forEach(({ number, name }, i) => {
+    invariant(number === i + 1, `migration ${name} continues the numbering`);
+  });
+  return migrations;
+}
+
+/**
+ * Applies what is missing, one transaction each. Safe in two processes at once: the row is
+ * inserted first, so whoever comes second waits, sees the row and goes on.
+ * A database that already holds something is copied to `<path>.before-NNNN` first.
+ */
+export function migrate(
+  database: Database,
+  folder: MigrationFolder,
+  context: MigrateContext,
+): void {
+  const migrations = readMigrations(folder);
+  const applied = readApplied(database);
+  checkApplied(applied, migrations, context.path);
+  const missing = migrations.filter(({ number }) => number > applied.length);
+  const [first] = missing;
+  if (first === undefined) return;
+  if (applied.length > 0) backUp(database, first.number, context.path);
+  for (const migration of missing) apply(database, migration, context.now());
+}
+
+/** Undoes migrations down to and including `number + 1`; for tests and for a way back by hand. */
+export function migrateDown(database: Database, folder: MigrationFolder, number: number): void {
+  const migrations = readMigrations(folder);
+  for (const { number: last } of readApplied(database).reverse()) {
+    if (last <= number) return;
+    const migration = migrations[last - 1];
+    invariant(migration !== undefined, "only known migrations are undone");
+    database
+      .transaction(() => {
+        database.prepare("DELETE FROM migrations WHERE number = ?").run(last);
+        database.exec(migration.down);
+      })
+      .immediate();
+  }
+}
+
+/** Copies made before migrations hold keys too: erasure removes them. */
+export function removeBackups(path: string): void {
+  const slash = path.lastIndexOf("/");
+  const folder = path.slice(0, slash + 1);
+  for (const file of readdirSync(folder === "" ? "." : folder)) {
+    if (file.startsWith(`${path.slice(slash + 1)}.before-`)) rmSync(`${folder}${file}`);
+  }
+}
+
+function readApplied(database: Database): Applied[] {
+  const table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migrations'";
+  if (database.prepare(table).get() === undefined) return [];
+  const rows = database.prepare(
+    "SELECT number, name, sha256, breaking FROM migrations ORDER BY number",
+  );
+  return appliedSchema.parse(rows.all());
+}
+
+function checkApplied(
+  applied: readonly Applied[],
+  known: readonly Migration[],
+  path: string,
+): void {
+  for (const { number, name, sha256, breaking } of applied) {
+    const migration = known[number - 1];
+    if (migration === undefined) {
+      if (breaking === 0) continue;
+      throw new PorchlightError(
+        "store.schema.newer",
+        `${path} was changed by a newer porchlight (migration ${number}, ${name})`,
+        { hint: "install that version again, or restore the copy it made: <file>.before-NNNN" },
+      );
+    }
+    if (migration.sha256 !== sha256) {
+      throw new PorchlightError(
+        "store.schema.changed",
+        `migration ${number} (${name}) of ${path} is not the one this program has`,
+        { hint: "reinstall porchlight: a released migration never changes" },
+      );
+    }
+  }
+}
+
+function backUp(database: Database, number: number, path: string): void {
+  const copy = `${path}.before-${String(number).padStart(4, "0")}`;
+  // Another process may be at the same place: the copy of whoever was first is as good.
+  if (existsSync(copy)) return;
+  // VACUUM INTO keeps the cipher and the key of the database (probed: the copy opens with them).
+  database.prepare("VACUUM INTO ?").run(copy);
+}
+
+function apply(database: Database, migration: Migration, appliedAt: number): void {
+  database
+    .transaction(() => {
+      database.exec(`CREATE TABLE IF NOT EXISTS migrations (
+        number     INTEGER PRIMARY KEY,
+        name       TEXT    NOT NULL,
+        sha256     TEXT    NOT NULL,
+        breaking   INTEGER NOT NULL,
+        applied_at INTEGER NOT NULL
+      ) STRICT`);
+      const { number, name, sha256, breaking, up } = migration;
+      const inserted = database
+        .prepare("INSERT OR IGNORE INTO migrations VALUES (?, ?, ?, ?, ?)")
+        .run(number, name, sha256, breaking ? 1 : 0, appliedAt);
+      if (inserted.changes === 1) database.exec(up);
+    })
+    .immediate();
+}

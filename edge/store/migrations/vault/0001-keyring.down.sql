@@ -1,0 +1,3 @@
+DROP TABLE projections;
+DROP TABLE erased_subjects;
+DROP TABLE subject_keys;

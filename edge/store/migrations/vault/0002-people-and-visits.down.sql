@@ -1,0 +1,5 @@
+DROP TABLE visits;
+DROP TABLE templates;
+DROP TABLE packs;
+DROP TABLE people;
+DELETE FROM projections;

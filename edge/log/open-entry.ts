@@ -1,0 +1,37 @@
+import {
+  ENTRY_PERSONAL,
+  type Entry,
+  type EntryPersonal,
+  entrySchema,
+  type PersonalClass,
+  type PersonalType,
+} from "../../shared/entry.ts";
+import { invariant } from "../../shared/errors.ts";
+import type { Keyring } from "../store/keyring.ts";
+
+/** Reads the canonical bytes of an entry back into one. */
+export function parseEntry(body: string): Entry {
+  return entrySchema.parse(JSON.parse(body));
+}
+
+/**
+ * The personal content of an entry, or null when the key of one of its classes was destroyed.
+ * Throws `seal.broken` when the sealed bytes are not what was sealed.
+ */
+export function openPersonal<T extends PersonalType>(
+  entry: Omit<Entry, "type" | "data"> & { readonly type: T },
+  keyring: Pick<Keyring, "open">,
+): EntryPersonal<T> | null {
+  const { sealed, subject, log, seq, type } = entry;
+  if (sealed === null) return null;
+  invariant(subject !== null, "sealed content is about a subject");
+  const content: Partial<Record<PersonalClass, unknown>> = {};
+  for (const [name, bytes] of Object.entries(sealed)) {
+    const personalClass = name as PersonalClass; // entrySchema has checked the keys of `sealed`
+    const plain = keyring.open({ log, seq, type, subject, class: personalClass }, bytes);
+    if (plain === null) return null;
+    content[personalClass] = JSON.parse(plain.toString("utf8"));
+  }
+  // The schema of `type` gives exactly EntryPersonal<T>; TypeScript cannot follow the index.
+  return ENTRY_PERSONAL[type].parse(content) as EntryPersonal<T>;
+}

@@ -1,0 +1,168 @@
+/** Puts the two files of a store together: log, keyring, and the projections that follow the log. */
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock } from "../shared/clock.ts";
+import type { Cursor } from "../shared/cursor.ts";
+import { type Entry, type KnownEntry, knownEntry } from "../shared/entry.ts";
+import { PorchlightError } from "../shared/errors.ts";
+import { type AnyDraft, createEventLog, type EventLog } from "./log/event-log.ts";
+import { parseEntry } from "./log/open-entry.ts";
+import { createGallery, type Gallery } from "./recognition/gallery.ts";
+import { createVisits, type Visits } from "./recognition/visits.ts";
+import { dataVersion, openDatabase, truncateWal } from "./store/database.ts";
+import { createErasure } from "./store/erasure.ts";
+import { createKeyring, type Keyring } from "./store/keyring.ts";
+import { removeBackups } from "./store/migrate.ts";
+import { createProjectionRunner, type ProjectionSource } from "./store/projection.ts";
+
+const LOG_MIGRATIONS = new URL("./store/migrations/log/", import.meta.url);
+const VAULT_MIGRATIONS = new URL("./store/migrations/vault/", import.meta.url);
+
+export interface StoreOptions {
+  readonly folder: string;
+  readonly logKey: Uint8Array;
+  readonly vaultKey: Uint8Array;
+  readonly clock: Clock;
+  readonly clockState: (nowMs: number) => Entry["clock"];
+  readonly newId: () => string;
+}
+
+export interface Store {
+  readonly log: EventLog;
+  readonly keyring: Keyring;
+  readonly gallery: Gallery;
+  readonly visits: Visits;
+  /** Appends, and returns when the projections know it: who asks next reads what was written. */
+  append(drafts: readonly AnyDraft[]): readonly Cursor[];
+  /** Follows what other processes have appended. Cheap when nothing has changed. */
+  catchUp(): void;
+  /** Forgets gallery, people and visits, and reads them again from the log. */
+  rebuild(): void;
+  /** How far the vault has followed the log. */
+  followed(): Cursor;
+  close(): void;
+}
+
+export function logPath(folder: string): string {
+  return join(folder, "log", "log.db");
+}
+
+export function vaultPath(folder: string): string {
+  return join(folder, "vault", "vault.db");
+}
+
+/** Makes the folders, both files and the first entry. Throws `store.exists`. */
+export function createStore(options: StoreOptions): void {
+  const { folder, newId } = options;
+  for (const path of [logPath(folder), vaultPath(folder)]) {
+    if (!existsSync(path)) continue;
+    throw new PorchlightError("store.exists", `there is already a store at ${path}`, {
+      hint: "look at it: porchlight status; or choose another folder with --data",
+    });
+  }
+  mkdirSync(join(folder, "log"), { recursive: true });
+  mkdirSync(join(folder, "vault"), { recursive: true });
+  // The agent shares log.db through the group; nobody else enters the vault.
+  chmodSync(join(folder, "log"), 0o2770);
+  chmodSync(join(folder, "vault"), 0o700);
+  const log = openLogDatabase(options, true);
+  const vault = openVaultDatabase(options, true);
+  createEventLog({ database: log, ...options }).begin(newId(), null);
+  vault.close();
+  log.close();
+}
+
+/** Opens both files and follows the log to its head before anything is served. */
+export function openStore(options: StoreOptions): Store {
+  const database = openLogDatabase(options, false);
+  const vault = openVaultDatabase(options, false);
+  const keyring = createKeyring(vault);
+  const log = createEventLog({ database, keyring, ...options });
+  const gallery = createGallery(vault, keyring);
+  const visits = createVisits(vault);
+  const erasure = createErasure(keyring, () => {
+    truncateWal(vault);
+    removeBackups(vaultPath(options.folder));
+  });
+  const runner = createProjectionRunner(vault, sourceOf(log), [erasure, gallery, visits]);
+  let seen = -1;
+  const catchUp = (): void => {
+    const version = dataVersion(database);
+    if (version === seen) return;
+    runner.catchUp();
+    seen = version;
+  };
+  const close = (): void => {
+    vault.close();
+    database.close();
+  };
+  try {
+    truncateWal(vault);
+    catchUp();
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return {
+    log,
+    keyring,
+    gallery,
+    visits,
+    append(drafts) {
+      const cursors = log.append(drafts);
+      runner.catchUp();
+      return cursors;
+    },
+    catchUp,
+    rebuild: runner.rebuild,
+    followed: runner.cursor,
+    close,
+  };
+}
+
+/** The log alone, as the agent sees it: it reads, verifies and appends, and opens nothing sealed. */
+export function openLog(options: Omit<StoreOptions, "vaultKey">): {
+  readonly log: EventLog;
+  close(): void;
+} {
+  const database = openLogDatabase(options, false);
+  return {
+    log: createEventLog({ database, ...options }),
+    close: () => database.close(),
+  };
+}
+
+function openLogDatabase(options: Omit<StoreOptions, "vaultKey">, create: boolean) {
+  return openDatabase({
+    path: logPath(options.folder),
+    key: options.logKey,
+    migrations: LOG_MIGRATIONS,
+    mode: 0o660,
+    create,
+    now: options.clock.now,
+  });
+}
+
+function openVaultDatabase(options: StoreOptions, create: boolean) {
+  return openDatabase({
+    path: vaultPath(options.folder),
+    key: options.vaultKey,
+    migrations: VAULT_MIGRATIONS,
+    mode: 0o600,
+    create,
+    now: options.clock.now,
+  });
+}
+
+/** Entries of types this version does not know are passed over, like emptied ones. */
+function sourceOf(log: EventLog): ProjectionSource<KnownEntry> {
+  return {
+    head: () => log.head(),
+    readAfter: (seq, limit) =>
+      log.readAfter(seq, limit).map((stored) => ({
+        seq: stored.seq,
+        hash: stored.hash,
+        entry: stored.body === null ? null : knownEntry(parseEntry(stored.body)),
+      })),
+  };
+}

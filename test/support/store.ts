@@ -1,0 +1,41 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { createStore, openStore, type Store, type StoreOptions } from "../../edge/open-store.ts";
+import { type Clock, systemClock } from "../../shared/clock.ts";
+import { tempFolder } from "./temp.ts";
+
+/** A real, encrypted store in a folder of its own. `reopen` closes it and opens it again. */
+export interface TestStore {
+  readonly options: StoreOptions;
+  readonly store: Store;
+  reopen(): Store;
+  remove(): void;
+}
+
+export function testStore(clock: Clock = systemClock): TestStore {
+  const folder = tempFolder("store");
+  const options: StoreOptions = {
+    folder: folder.path,
+    logKey: randomBytes(32),
+    vaultKey: randomBytes(32),
+    clock,
+    clockState: () => "synced",
+    newId: randomUUID,
+  };
+  createStore(options);
+  let store = openStore(options);
+  return {
+    options,
+    get store() {
+      return store;
+    },
+    reopen() {
+      store.close();
+      store = openStore(options);
+      return store;
+    },
+    remove() {
+      store.close();
+      folder.remove();
+    },
+  };
+}

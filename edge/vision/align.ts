@@ -1,0 +1,172 @@
+import { invariant } from "../../shared/errors.ts";
+import type { RgbImage } from "./face.ts";
+import { cropRegion, shrinkByBlocks } from "./resample.ts";
+
+/** X = a x - b y + tx, Y = b x + a y + ty: scale, turn and shift, no mirror and no shear. */
+export interface Similarity {
+  readonly a: number;
+  readonly b: number;
+  readonly tx: number;
+  readonly ty: number;
+}
+
+/**
+ * The similarity that carries `from` nearest to `to` in the least squares sense, both (x, y) pairs.
+ * Closed form for the plane: S. Umeyama, IEEE PAMI 13(4), 1991, without the reflection.
+ */
+export function fitSimilarity(from: ArrayLike<number>, to: ArrayLike<number>): Similarity {
+  invariant(from.length === to.length && from.length >= 4, "at least two pairs of points");
+  const [fromX, fromY] = centre(from);
+  const [toX, toY] = centre(to);
+  let dot = 0;
+  let cross = 0;
+  let spread = 0;
+  for (let i = 0; i < from.length; i += 2) {
+    const px = (from[i] ?? 0) - fromX;
+    const py = (from[i + 1] ?? 0) - fromY;
+    const qx = (to[i] ?? 0) - toX;
+    const qy = (to[i + 1] ?? 0) - toY;
+    dot += px * qx + py * qy;
+    cross += px * qy - py * qx;
+    spread += px * px + py * py;
+  }
+  // Points all in one place, or in no order at all: a detector's nonsense, which no scale fits.
+  const fits = dot * dot + cross * cross > spread * 1e-9;
+  const a = fits ? dot / spread : 1;
+  const b = fits ? cross / spread : 0;
+  return { a, b, tx: toX - (a * fromX - b * fromY), ty: toY - (b * fromX + a * fromY) };
+}
+
+export function invertSimilarity({ a, b, tx, ty }: Similarity): Similarity {
+  const square = a * a + b * b;
+  invariant(square > 0, "a similarity has a scale");
+  const [ia, ib] = [a / square, -b / square];
+  return { a: ia, b: ib, tx: -(ia * tx - ib * ty), ty: -(ib * tx + ia * ty) };
+}
+
+/** How many times longer a distance becomes. */
+export function scaleOf({ a, b }: Similarity): number {
+  return Math.hypot(a, b);
+}
+
+/**
+ * Cuts a square chip out of the picture: chip pixel (x, y) shows the picture at `toImage(x, y)`,
+ * bilinear, black outside. Where a chip pixel covers more than two of the picture's, those are
+ * averaged first: a large face would otherwise alias.
+ */
+export function warpChip(image: RgbImage, toImage: Similarity, side: number): Uint8Array {
+  const factor = Math.floor(scaleOf(toImage));
+  if (factor < 2) return sample(image, toImage, side);
+  const reach = boundsOf(toImage, side, factor);
+  const overlaps = reach.x < image.width && reach.y < image.height;
+  if (!overlaps || reach.x + reach.width <= 0 || reach.y + reach.height <= 0) {
+    return new Uint8Array(side * side * 3);
+  }
+  const region = cropRegion(image, reach);
+  const shrunk = shrinkByBlocks(region.image, factor);
+  // Pixel centres lie at whole coordinates; the centre of block 0 is at (factor - 1) / 2.
+  const offset = (factor - 1) / 2;
+  return sample(
+    shrunk,
+    {
+      a: toImage.a / factor,
+      b: toImage.b / factor,
+      tx: (toImage.tx - region.x - offset) / factor,
+      ty: (toImage.ty - region.y - offset) / factor,
+    },
+    side,
+  );
+}
+
+function sample(image: RgbImage, { a, b, tx, ty }: Similarity, side: number): Uint8Array {
+  const { data, width, height } = image;
+  const out = new Uint8Array(side * side * 3);
+  const stride = width * 3;
+  let o = 0;
+  for (let y = 0; y < side; y++) {
+    let sourceX = tx - b * y;
+    let sourceY = ty + a * y;
+    for (let x = 0; x < side; x++, o += 3, sourceX += a, sourceY += b) {
+      const left = Math.floor(sourceX);
+      const top = Math.floor(sourceY);
+      const right = sourceX - left;
+      const down = sourceY - top;
+      if (left >= 0 && top >= 0 && left + 1 < width && top + 1 < height) {
+        const i = top * stride + left * 3;
+        const j = i + stride;
+        const weightA = (1 - right) * (1 - down);
+        const weightB = right * (1 - down);
+        const weightC = (1 - right) * down;
+        const weightD = right * down;
+        // A value stored into a byte array is cut off, so 0.5 rounds it.
+        out[o] =
+          (data[i] ?? 0) * weightA +
+          (data[i + 3] ?? 0) * weightB +
+          (data[j] ?? 0) * weightC +
+          (data[j + 3] ?? 0) * weightD +
+          0.5;
+        out[o + 1] =
+          (data[i + 1] ?? 0) * weightA +
+          (data[i + 4] ?? 0) * weightB +
+          (data[j + 1] ?? 0) * weightC +
+          (data[j + 4] ?? 0) * weightD +
+          0.5;
+        out[o + 2] =
+          (data[i + 2] ?? 0) * weightA +
+          (data[i + 5] ?? 0) * weightB +
+          (data[j + 2] ?? 0) * weightC +
+          (data[j + 5] ?? 0) * weightD +
+          0.5;
+      } else if (left >= -1 && top >= -1 && left < width && top < height) {
+        sampleEdge(image, { left, top, right, down }, out, o);
+      }
+    }
+  }
+  return out;
+}
+
+/** As above where one or more of the four neighbours lie outside and count as black. */
+function sampleEdge(
+  { data, width, height }: RgbImage,
+  at: { left: number; top: number; right: number; down: number },
+  out: Uint8Array,
+  o: number,
+): void {
+  for (let channel = 0; channel < 3; channel++) {
+    let sum = 0.5;
+    for (let corner = 0; corner < 4; corner++) {
+      const x = at.left + (corner & 1);
+      const y = at.top + (corner >> 1);
+      if (x < 0 || y < 0 || x >= width || y >= height) continue;
+      const weightX = (corner & 1) === 1 ? at.right : 1 - at.right;
+      const weightY = corner >> 1 === 1 ? at.down : 1 - at.down;
+      sum += (data[(y * width + x) * 3 + channel] ?? 0) * weightX * weightY;
+    }
+    out[o + channel] = sum;
+  }
+}
+
+/** The part of the picture a chip shows, with a margin for the neighbours it blends. */
+function boundsOf({ a, b, tx, ty }: Similarity, side: number, margin: number) {
+  const end = side - 1;
+  const xs = [tx, a * end + tx, -b * end + tx, (a - b) * end + tx];
+  const ys = [ty, b * end + ty, a * end + ty, (a + b) * end + ty];
+  const x = Math.min(...xs) - margin;
+  const y = Math.min(...ys) - margin;
+  return {
+    x,
+    y,
+    width: Math.max(...xs) + 2 * margin - x,
+    height: Math.max(...ys) + 2 * margin - y,
+  };
+}
+
+function centre(points: ArrayLike<number>): [x: number, y: number] {
+  let [x, y] = [0, 0];
+  for (let i = 0; i < points.length; i += 2) {
+    x += points[i] ?? 0;
+    y += points[i + 1] ?? 0;
+  }
+  const count = points.length / 2;
+  return [x / count, y / count];
+}

@@ -1,0 +1,203 @@
+import sharp, { type OverlayOptions, type Sharp } from "sharp";
+import { messageOf, PorchlightError } from "../../shared/errors.ts";
+import type { Box, RgbImage } from "./face.ts";
+import { cropRegion } from "./resample.ts";
+
+export interface DecodeLimits {
+  /** Longer side of the result, px: larger pictures are shrunk, JPEG while it is being decoded. */
+  readonly maxSidePx?: number;
+  /** Pixels the file may claim to hold. */
+  readonly maxPixels?: number;
+  readonly maxBytes?: number;
+}
+
+/** A face is judged at about 100 px, and is that large in a 1920 px frame at three metres. */
+const MAX_SIDE_PX = 1920;
+/** The largest common phone photos have 50 megapixels; decoded those are 150 MB. */
+const MAX_PIXELS = 50_000_000;
+/** Ten times a 12 megapixel phone photo. */
+const MAX_BYTES = 40 * 1024 * 1024;
+/** A picture that takes longer was made to. A 50 megapixel PNG takes 2 s on a Pi-class core. */
+const DECODE_SECONDS_MAX = 20;
+
+/** First bytes of what is decoded; anything else never reaches a decoder. */
+const FORMATS: readonly { format: string; matches: (bytes: Uint8Array) => boolean }[] = [
+  { format: "jpeg", matches: (bytes) => startsWith(bytes, 0, [0xff, 0xd8, 0xff]) },
+  { format: "png", matches: (bytes) => startsWith(bytes, 0, [0x89, 0x50, 0x4e, 0x47]) },
+  { format: "gif", matches: (bytes) => ascii(bytes, 0, 4) === "GIF8" },
+  {
+    format: "webp",
+    matches: (bytes) => ascii(bytes, 0, 4) === "RIFF" && ascii(bytes, 8, 12) === "WEBP",
+  },
+  { format: "tiff", matches: (bytes) => ["II*\0", "MM\0*"].includes(ascii(bytes, 0, 4)) },
+  {
+    format: "heif",
+    matches: (bytes) =>
+      ascii(bytes, 4, 8) === "ftyp" && ["avif", "avis"].includes(ascii(bytes, 8, 12)),
+  },
+];
+
+// libvips would keep decoded rows and open files around for the next use of the same file; frames
+// never come twice. One thread a picture: the nets have the other cores.
+sharp.cache(false);
+sharp.concurrency(1);
+
+/**
+ * Decodes a JPEG, PNG, WebP, GIF, TIFF or AVIF of any depth and colour model to RGB, turned upright
+ * by its EXIF orientation, on white where it is transparent; of an animation the first picture.
+ * What is broken, too large or no picture is a PorchlightError `image.*` to be set aside.
+ */
+export async function decodeImage(
+  bytes: Uint8Array,
+  { maxSidePx = MAX_SIDE_PX, maxPixels = MAX_PIXELS, maxBytes = MAX_BYTES }: DecodeLimits = {},
+): Promise<RgbImage> {
+  if (bytes.byteLength === 0) throw refused("image.empty", "the file is empty");
+  if (bytes.byteLength > maxBytes) {
+    throw refused("image.too-large", `${bytes.byteLength} bytes are more than ${maxBytes}`);
+  }
+  if (!FORMATS.some(({ matches }) => matches(bytes))) {
+    throw refused("image.format", "it is no JPEG, PNG, WebP, GIF, TIFF or AVIF");
+  }
+  try {
+    const { data, info } = await sharp(bytes, {
+      limitInputPixels: maxPixels,
+      failOn: "error",
+      pages: 1,
+      sequentialRead: true,
+    })
+      .timeout({ seconds: DECODE_SECONDS_MAX })
+      .autoOrient()
+      .resize({ width: maxSidePx, height: maxSidePx, fit: "inside", withoutEnlargement: true })
+      .flatten({ background: "white" })
+      .toColourspace("srgb")
+      .removeAlpha()
+      .raw({ depth: "uchar" })
+      .toBuffer({ resolveWithObject: true });
+    return { data: asRgb(data, info.channels), width: info.width, height: info.height };
+  } catch (error) {
+    throw decodeError(error);
+  }
+}
+
+export interface EncodeOptions {
+  /** 1..100. 90 keeps a face's embedding within a cosine of 0.999 of the uncompressed one's. */
+  readonly quality?: number;
+}
+
+export async function encodeJpeg(
+  image: RgbImage,
+  { quality = 90 }: EncodeOptions = {},
+): Promise<Buffer> {
+  return await raw(image).jpeg({ quality, chromaSubsampling: "4:4:4" }).toBuffer();
+}
+
+export async function encodePng(image: RgbImage): Promise<Buffer> {
+  return await raw(image).png().toBuffer();
+}
+
+/** A copy of a part of the picture, clipped to it. */
+export function crop(image: RgbImage, box: Box): RgbImage {
+  return cropRegion(image, box).image;
+}
+
+/** Scales to exactly this size. */
+export async function resize(image: RgbImage, width: number, height: number): Promise<RgbImage> {
+  return await toRgb(raw(image).resize({ width, height, fit: "fill" }));
+}
+
+/** Blurs by a Gaussian of this standard deviation, px. */
+export async function blur(image: RgbImage, sigmaPx: number): Promise<RgbImage> {
+  return await toRgb(raw(image).blur(sigmaPx));
+}
+
+/** Multiplies the light. */
+export async function brighten(image: RgbImage, factor: number): Promise<RgbImage> {
+  return await toRgb(raw(image).linear(factor, 0));
+}
+
+export interface Layer {
+  /** A picture, or SVG of our own making (drawn by librsvg; it loads nothing from elsewhere). */
+  readonly content: RgbImage | { readonly svg: string };
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Draws layers over a picture, in their order. */
+export async function compose(background: RgbImage, layers: readonly Layer[]): Promise<RgbImage> {
+  const overlays: OverlayOptions[] = layers.map(({ content, x, y }) => ({
+    left: Math.round(x),
+    top: Math.round(y),
+    ...("svg" in content
+      ? { input: Buffer.from(content.svg) }
+      : { input: Buffer.from(content.data), raw: { ...sizeOf(content), channels: 3 } }),
+  }));
+  return await toRgb(raw(background).composite(overlays));
+}
+
+/** A picture of one colour. */
+export function blank(
+  width: number,
+  height: number,
+  [red, green, blue]: readonly [number, number, number] = [0, 0, 0],
+): RgbImage {
+  const data = new Uint8Array(width * height * 3);
+  for (let i = 0; i < data.length; i += 3) {
+    data[i] = red;
+    data[i + 1] = green;
+    data[i + 2] = blue;
+  }
+  return { data, width, height };
+}
+
+function raw(image: RgbImage): Sharp {
+  return sharp(image.data, { raw: { ...sizeOf(image), channels: 3 } });
+}
+
+function sizeOf({ width, height }: RgbImage): { width: number; height: number } {
+  return { width, height };
+}
+
+async function toRgb(pipeline: Sharp): Promise<RgbImage> {
+  const { data, info } = await pipeline.removeAlpha().raw().toBuffer({ resolveWithObject: true });
+  return { data: asRgb(data, info.channels), width: info.width, height: info.height };
+}
+
+/** sharp gives one channel for some grey pictures whatever colour space is asked for. */
+function asRgb(data: Buffer, channels: number): Uint8Array {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (channels === 3) return bytes;
+  const rgb = new Uint8Array((bytes.length / channels) * 3);
+  for (let i = 0, o = 0; i < bytes.length; i += channels, o += 3) {
+    const grey = bytes[i] ?? 0;
+    rgb[o] = grey;
+    rgb[o + 1] = grey;
+    rgb[o + 2] = grey;
+  }
+  return rgb;
+}
+
+function decodeError(error: unknown): PorchlightError {
+  const reason = messageOf(error);
+  if (/pixel limit/i.test(reason)) {
+    return refused("image.too-large", "it claims more pixels than are allowed", error);
+  }
+  if (/timeout/i.test(reason)) {
+    return refused("image.too-slow", `decoding took over ${DECODE_SECONDS_MAX} s`, error);
+  }
+  return refused("image.broken", `it cannot be decoded: ${reason.trim()}`, error);
+}
+
+function refused(code: string, reason: string, cause?: unknown): PorchlightError {
+  return new PorchlightError(code, `not a usable picture: ${reason}`, {
+    remedy: "reject",
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function startsWith(bytes: Uint8Array, offset: number, expected: readonly number[]): boolean {
+  return expected.every((byte, i) => bytes[offset + i] === byte);
+}
+
+function ascii(bytes: Uint8Array, start: number, end: number): string {
+  return String.fromCharCode(...bytes.subarray(start, end));
+}

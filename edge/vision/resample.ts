@@ -1,0 +1,194 @@
+import { invariant } from "../../shared/errors.ts";
+import type { Box, RgbImage } from "./face.ts";
+
+/** Where a picture is drawn inside a larger one, in whole pixels. */
+export interface Placement {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Weights are fractions of 256, so a blend of two blends fits 24 bits. */
+const ONE = 256;
+
+/**
+ * Draws `source` scaled into the place of `target`; pixels outside it are not touched.
+ * Bilinear with pixel centres at halves; below half size whole blocks are averaged first, so no
+ * source pixel is skipped.
+ */
+export function drawScaled(source: RgbImage, target: RgbImage, place: Placement): void {
+  invariant(
+    place.x >= 0 && place.y >= 0 && place.width > 0 && place.height > 0,
+    "a picture is drawn inside the target",
+  );
+  invariant(
+    place.x + place.width <= target.width && place.y + place.height <= target.height,
+    "a picture is drawn inside the target",
+  );
+  const factor = Math.floor(Math.min(source.width / place.width, source.height / place.height));
+  const shrunk = factor >= 2 ? shrinkByBlocks(source, factor) : source;
+  if (shrunk.width === place.width && shrunk.height === place.height) {
+    copyRows(shrunk, target, place);
+  } else {
+    drawBilinear(shrunk, target, place);
+  }
+}
+
+/** The mean of each block of `factor` × `factor` pixels; what does not fill a block is left out. */
+export function shrinkByBlocks(source: RgbImage, factor: number): RgbImage {
+  invariant(Number.isInteger(factor) && factor >= 1, "blocks are whole pixels");
+  const width = Math.floor(source.width / factor);
+  const height = Math.floor(source.height / factor);
+  const data = new Uint8Array(width * height * 3);
+  if (factor === 2) shrinkByTwo(source, data, width, height);
+  else shrinkByMany(source, data, { width, height, factor });
+  return { data, width, height };
+}
+
+/** A copy of a part of the picture; the part is clipped to it. */
+export function cropRegion(source: RgbImage, box: Box): { image: RgbImage; x: number; y: number } {
+  const left = clamp(Math.floor(box.x), 0, source.width - 1);
+  const top = clamp(Math.floor(box.y), 0, source.height - 1);
+  const right = clamp(Math.ceil(box.x + box.width), left + 1, source.width);
+  const bottom = clamp(Math.ceil(box.y + box.height), top + 1, source.height);
+  const [width, height] = [right - left, bottom - top];
+  const data = new Uint8Array(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    const from = ((top + y) * source.width + left) * 3;
+    data.set(source.data.subarray(from, from + width * 3), y * width * 3);
+  }
+  return { image: { data, width, height }, x: left, y: top };
+}
+
+function shrinkByTwo(source: RgbImage, out: Uint8Array, width: number, height: number): void {
+  const from = source.data;
+  const stride = source.width * 3;
+  let o = 0;
+  for (let y = 0; y < height; y++) {
+    let top = 2 * y * stride;
+    for (let x = 0; x < width; x++, top += 6, o += 3) {
+      const low = top + stride;
+      out[o] =
+        ((from[top] ?? 0) + (from[top + 3] ?? 0) + (from[low] ?? 0) + (from[low + 3] ?? 0) + 2) >>
+        2;
+      out[o + 1] =
+        ((from[top + 1] ?? 0) +
+          (from[top + 4] ?? 0) +
+          (from[low + 1] ?? 0) +
+          (from[low + 4] ?? 0) +
+          2) >>
+        2;
+      out[o + 2] =
+        ((from[top + 2] ?? 0) +
+          (from[top + 5] ?? 0) +
+          (from[low + 2] ?? 0) +
+          (from[low + 5] ?? 0) +
+          2) >>
+        2;
+    }
+  }
+}
+
+function shrinkByMany(
+  source: RgbImage,
+  out: Uint8Array,
+  { width, height, factor }: { width: number; height: number; factor: number },
+): void {
+  const from = source.data;
+  const stride = source.width * 3;
+  const sums = new Uint32Array(width * 3);
+  const scale = 1 / (factor * factor);
+  for (let y = 0; y < height; y++) {
+    sums.fill(0);
+    for (let row = 0; row < factor; row++) {
+      let i = (y * factor + row) * stride;
+      for (let x = 0; x < width * 3; x += 3) {
+        let [red, green, blue] = [0, 0, 0];
+        for (let column = 0; column < factor; column++, i += 3) {
+          red += from[i] ?? 0;
+          green += from[i + 1] ?? 0;
+          blue += from[i + 2] ?? 0;
+        }
+        sums[x] = (sums[x] ?? 0) + red;
+        sums[x + 1] = (sums[x + 1] ?? 0) + green;
+        sums[x + 2] = (sums[x + 2] ?? 0) + blue;
+      }
+    }
+    const o = y * width * 3;
+    for (let x = 0; x < width * 3; x++) out[o + x] = (sums[x] ?? 0) * scale + 0.5;
+  }
+}
+
+function copyRows(source: RgbImage, target: RgbImage, place: Placement): void {
+  const bytes = source.width * 3;
+  for (let y = 0; y < source.height; y++) {
+    const row = source.data.subarray(y * bytes, (y + 1) * bytes);
+    target.data.set(row, ((place.y + y) * target.width + place.x) * 3);
+  }
+}
+
+/** Rows are scaled in width once each and blended in pairs. */
+function drawBilinear(source: RgbImage, target: RgbImage, place: Placement): void {
+  const columns = samplesOf(source.width, place.width);
+  const rows = samplesOf(source.height, place.height);
+  const length = place.width * 3;
+  let upper = { index: -1, values: new Uint16Array(length) };
+  let lower = { index: -1, values: new Uint16Array(length) };
+  const out = target.data;
+  for (let y = 0; y < place.height; y++) {
+    const first = rows.first[y] ?? 0;
+    const second = rows.second[y] ?? 0;
+    if (lower.index === first) [upper, lower] = [lower, upper];
+    if (upper.index !== first) upper.index = scaleRow(source, first, columns, upper.values);
+    if (lower.index !== second) lower.index = scaleRow(source, second, columns, lower.values);
+    const weight = rows.weight[y] ?? 0;
+    const [a, b] = [upper.values, lower.values];
+    let o = ((place.y + y) * target.width + place.x) * 3;
+    for (let i = 0; i < length; i++, o++) {
+      out[o] = ((a[i] ?? 0) * (ONE - weight) + (b[i] ?? 0) * weight + 32_768) >>> 16;
+    }
+  }
+}
+
+interface Samples {
+  readonly first: Int32Array;
+  readonly second: Int32Array;
+  /** Weight of the second, in 1/256. */
+  readonly weight: Int32Array;
+}
+
+function samplesOf(from: number, to: number): Samples {
+  const first = new Int32Array(to);
+  const second = new Int32Array(to);
+  const weight = new Int32Array(to);
+  const scale = from / to;
+  for (let i = 0; i < to; i++) {
+    const at = clamp((i + 0.5) * scale - 0.5, 0, from - 1);
+    first[i] = Math.floor(at);
+    second[i] = Math.min(Math.floor(at) + 1, from - 1);
+    weight[i] = Math.round((at - Math.floor(at)) * ONE);
+  }
+  return { first, second, weight };
+}
+
+/** One source row at the target's width, times 256. Returns the row's index. */
+function scaleRow(source: RgbImage, row: number, columns: Samples, out: Uint16Array): number {
+  const from = source.data;
+  const start = row * source.width * 3;
+  const { first, second, weight } = columns;
+  for (let x = 0, o = 0; x < first.length; x++, o += 3) {
+    const a = start + (first[x] ?? 0) * 3;
+    const b = start + (second[x] ?? 0) * 3;
+    const right = weight[x] ?? 0;
+    const left = ONE - right;
+    out[o] = (from[a] ?? 0) * left + (from[b] ?? 0) * right;
+    out[o + 1] = (from[a + 1] ?? 0) * left + (from[b + 1] ?? 0) * right;
+    out[o + 2] = (from[a + 2] ?? 0) * left + (from[b + 2] ?? 0) * right;
+  }
+  return row;
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.min(Math.max(value, low), high);
+}

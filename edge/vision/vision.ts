@@ -1,0 +1,246 @@
+import { availableParallelism } from "node:os";
+import type { Embedding } from "../../shared/embedding.ts";
+import { invariant } from "../../shared/errors.ts";
+import type { Logger } from "../../shared/logger.ts";
+import { fitSimilarity, invertSimilarity, type Similarity, warpChip } from "./align.ts";
+import { createDetector } from "./detect.ts";
+import type { Detection } from "./detection.ts";
+import { embedChips } from "./embed.ts";
+import type { EmbeddedFace, Face, RgbImage } from "./face.ts";
+import { checkGolden, goldenChip } from "./golden.ts";
+import { crop, encodeJpeg } from "./image.ts";
+import { findLandmarks } from "./landmarks.ts";
+import { identityOf, loadPack, type Pack, type PackIdentity } from "./pack.ts";
+import { assess } from "./quality.ts";
+import { openSession, type Provider, type Session } from "./session.ts";
+import { fiveOf, templateOf } from "./templates.ts";
+
+/** How long each stage of one picture took. */
+export interface StageTimes {
+  readonly detectMs: number;
+  readonly landmarksMs?: number;
+  readonly alignMs: number;
+  readonly embedMs: number;
+}
+
+/**
+ * From a picture to faces and embeddings with the nets of one pack. Calls may overlap; they are
+ * worked on one after the other, each net with all the threads.
+ */
+export interface Vision {
+  readonly pack: PackIdentity;
+  /** What really computes the nets. */
+  readonly provider: Provider;
+  /** The faces of a picture, surest first, usable or not. */
+  detect(image: RgbImage): Promise<Face[]>;
+  /** Unit-length embeddings of faces found in this picture, in their order. */
+  embed(image: RgbImage, faces: readonly Face[]): Promise<Embedding[]>;
+  /** Both in one go. */
+  analyse(image: RgbImage): Promise<{ faces: EmbeddedFace[]; times: StageTimes }>;
+  close(): Promise<void>;
+}
+
+export interface VisionOptions {
+  readonly packFolder: string;
+  /** Threads of a net; what is left of the cores reads the camera and writes the log. */
+  readonly threads?: number;
+  readonly provider?: Provider;
+  readonly logger: Logger;
+}
+
+/** More threads than this only wait for each other on nets this small. */
+const THREADS_MAX = 4;
+
+/** Loads a pack, checks its files and its golden vector, and is ready to see. */
+export async function openVision(options: VisionOptions): Promise<Vision> {
+  const { packFolder, provider = "cpu", logger } = options;
+  const threads = options.threads ?? Math.min(THREADS_MAX, Math.max(1, availableParallelism() - 1));
+  const pack = await loadPack(packFolder);
+  const sessions = await openSessions(pack, provider, threads);
+  const vision = new PackVision(pack, provider, sessions);
+  try {
+    await vision.checkGolden();
+  } catch (error) {
+    await vision.close();
+    throw error;
+  }
+  logger.info("model pack loaded", { pack: vision.pack.id, provider, threads });
+  return vision;
+}
+
+/** Around the face, in face widths: room enough for any later detector to find it again. */
+const CROP_MARGIN = 0.6;
+
+/** A JPEG of the face and what is around it, from which a later pack can detect and embed anew. */
+export async function cropFace(
+  image: RgbImage,
+  { box }: Pick<Face, "box">,
+  margin: number = CROP_MARGIN,
+): Promise<Buffer> {
+  invariant(margin >= 0, "a margin is not negative");
+  const around = Math.max(box.width, box.height) * margin;
+  return await encodeJpeg(
+    crop(image, {
+      x: box.x - around,
+      y: box.y - around,
+      width: box.width + 2 * around,
+      height: box.height + 2 * around,
+    }),
+    { quality: 95 },
+  );
+}
+
+interface Sessions {
+  readonly detector: Session;
+  readonly landmarks: Session | undefined;
+  readonly embedder: Session;
+}
+
+async function openSessions(pack: Pack, provider: Provider, threads: number): Promise<Sessions> {
+  const opened: Session[] = [];
+  const open = async (file: string): Promise<Session> => {
+    const session = await openSession({ file: `${pack.folder}/${file}`, provider, threads });
+    opened.push(session);
+    return session;
+  };
+  try {
+    const { detector, landmarks, embedder } = pack.file.models;
+    return {
+      detector: await open(detector.file),
+      landmarks: landmarks && (await open(landmarks.file)),
+      embedder: await open(embedder.file),
+    };
+  } catch (error) {
+    await Promise.all(opened.map((session) => session.close()));
+    throw error;
+  }
+}
+
+/** A face cut out, upright and in the embedder's size. */
+interface Chip {
+  readonly image: RgbImage;
+  readonly pixels: Uint8Array;
+}
+
+class PackVision implements Vision {
+  readonly pack: PackIdentity;
+  readonly provider: Provider;
+  readonly #pack: Pack;
+  readonly #sessions: Sessions;
+  readonly #findFaces: (image: RgbImage) => Promise<Detection[]>;
+  readonly #template;
+  /** Chips cut for the quality of a face, until it is embedded. */
+  readonly #chips = new WeakMap<Face, Chip>();
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(pack: Pack, provider: Provider, sessions: Sessions) {
+    this.pack = identityOf(pack);
+    this.provider = provider;
+    this.#pack = pack;
+    this.#sessions = sessions;
+    this.#findFaces = createDetector(sessions.detector, pack.file.models.detector);
+    this.#template = templateOf(pack.file.models.embedder.alignment);
+  }
+
+  async checkGolden(): Promise<void> {
+    const { sidePx } = this.#pack.file.models.embedder;
+    const [embedding] = await this.#embedChips([goldenChip(sidePx)]);
+    invariant(embedding, "one chip gives one embedding");
+    checkGolden(this.#pack.file, embedding, this.provider);
+  }
+
+  async detect(image: RgbImage): Promise<Face[]> {
+    return (await this.#inTurn(() => this.#detect(image))).faces;
+  }
+
+  async embed(image: RgbImage, faces: readonly Face[]): Promise<Embedding[]> {
+    return await this.#inTurn(() => this.#embed(image, faces));
+  }
+
+  async analyse(image: RgbImage): Promise<{ faces: EmbeddedFace[]; times: StageTimes }> {
+    return await this.#inTurn(async () => {
+      const { faces, times } = await this.#detect(image);
+      const start = performance.now();
+      const embeddings = await this.#embed(image, faces);
+      return {
+        faces: faces.map((face, i) => {
+          const embedding = embeddings[i];
+          invariant(embedding, "every face has an embedding");
+          return { ...face, embedding };
+        }),
+        times: { ...times, embedMs: performance.now() - start },
+      };
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#inTurn(async () => {
+      for (const session of Object.values(this.#sessions)) await session?.close();
+    });
+  }
+
+  async #detect(image: RgbImage): Promise<{ faces: Face[]; times: Omit<StageTimes, "embedMs"> }> {
+    invariant(image.data.length === image.width * image.height * 3, "three bytes a pixel");
+    const start = performance.now();
+    const detections = await this.#findFaces(image);
+    const detected = performance.now();
+    const landmarks = this.#sessions.landmarks
+      ? await findLandmarks(
+          this.#sessions.landmarks,
+          image,
+          detections.map(({ box }) => box),
+        )
+      : undefined;
+    const located = performance.now();
+    const faces = detections.map((detection, i) => this.#face(image, detection, landmarks?.[i]));
+    return {
+      faces,
+      times: {
+        detectMs: detected - start,
+        ...(landmarks && { landmarksMs: located - detected }),
+        alignMs: performance.now() - located,
+      },
+    };
+  }
+
+  #face(image: RgbImage, detection: Detection, landmarks: Float32Array | undefined): Face {
+    const { box, score } = detection;
+    const points = landmarks ? fiveOf(landmarks) : detection.points;
+    invariant(points, "a pack whose detector gives no points has a landmark net");
+    const found = { box, score, points, ...(landmarks && { landmarks }) };
+    const { side } = this.#template;
+    const toImage = this.#chipToImage(found);
+    const pixels = warpChip(image, toImage, side);
+    const input = { chip: pixels, side, toImage, points, score };
+    const face = { ...found, quality: assess(input, this.#pack.file.quality) };
+    this.#chips.set(face, { image, pixels });
+    return face;
+  }
+
+  async #embed(image: RgbImage, faces: readonly Face[]): Promise<Embedding[]> {
+    const chips = faces.map((face) => {
+      const chip = this.#chips.get(face);
+      this.#chips.delete(face);
+      if (chip?.image === image) return chip.pixels;
+      return warpChip(image, this.#chipToImage(face), this.#template.side);
+    });
+    return await this.#embedChips(chips);
+  }
+
+  async #embedChips(chips: readonly Uint8Array[]): Promise<Embedding[]> {
+    const { sidePx: side, dimension } = this.#pack.file.models.embedder;
+    return await embedChips(this.#sessions.embedder, chips, { side, dimension });
+  }
+
+  #chipToImage(face: Pick<Face, "points" | "landmarks">): Similarity {
+    const { target, pointsOf } = this.#template;
+    return invertSimilarity(fitSimilarity(pointsOf(face), target));
+  }
+
+  /** One piece of work at a time: the nets share buffers, and would only fight for the cores. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+}

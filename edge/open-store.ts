@@ -12,6 +12,7 @@ import { createVisits, type Visits } from "./recognition/visits.ts";
 import { dataVersion, openDatabase, truncateWal } from "./store/database.ts";
 import { createErasure } from "./store/erasure.ts";
 import { createKeyring, type Keyring } from "./store/keyring.ts";
+import { createLatest, type Latest } from "./store/latest.ts";
 import { removeBackups } from "./store/migrate.ts";
 import { createProjectionRunner, type ProjectionSource } from "./store/projection.ts";
 
@@ -32,6 +33,7 @@ export interface Store {
   readonly keyring: Keyring;
   readonly gallery: Gallery;
   readonly visits: Visits;
+  readonly latest: Latest;
   /** Appends, and returns when the projections know it: who asks next reads what was written. */
   append(drafts: readonly AnyDraft[]): readonly Cursor[];
   /** Follows what other processes have appended. Cheap when nothing has changed. */
@@ -80,11 +82,13 @@ export function openStore(options: StoreOptions): Store {
   const log = createEventLog({ database, keyring, ...options });
   const gallery = createGallery(vault, keyring);
   const visits = createVisits(vault);
+  const latest = createLatest(vault);
   const erasure = createErasure(keyring, () => {
     truncateWal(vault);
     removeBackups(vaultPath(options.folder));
   });
-  const runner = createProjectionRunner(vault, sourceOf(log), [erasure, gallery, visits]);
+  const projections = [erasure, gallery, visits, latest];
+  const runner = createProjectionRunner(vault, sourceOf(log), projections);
   let seen = -1;
   const catchUp = (): void => {
     const version = dataVersion(database);
@@ -108,6 +112,7 @@ export function openStore(options: StoreOptions): Store {
     keyring,
     gallery,
     visits,
+    latest,
     append(drafts) {
       const cursors = log.append(drafts);
       runner.catchUp();

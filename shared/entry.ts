@@ -66,7 +66,11 @@ export const ENTRY_DATA = {
   }),
   "daemon.started": z.strictObject({ version: z.string(), boot: z.string(), pack: packSchema }),
   "daemon.stopped": z.strictObject({ reason: z.string(), upMs: durationMs }),
-  "config.applied": z.strictObject({ sha256: hashSchema, changed: z.array(z.string()) }),
+  /** The settings in force, by dotted path; they hold no secrets. */
+  "config.applied": z.strictObject({
+    sha256: hashSchema,
+    settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  }),
   "model.activated": packSchema,
   "person.enrolled": z.strictObject({}),
   "person.renamed": z.strictObject({}),

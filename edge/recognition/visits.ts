@@ -81,7 +81,7 @@ export function createVisits(vault: Database): Visits {
       const found = many("WHERE id >= ? AND id < ? LIMIT 2", idOrPrefix, `${idOrPrefix}g`);
       return found.length === 1 ? (found[0] ?? null) : null;
     },
-    changedAfter: (seq) => many("WHERE seq > ? OR decided_seq > ? ORDER BY seq", seq, seq),
+    changedAfter: (seq) => many("WHERE changed_seq > ? ORDER BY changed_seq", seq),
     count: () =>
       z.object({ n: z.int() }).parse(vault.prepare("SELECT count(*) AS n FROM visits").get()).n,
   };
@@ -91,23 +91,33 @@ function applyToVisits(vault: Database, entry: KnownEntry): void {
   if (entry.type === "visit.started") {
     vault
       .prepare(
-        "INSERT OR IGNORE INTO visits (id, camera, started_at, clock, seq) VALUES (?, ?, ?, ?, ?)",
+        `INSERT OR IGNORE INTO visits (id, camera, started_at, clock, seq, changed_seq)
+         VALUES (?, ?, ?, ?, ?, ?)`,
       )
-      .run(entry.data.visit, entry.data.camera, entry.at, entry.clock, entry.seq);
+      .run(entry.data.visit, entry.data.camera, entry.at, entry.clock, entry.seq, entry.seq);
   } else if (entry.type === "visit.recognised") {
     const { decision, revision, visit } = entry.data;
     vault
       .prepare(
-        `UPDATE visits SET outcome = ?, person = ?, revision = ?, decision = ?, decided_seq = ?
-         WHERE id = ?`,
+        `UPDATE visits SET outcome = ?, person = ?, revision = ?, decision = ?, decided_seq = ?,
+           changed_seq = ? WHERE id = ?`,
       )
-      .run(decision.outcome, decision.person, revision, JSON.stringify(decision), entry.seq, visit);
+      .run(
+        decision.outcome,
+        decision.person,
+        revision,
+        JSON.stringify(decision),
+        entry.seq,
+        entry.seq,
+        visit,
+      );
   } else if (entry.type === "visit.ended") {
     const { durationMs, frames, outcome, visit } = entry.data;
     vault
       .prepare(
-        "UPDATE visits SET ended_at = ?, duration_ms = ?, frames = ?, outcome = ? WHERE id = ?",
+        `UPDATE visits SET ended_at = ?, duration_ms = ?, frames = ?, outcome = ?, changed_seq = ?
+         WHERE id = ?`,
       )
-      .run(entry.at, durationMs, frames, outcome, visit);
+      .run(entry.at, durationMs, frames, outcome, entry.seq, visit);
   }
 }

@@ -1,3 +1,4 @@
+DROP TABLE latest;
 DROP TABLE visits;
 DROP TABLE templates;
 DROP TABLE packs;

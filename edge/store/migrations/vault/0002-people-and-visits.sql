@@ -40,6 +40,15 @@ CREATE TABLE visits (
   revision    INTEGER,
   decision    TEXT,
   seq         INTEGER NOT NULL,
-  decided_seq INTEGER
+  decided_seq INTEGER,
+  changed_seq INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX visits_by_start ON visits (seq);
+CREATE INDEX visits_by_change ON visits (changed_seq);
+
+-- The last entry of each type without a subject: what is in force now.
+CREATE TABLE latest (
+  type TEXT PRIMARY KEY,
+  at   INTEGER NOT NULL,
+  data TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;

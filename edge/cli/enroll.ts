@@ -1,0 +1,172 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { systemClock } from "../../shared/clock.ts";
+import { knownEntry } from "../../shared/entry.ts";
+import { EXIT, type ExitCode, PorchlightError } from "../../shared/errors.ts";
+import { silentLogger } from "../../shared/logger.ts";
+import { openCamera } from "../camera/open-camera.ts";
+import { visionOptions } from "../config.ts";
+import { thresholdsOf } from "../daemon.ts";
+import { openPersonal, parseEntry } from "../log/open-entry.ts";
+import type { Store } from "../open-store.ts";
+import { enrol, type Photo, type PhotoReport } from "../recognition/enrol.ts";
+import type { Person } from "../recognition/gallery.ts";
+import { openVision } from "../vision/vision.ts";
+import { checkedName } from "./people.ts";
+import { photosIn } from "./photos.ts";
+import { table } from "./terminal.ts";
+import { type Invocation, text, usageError, type Verb } from "./verb.ts";
+
+/** Frames looked at when enrolling from the camera: a second or two of slightly different looks. */
+const CAMERA_FRAMES = 12;
+/** Between frames that are looked at, so that they differ. */
+const CAMERA_STEP = 5;
+
+async function* filePhotos(paths: readonly string[]): AsyncGenerator<Photo> {
+  for (const path of paths) {
+    try {
+      yield { name: path, bytes: readFileSync(path), source: "photo" };
+    } catch {
+      yield { name: path, bytes: Buffer.alloc(0), source: "photo" };
+    }
+  }
+}
+
+async function* cameraPhotos({ config, signal }: Invocation): AsyncGenerator<Photo> {
+  const { camera } = config();
+  if (camera === undefined) throw usageError("the configuration names no camera", "enroll");
+  const parts = { clock: systemClock, logger: silentLogger, random: Math.random, signal };
+  let seen = 0;
+  let taken = 0;
+  for await (const frame of openCamera(camera, parts)) {
+    if (seen++ % CAMERA_STEP !== 0) continue;
+    yield { name: `camera ${seen}`, bytes: frame.image, source: "camera" };
+    if (++taken >= CAMERA_FRAMES) return;
+  }
+}
+
+/** The crops that were sealed with a visit's decision. */
+function visitPhotos({ visits, log, keyring }: Store, id: string): Photo[] {
+  const visit = visits.find(id);
+  const seq = visit?.decidedSeq ?? null;
+  const stored = seq === null ? undefined : log.readAfter(seq - 1, 1)[0];
+  const entry = stored?.body == null ? null : knownEntry(parseEntry(stored.body));
+  const personal = entry?.type === "visit.recognised" ? openPersonal(entry, keyring) : null;
+  if (personal === null) {
+    throw new PorchlightError("visit.unknown", `no visit ${id} with faces that can be opened`, {
+      exitCode: EXIT.notFound,
+      hint: "see the visits: porchlight visits list",
+    });
+  }
+  return personal.biometric.crops.map((crop, i) => ({
+    name: `visit ${id} ${i + 1}`,
+    bytes: Buffer.from(crop, "base64"),
+    source: "visit" as const,
+  }));
+}
+
+function sourceOf(invocation: Invocation): {
+  photos: AsyncIterable<Photo> | Iterable<Photo>;
+  total: number;
+} {
+  const { operands, values, store } = invocation;
+  const paths = operands.slice(1);
+  const visit = text(values, "from-visit");
+  const given = [paths.length > 0, values["camera"] === true, visit !== undefined];
+  if (given.filter(Boolean).length !== 1) {
+    throw usageError("give photos, --camera or --from-visit ID: one of them", "enroll");
+  }
+  if (visit !== undefined) {
+    const photos = visitPhotos(store(), visit);
+    return { photos, total: photos.length };
+  }
+  if (values["camera"] === true) return { photos: cameraPhotos(invocation), total: CAMERA_FRAMES };
+  const files = paths.flatMap(photosIn);
+  return { photos: filePhotos(files), total: files.length };
+}
+
+/** The person of this name; a second one of the same name must be asked for. */
+function personNamed({ gallery }: Store, name: string): Person | null {
+  const [person, other] = gallery.named(name);
+  if (other === undefined) return person ?? null;
+  throw new PorchlightError("person.ambiguous", "several people have this name", {
+    exitCode: EXIT.usage,
+    hint: "rename one first: porchlight people rename <id> <new name>",
+  });
+}
+
+function report(
+  { terminal }: Invocation,
+  result: { person: string | null; name: string; dryRun: boolean; reports: readonly PhotoReport[] },
+): ExitCode {
+  const { reports, dryRun, name } = result;
+  const taken = reports.filter((each) => each.taken).length;
+  const rows = reports.map(({ photo, refusal, detail }) => [
+    photo,
+    refusal === null ? "taken" : `refused: ${refusal}`,
+    detail,
+  ]);
+  const verb = dryRun ? "would be taken" : "taken";
+  const summary = `${name}: ${taken} of ${reports.length} photos ${verb}`;
+  terminal.data({ ...result, taken }, `${table(["photo", "", ""], rows)}\n${summary}`);
+  if (taken > 0) return EXIT.ok;
+  terminal.note(
+    "nobody was enrolled: use sharp, well-lit photos of one face looking at the camera",
+  );
+  return EXIT.failed;
+}
+
+export const enroll: Verb = {
+  name: "enroll",
+  usage: "<name> <photos or folders…> | --camera | --from-visit ID  [--dry-run]",
+  summary: "teach the doorbell a face",
+  options: {
+    camera: { type: "boolean" },
+    "from-visit": { type: "string" },
+    "dry-run": { type: "boolean" },
+  },
+  optionHelp: {
+    "--camera": "use frames of the configured camera",
+    "--from-visit ID": "use the faces kept of a visit",
+    "--dry-run": "say what would be taken, write nothing",
+  },
+  example: "porchlight enroll 'Ada Lovelace' ~/photos/ada/",
+  operands: { min: 1, max: 10_000 },
+  async run(invocation) {
+    const { terminal, values, actor, config, store: open, operands } = invocation;
+    const name = checkedName(operands[0] ?? "", "enroll");
+    const dryRun = values["dry-run"] === true;
+    const store = open();
+    const { photos, total } = sourceOf(invocation);
+    const known = personNamed(store, name);
+    const person = known?.id ?? randomUUID();
+    const vision = await openVision({ ...visionOptions(config()), logger: silentLogger });
+    try {
+      const options = {
+        vision,
+        gallery: store.gallery,
+        thresholds: thresholdsOf(config(), vision.pack),
+        maxSidePx: config().recognition.maxSidePx,
+        newId: randomUUID,
+      };
+      let done = 0;
+      const seen = (): void => terminal.progress(name, ++done, total);
+      const { reports, templates } = await enrol(person, photos, options, actor, seen);
+      if (!dryRun && templates.length > 0) {
+        const personal = { profile: { name } };
+        const enrolled = {
+          type: "person.enrolled",
+          actor,
+          subject: person,
+          data: {},
+          personal,
+        } as const;
+        store.append(known === null ? [enrolled, ...templates] : templates);
+      }
+      const written = !dryRun && templates.length > 0;
+      return report(invocation, { person: written ? person : null, name, dryRun, reports });
+    } finally {
+      await vision.close();
+    }
+  },
+};

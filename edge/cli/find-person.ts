@@ -1,0 +1,29 @@
+import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import type { Gallery, Person } from "../recognition/gallery.ts";
+
+/** Shortest part of an id that is taken for one. */
+const PREFIX_MIN = 4;
+
+/** A person by name, by id, or by an unambiguous start of the id. Throws `person.unknown`. */
+export function findPerson(gallery: Gallery, nameOrId: string): Person {
+  const people = gallery.people();
+  const named = people.filter(({ name }) => name === nameOrId);
+  const byId =
+    nameOrId.length >= PREFIX_MIN ? people.filter(({ id }) => id.startsWith(nameOrId)) : [];
+  const found = named.length > 0 ? named : byId;
+  const [person] = found;
+  if (person === undefined) {
+    throw new PorchlightError("person.unknown", "nobody of that name or id is enrolled", {
+      exitCode: EXIT.notFound,
+      hint: "see who is: porchlight people list",
+    });
+  }
+  if (found.length > 1) {
+    const ids = found.map(({ id }) => id.slice(0, 8)).join(", ");
+    throw new PorchlightError("person.ambiguous", `${found.length} people fit: ${ids}`, {
+      exitCode: EXIT.usage,
+      hint: "say which by its id: porchlight people list",
+    });
+  }
+  return person;
+}

@@ -1,0 +1,123 @@
+import { readFileSync } from "node:fs";
+import type { Embedding } from "../../shared/embedding.ts";
+import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { silentLogger } from "../../shared/logger.ts";
+import { visionOptions } from "../config.ts";
+import { thresholdsOf } from "../daemon.ts";
+import { type Candidate, decide, type Thresholds } from "../recognition/match.ts";
+import { createTemplateIndex, type IndexedTemplate } from "../recognition/template-index.ts";
+import type { EmbeddedFace } from "../vision/face.ts";
+import { decodeImage } from "../vision/image.ts";
+import { openVision, type Vision } from "../vision/vision.ts";
+import { peopleIn, photosIn } from "./photos.ts";
+import { type Terminal, table } from "./terminal.ts";
+import { type Invocation, text, type Verb } from "./verb.ts";
+import { similarity } from "./words.ts";
+
+type Nearest = (probe: Embedding) => Candidate[];
+type NameOf = (person: string) => string | null;
+
+const CANDIDATES = 5;
+
+async function analyse(vision: Vision, photo: string, maxSidePx: number): Promise<EmbeddedFace[]> {
+  const image = await decodeImage(readFileSync(photo), { maxSidePx });
+  return (await vision.analyse(image)).faces;
+}
+
+/** A gallery for this one command, from a folder of person/photo.jpg: no store, no daemon. */
+async function folderGallery(
+  folder: string,
+  vision: Vision,
+  maxSidePx: number,
+  terminal: Terminal,
+): Promise<{ nearest: Nearest; nameOf: NameOf }> {
+  const people = peopleIn(folder);
+  const templates: IndexedTemplate[] = [];
+  let done = 0;
+  for (const { person, photos } of people) {
+    for (const photo of photos) {
+      const faces = await analyse(vision, photo, maxSidePx);
+      const [face] = faces.sort((a, b) => b.quality.widthPx - a.quality.widthPx);
+      if (face?.quality.usable === true) {
+        templates.push({ person, template: photo, embedding: face.embedding });
+      } else terminal.note(`${photo}: no usable face, passed over`);
+    }
+    terminal.progress("gallery", ++done, people.length);
+  }
+  const index = createTemplateIndex(templates, vision.pack.dimension);
+  return { nearest: (probe) => index.nearest(probe, CANDIDATES), nameOf: (person) => person };
+}
+
+function storeGallery({ store }: Invocation, vision: Vision): { nearest: Nearest; nameOf: NameOf } {
+  const { gallery } = store();
+  return {
+    nearest: (probe) => gallery.nearest(vision.pack.id, probe, CANDIDATES),
+    nameOf: (person) => gallery.person(person)?.name ?? null,
+  };
+}
+
+function identifyFace(face: EmbeddedFace, nearest: Nearest, nameOf: NameOf, limits: Thresholds) {
+  const { quality, box, embedding } = face;
+  const candidates = quality.usable ? nearest(embedding) : [];
+  const looks = quality.usable ? [{ quality: quality.score, candidates }] : [];
+  const verdict = decide(looks, limits);
+  return {
+    ...verdict,
+    name: verdict.person === null ? null : nameOf(verdict.person),
+    box: [box.x, box.y, box.width, box.height].map(Math.round),
+    widthPx: Math.round(quality.widthPx),
+    reasons: quality.reasons,
+  };
+}
+
+export const identify: Verb = {
+  name: "identify",
+  usage: "<photos or folders…> [--gallery DIR]",
+  summary: "say who is in a photo",
+  options: { gallery: { type: "string" } },
+  optionHelp: { "--gallery DIR": "compare with a folder of person/photo.jpg instead of the store" },
+  example: "porchlight identify visitor.jpg --gallery ~/photos/family",
+  operands: { min: 1, max: 10_000 },
+  async run(invocation) {
+    const { operands, values, terminal, config } = invocation;
+    const photos = operands.flatMap(photosIn);
+    const { maxSidePx } = config().recognition;
+    const vision = await openVision({ ...visionOptions(config()), logger: silentLogger });
+    try {
+      const folder = text(values, "gallery");
+      const { nearest, nameOf } =
+        folder === undefined
+          ? storeGallery(invocation, vision)
+          : await folderGallery(folder, vision, maxSidePx, terminal);
+      const thresholds = thresholdsOf(config(), vision.pack);
+      const results = [];
+      for (const photo of photos) {
+        try {
+          const faces = await analyse(vision, photo, maxSidePx);
+          const found = faces.map((face) => identifyFace(face, nearest, nameOf, thresholds));
+          results.push({ photo, error: null, faces: found });
+        } catch (error) {
+          if (!(error instanceof PorchlightError)) throw error;
+          results.push({ photo, error: error.message, faces: [] });
+        }
+        terminal.progress("identify", results.length, photos.length);
+      }
+      const rows = results.flatMap(({ photo, error, faces }) =>
+        faces.length === 0
+          ? [[photo, error ?? "no face", "", "", ""]]
+          : faces.map(({ outcome, name, score, margin, reasons }) => [
+              photo,
+              outcome === "unusable" ? `unusable (${reasons.join(", ")})` : outcome,
+              name ?? "",
+              similarity(score),
+              similarity(margin),
+            ]),
+      );
+      terminal.data(results, table(["photo", "outcome", "who", "score", "margin"], rows));
+      const matched = results.some(({ faces }) => faces.some(({ outcome }) => outcome === "known"));
+      return matched ? EXIT.ok : EXIT.notFound;
+    } finally {
+      await vision.close();
+    }
+  },
+};

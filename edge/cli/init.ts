@@ -1,0 +1,62 @@
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { systemClock } from "../../shared/clock.ts";
+import { EXIT } from "../../shared/errors.ts";
+import { keySources, loadConfig, storeOptions } from "../config.ts";
+import { createStore } from "../open-store.ts";
+import { createKeyFile, keyPath } from "../store/key-file.ts";
+import type { Invocation, Verb } from "./verb.ts";
+
+const SAMPLE_CONFIG = `# Every setting with its default: porchlight config schema
+data: DATA
+# camera:
+#   kind: libcamera      # Raspberry Pi; gstreamer (Jetson), ffmpeg (USB), socket (network camera)
+#   name: front-door
+`;
+
+function writeSample(file: string, data: string): void {
+  mkdirSync(dirname(resolve(file)), { recursive: true });
+  writeFileSync(file, SAMPLE_CONFIG.replace("DATA", JSON.stringify(data)), { flag: "wx" });
+}
+
+function makeKeys(invocation: Invocation): string[] {
+  const { environment } = invocation;
+  const config = invocation.config();
+  const made: string[] = [];
+  for (const name of ["log-key", "vault-key"] as const) {
+    const path = keyPath(name, keySources(name, config, environment));
+    if (existsSync(path)) continue;
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    createKeyFile(path);
+    made.push(path);
+  }
+  return made;
+}
+
+export const init: Verb = {
+  name: "init",
+  usage: "[--data DIR] [--config FILE]",
+  summary: "make the keys and an empty encrypted store",
+  options: {},
+  optionHelp: {},
+  example: "porchlight init --data ./data",
+  operands: { min: 0, max: 0 },
+  async run(invocation) {
+    const { terminal, environment, configFile, values } = invocation;
+    const data = typeof values["data"] === "string" ? values["data"] : undefined;
+    if (configFile !== "" && !existsSync(configFile)) {
+      const defaults = loadConfig({ file: undefined, data, environment });
+      writeSample(configFile, defaults.data);
+      terminal.note(`wrote ${configFile}`);
+    }
+    const config = invocation.config();
+    const keys = makeKeys(invocation);
+    createStore(storeOptions(config, environment, systemClock, randomUUID));
+    for (const path of keys) terminal.note(`made ${path}: keep a copy where this device is not`);
+    const folder = resolve(config.data);
+    const words = `store ready in ${folder}\nnext: porchlight enroll <name> <photos…> --data ${config.data}`;
+    terminal.data({ data: folder, keys }, words);
+    return EXIT.ok;
+  },
+};

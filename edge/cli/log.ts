@@ -1,0 +1,154 @@
+import { existsSync } from "node:fs";
+import type { Witness } from "../../shared/chain.ts";
+import { EXIT } from "../../shared/errors.ts";
+import { pause } from "../../shared/retry.ts";
+import { keySources } from "../config.ts";
+import type { EventLog, StoredEntry } from "../log/event-log.ts";
+import { parseEntry } from "../log/open-entry.ts";
+import { keyPath } from "../store/key-file.ts";
+import { type Invocation, number, text, usageError, type Verb } from "./verb.ts";
+import { dateOf } from "./words.ts";
+
+const POLL_MS = 250;
+const READ_ENTRIES = 1_000;
+
+/** An entry as it was hashed; an emptied one as its place in the chain. */
+function lineOf({ body, hash, seq }: StoredEntry): string {
+  return body ?? `{"hash":"${hash}","seq":${seq}}`;
+}
+
+function* entriesAfter(log: EventLog, seq: number): Generator<StoredEntry> {
+  let after = seq;
+  for (;;) {
+    const batch = log.readAfter(after, READ_ENTRIES);
+    yield* batch;
+    const last = batch.at(-1);
+    if (last === undefined) return;
+    after = last.seq;
+  }
+}
+
+function wordsOf(stored: StoredEntry): string {
+  if (stored.body === null) return `${stored.seq}  (shed)`;
+  const { seq, at, clock, type, actor, data, sealed } = parseEntry(stored.body);
+  const time = `${dateOf(at)}${clock === "unsynced" ? "?" : ""}`;
+  const under = sealed === null ? "" : `  sealed: ${Object.keys(sealed).join(", ")}`;
+  return `${seq}  ${time}  ${type}  ${actor}  ${JSON.stringify(data)}${under}`;
+}
+
+export const logTail: Verb = {
+  name: "log tail",
+  usage: "[-n N] [--type TYPE] [--follow]",
+  summary: "the last entries of the log",
+  options: {
+    n: { type: "string", short: "n" },
+    type: { type: "string" },
+    follow: { type: "boolean", short: "f" },
+  },
+  optionHelp: {
+    "-n N": "this many (default 20)",
+    "--type TYPE": "only entries of this type, like visit.recognised",
+    "--follow": "go on until Ctrl-C",
+  },
+  example: "porchlight log tail -n 5 --type visit.recognised",
+  operands: { min: 0, max: 0 },
+  async run({ log: open, terminal, values, signal }) {
+    const log = open();
+    const wanted = number(values, "n", { fallback: 20, min: 0, max: 100_000, verb: "log tail" });
+    const type = text(values, "type");
+    const fits = ({ body }: StoredEntry): boolean =>
+      type === undefined || (body !== null && parseEntry(body).type === type);
+    const show = (stored: StoredEntry): void => {
+      const value: unknown = JSON.parse(lineOf(stored));
+      terminal.data({ ...Object(value), hash: stored.hash }, wordsOf(stored));
+    };
+    const { seq } = log.head();
+    const from = type === undefined ? Math.max(0, seq - wanted) : 0;
+    const last: StoredEntry[] = [];
+    for (const stored of entriesAfter(log, from)) {
+      if (fits(stored)) last.push(stored);
+      if (last.length > wanted) last.shift();
+    }
+    for (const stored of last) show(stored);
+    for (let after = seq; values["follow"] === true && !signal.aborted; ) {
+      for (const stored of entriesAfter(log, after)) {
+        if (fits(stored)) show(stored);
+        after = stored.seq;
+      }
+      await pause(POLL_MS, signal);
+    }
+    return EXIT.ok;
+  },
+};
+
+/** What the vault and the caller know of the log, to hold it against. */
+function witnessesOf({ values, config, environment, store }: Invocation): Witness[] {
+  const given = text(values, "head");
+  const witnesses: Witness[] = [];
+  if (given !== undefined) {
+    const [, seq, hash] = /^(\d+):([0-9a-f]{64})$/.exec(given) ?? [];
+    if (seq === undefined || hash === undefined) {
+      throw usageError("--head is SEQ:HASH, the hash in 64 hex digits", "log verify");
+    }
+    witnesses.push({ seq: Number(seq), hash, from: "--head" });
+  }
+  const vaultKey = keyPath("vault-key", keySources("vault-key", config(), environment));
+  if (existsSync(vaultKey)) witnesses.push({ ...store().followed(), from: "the vault" });
+  return witnesses;
+}
+
+export const logVerify: Verb = {
+  name: "log verify",
+  usage: "[--head SEQ:HASH]",
+  summary: "read and hash the whole log; name the first entry that is wrong",
+  options: { head: { type: "string" } },
+  optionHelp: { "--head SEQ:HASH": "a place the log must contain, noted down elsewhere" },
+  example: "porchlight log verify",
+  operands: { min: 0, max: 0 },
+  async run(invocation) {
+    const { terminal, log: open } = invocation;
+    const log = open();
+    // A broken log may keep the vault from following it: that must not hide what is broken.
+    let witnesses: Witness[] = [];
+    let vaultProblem: unknown;
+    try {
+      witnesses = witnessesOf(invocation);
+    } catch (error) {
+      vaultProblem = error;
+    }
+    const started = performance.now();
+    const report = log.verify(witnesses);
+    const seconds = (performance.now() - started) / 1000;
+    if (report.fault === null && vaultProblem !== undefined) throw vaultProblem;
+    const { entries, emptied, fault, head } = report;
+    const rate = Math.round(entries / Math.max(seconds, 0.001)).toLocaleString("en");
+    const shed = emptied === 0 ? "" : `, ${emptied} of them shed`;
+    const words =
+      fault === null
+        ? `the log is whole: ${entries} entries${shed}, ${rate} entries/s\nhead ${head.seq}:${head.hash}`
+        : `entry ${fault.seq} is wrong (${fault.kind}): ${fault.detail}`;
+    terminal.data({ ...report, log: log.head().log, seconds }, words);
+    return fault === null ? EXIT.ok : EXIT.failed;
+  },
+};
+
+export const logExport: Verb = {
+  name: "log export",
+  usage: "[--after SEQ]",
+  summary: "print every entry on a line of its own, byte for byte as it was hashed",
+  options: { after: { type: "string" } },
+  optionHelp: { "--after SEQ": "only entries after this one" },
+  example: "porchlight log export > door.log",
+  operands: { min: 0, max: 0 },
+  async run({ log: open, values }) {
+    const log = open();
+    const limits = { fallback: 0, min: 0, max: Number.MAX_SAFE_INTEGER, verb: "log export" };
+    const after = number(values, "after", limits);
+    for (const stored of entriesAfter(log, after)) {
+      if (!process.stdout.write(`${lineOf(stored)}\n`)) {
+        await new Promise((drained) => process.stdout.once("drain", drained));
+      }
+    }
+    return EXIT.ok;
+  },
+};

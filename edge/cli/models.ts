@@ -1,0 +1,143 @@
+import { randomUUID } from "node:crypto";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseDocument } from "yaml";
+import { EXIT } from "../../shared/errors.ts";
+import { silentLogger } from "../../shared/logger.ts";
+import { modelsFolder, visionOptions } from "../config.ts";
+import { pendingTemplates, reembed } from "../recognition/reembed.ts";
+import { buildPack, listPacks, verifyPack } from "../vision/models.ts";
+import { readPackFile } from "../vision/pack.ts";
+import { openVision } from "../vision/vision.ts";
+import { table } from "./terminal.ts";
+import type { Verb } from "./verb.ts";
+import { bytes } from "./words.ts";
+
+export const modelsList: Verb = {
+  name: "models list",
+  usage: "",
+  summary: "model packs that are here, and those that can be had",
+  options: {},
+  optionHelp: {},
+  example: "porchlight models list",
+  operands: { min: 0, max: 0 },
+  async run({ config, terminal }) {
+    const packs = await listPacks(modelsFolder(config()));
+    const rows = packs.map(({ name, version, sizeBytes, folder, origin, licence }) => [
+      name === config().models.pack ? `${name} *` : name,
+      version,
+      bytes(sizeBytes),
+      folder === undefined ? `porchlight models ${origin} ${name}` : "here",
+      licence.split("\n")[0] ?? "",
+    ]);
+    terminal.data(packs, table(["pack", "version", "size", "", "licence"], rows));
+    return EXIT.ok;
+  },
+};
+
+export const modelsBuild: Verb = {
+  name: "models build",
+  usage: "[name]",
+  summary: "make the default pack from the weights in an npm dependency; downloads nothing",
+  options: {},
+  optionHelp: {},
+  example: "porchlight models build",
+  operands: { min: 0, max: 1 },
+  async run({ config, terminal, operands: [name = "default"] }) {
+    const folder = modelsFolder(config());
+    const pack = await buildPack(folder, name, ({ file, done, total }) => {
+      terminal.progress(file, done, total);
+    });
+    terminal.data(pack, `built ${pack.id} in ${join(folder, name)}`);
+    return EXIT.ok;
+  },
+};
+
+export const modelsVerify: Verb = {
+  name: "models verify",
+  usage: "[name]",
+  summary: "check every file of a pack, run it, and compare with its golden vector",
+  options: {},
+  optionHelp: {},
+  example: "porchlight models verify default",
+  operands: { min: 0, max: 1 },
+  async run({ config, terminal, operands: [name = config().models.pack] }) {
+    const pack = await verifyPack(join(modelsFolder(config()), name));
+    const vision = await openVision({
+      ...visionOptions(config()),
+      packFolder: join(modelsFolder(config()), name),
+      logger: silentLogger,
+    });
+    await vision.close();
+    const { provider } = vision;
+    terminal.data({ ...pack, provider }, `${pack.id} is whole and runs on ${provider}`);
+    return EXIT.ok;
+  },
+};
+
+/** Changes one setting and leaves every comment where it is. */
+function setPack(file: string, name: string): void {
+  const document = parseDocument(existsSync(file) ? readFileSync(file, "utf8") : "");
+  document.setIn(["models", "pack"], name);
+  writeFileSync(`${file}.new`, document.toString(), { flush: true });
+  renameSync(`${file}.new`, file);
+}
+
+export const modelsUse: Verb = {
+  name: "models use",
+  usage: "<name>",
+  summary: "choose the pack the daemon starts with next",
+  options: {},
+  optionHelp: {},
+  example: "porchlight models use opencv --config porchlight.yaml",
+  operands: { min: 1, max: 1 },
+  async run({ config, configFile, terminal, operands: [name = ""] }) {
+    const folder = join(modelsFolder(config()), name);
+    const { version, licence } = await readPackFile(folder);
+    const file = configFile === "" ? "" : configFile;
+    if (file !== "") setPack(file, name);
+    const words = [`${name}@${version}`, licence];
+    if (file === "") words.push(`set it in the environment: export PORCHLIGHT_MODELS_PACK=${name}`);
+    else words.push(`written to ${file}; it is used from the next start on`);
+    terminal.data({ name, version, licence, file: file === "" ? null : file }, words.join("\n"));
+    terminal.note(`people keep their photos: porchlight models reembed ${name}`);
+    return EXIT.ok;
+  },
+};
+
+export const modelsReembed: Verb = {
+  name: "models reembed",
+  usage: "<name>",
+  summary: "give everybody templates of another pack, from the crops kept at enrolment",
+  options: {},
+  optionHelp: {},
+  example: "porchlight models reembed opencv",
+  operands: { min: 1, max: 1 },
+  async run({ config, store: open, actor, terminal, operands: [name = ""] }) {
+    const store = open();
+    const vision = await openVision({
+      ...visionOptions(config()),
+      packFolder: join(modelsFolder(config()), name),
+      logger: silentLogger,
+    });
+    try {
+      const parts = { vision, newId: randomUUID, ...store };
+      const pending = pendingTemplates(parts);
+      let added = 0;
+      for (const [i, template] of pending.entries()) {
+        const { draft } = await reembed(template, parts, actor);
+        if (draft !== null) {
+          store.append([draft]);
+          added++;
+        }
+        terminal.progress(name, i + 1, pending.length);
+      }
+      const result = { pack: vision.pack.id, pending: pending.length, added };
+      const words = `${vision.pack.id}: ${added} of ${pending.length} templates embedded again`;
+      terminal.data(result, words);
+      return added === pending.length ? EXIT.ok : EXIT.failed;
+    } finally {
+      await vision.close();
+    }
+  },
+};

@@ -1,0 +1,119 @@
+import { createInterface } from "node:readline/promises";
+import { EXIT } from "../../shared/errors.ts";
+import { findPerson } from "./find-person.ts";
+import { type Terminal, table } from "./terminal.ts";
+import { usageError, type Verb } from "./verb.ts";
+import { dateOf } from "./words.ts";
+
+/** Long enough for any name, short enough for a bell push display. */
+export const NAME_CHARS_MAX = 100;
+
+/** A name as it will be sealed. Throws a usage error for an empty, huge or malformed one. */
+export function checkedName(name: string, verb: string): string {
+  const trimmed = name.normalize("NFC").trim();
+  const printable = !/\p{Cc}/u.test(trimmed) && !/\p{Cs}/u.test(trimmed);
+  if (trimmed !== "" && trimmed.length <= NAME_CHARS_MAX && printable) return trimmed;
+  throw usageError(`a name has 1 to ${NAME_CHARS_MAX} printable characters`, verb);
+}
+
+async function confirmed(terminal: Terminal, question: string, verb: string): Promise<boolean> {
+  if (!terminal.interactive) {
+    throw usageError("nobody can be asked here: add --yes to confirm", verb);
+  }
+  const reader = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await reader.question(`${question} [y/N] `);
+  reader.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+export const peopleList: Verb = {
+  name: "people list",
+  usage: "",
+  summary: "who is enrolled",
+  options: {},
+  optionHelp: {},
+  example: "porchlight people list --json",
+  operands: { min: 0, max: 0 },
+  async run({ store, terminal }) {
+    const people = store().gallery.people();
+    const rows = people.map(({ id, name, templates, enrolledAtMs }) => [
+      id.slice(0, 8),
+      name,
+      String(templates),
+      dateOf(enrolledAtMs),
+    ]);
+    const words = people.length === 0 ? "" : table(["id", "name", "templates", "enrolled"], rows);
+    terminal.data(people, words);
+    if (people.length === 0) terminal.note("nobody yet: porchlight enroll <name> <photos…>");
+    return EXIT.ok;
+  },
+};
+
+export const peopleShow: Verb = {
+  name: "people show",
+  usage: "<name or id>",
+  summary: "one person and their templates",
+  options: {},
+  optionHelp: {},
+  example: "porchlight people show Ada",
+  operands: { min: 1, max: 1 },
+  async run({ store, terminal, operands: [who = ""] }) {
+    const { gallery } = store();
+    const person = findPerson(gallery, who);
+    const templates = gallery.templates(person.id).map(({ photo: _, ...template }) => template);
+    const rows = templates.map(({ id, pack, source, widthPx, quality, addedAtMs }) => [
+      id.slice(0, 8),
+      pack,
+      source,
+      `${widthPx} px`,
+      quality.toFixed(2),
+      dateOf(addedAtMs),
+    ]);
+    const header = ["template", "pack", "source", "face", "quality", "added"];
+    const words = `${person.name} (${person.id}), enrolled ${dateOf(person.enrolledAtMs)}`;
+    terminal.data({ ...person, templates }, `${words}\n${table(header, rows)}`);
+    return EXIT.ok;
+  },
+};
+
+export const peopleRename: Verb = {
+  name: "people rename",
+  usage: "<name or id> <new name>",
+  summary: "give a person another name",
+  options: {},
+  optionHelp: {},
+  example: "porchlight people rename Ada 'Ada Lovelace'",
+  operands: { min: 2, max: 2 },
+  async run({ store, terminal, actor, operands: [who = "", next = ""] }) {
+    const { gallery, append } = store();
+    const name = checkedName(next, "people rename");
+    const { id } = findPerson(gallery, who);
+    append([
+      { type: "person.renamed", actor, subject: id, data: {}, personal: { profile: { name } } },
+    ]);
+    terminal.data({ id, name }, `${id.slice(0, 8)} is now ${name}`);
+    return EXIT.ok;
+  },
+};
+
+export const peopleRemove: Verb = {
+  name: "people remove",
+  usage: "<name or id> [--yes]",
+  summary: "erase a person: their keys are destroyed, and nothing can bring them back",
+  options: { yes: { type: "boolean" } },
+  optionHelp: { "--yes": "do not ask" },
+  example: "porchlight people remove Ada --yes",
+  operands: { min: 1, max: 1 },
+  async run({ store, terminal, actor, values, operands: [who = ""] }) {
+    const { gallery, append } = store();
+    const { id, name, templates } = findPerson(gallery, who);
+    const question = `Erase ${name} and ${templates} templates for good?`;
+    if (values["yes"] !== true && !(await confirmed(terminal, question, "people remove"))) {
+      terminal.note("nothing was erased");
+      return EXIT.failed;
+    }
+    append([{ type: "person.erased", actor, subject: id, data: { reason: "requested" } }]);
+    terminal.data({ id, erased: true }, `erased ${id.slice(0, 8)}: the keys are destroyed`);
+    return EXIT.ok;
+  },
+};

@@ -1,0 +1,39 @@
+/** Every verb, in the order a newcomer meets them. */
+import { configCheck, configSchema } from "./config.ts";
+import { enroll } from "./enroll.ts";
+import { identify } from "./identify.ts";
+import { init } from "./init.ts";
+import { logExport, logTail, logVerify } from "./log.ts";
+import { modelsBuild, modelsList, modelsReembed, modelsUse, modelsVerify } from "./models.ts";
+import { peopleList, peopleRemove, peopleRename, peopleShow } from "./people.ts";
+import { start } from "./start.ts";
+import { status } from "./status.ts";
+import { storeRebuild } from "./store-rebuild.ts";
+import type { Verb } from "./verb.ts";
+import { visitsFollow, visitsList, visitsShow } from "./visits.ts";
+
+export const VERBS: readonly Verb[] = [
+  init,
+  enroll,
+  start,
+  status,
+  peopleList,
+  peopleShow,
+  peopleRename,
+  peopleRemove,
+  identify,
+  visitsList,
+  visitsShow,
+  visitsFollow,
+  logTail,
+  logVerify,
+  logExport,
+  modelsList,
+  modelsBuild,
+  modelsVerify,
+  modelsUse,
+  modelsReembed,
+  configCheck,
+  configSchema,
+  storeRebuild,
+];

@@ -1,0 +1,140 @@
+import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { pause } from "../../shared/retry.ts";
+import type { Gallery } from "../recognition/gallery.ts";
+import type { Visit } from "../recognition/visits.ts";
+import { table } from "./terminal.ts";
+import { number, type Verb } from "./verb.ts";
+import { dateOf, duration, similarity } from "./words.ts";
+
+const POLL_MS = 250;
+const HEADER = ["visit", "began", "lasted", "camera", "outcome", "who", "score", "margin"];
+
+/** Adds the name the vault knows; an erased person has none any more. */
+function named(visit: Visit, gallery: Pick<Gallery, "person">): Visit & { name: string | null } {
+  const person = visit.person === null ? null : gallery.person(visit.person);
+  return { ...visit, name: person?.name ?? null };
+}
+
+function rowOf(visit: Visit & { name: string | null }): string[] {
+  const { decision } = visit;
+  const gone = visit.person === null ? "" : "(erased)";
+  return [
+    visit.id.slice(0, 8),
+    `${dateOf(visit.startedAtMs)}${visit.clock === "unsynced" ? "?" : ""}`,
+    duration(visit.durationMs),
+    visit.camera,
+    visit.outcome ?? "…",
+    visit.name ?? gone,
+    similarity(decision?.score ?? null),
+    similarity(decision?.margin ?? null),
+  ];
+}
+
+export const visitsList: Verb = {
+  name: "visits list",
+  usage: "[--limit N]",
+  summary: "who was at the door, newest first",
+  options: { limit: { type: "string" } },
+  optionHelp: { "--limit N": "at most this many (default 20)" },
+  example: "porchlight visits list --limit 5",
+  operands: { min: 0, max: 0 },
+  async run({ store, terminal, values }) {
+    const limit = number(values, "limit", {
+      fallback: 20,
+      min: 1,
+      max: 10_000,
+      verb: "visits list",
+    });
+    const { visits, gallery } = store();
+    const list = visits.list(limit).map((visit) => named(visit, gallery));
+    terminal.data(list, list.length === 0 ? "" : table(HEADER, list.map(rowOf)));
+    if (list.length === 0) terminal.note("no visit yet: porchlight start");
+    return EXIT.ok;
+  },
+};
+
+export const visitsShow: Verb = {
+  name: "visits show",
+  usage: "<id>",
+  summary: "one visit, and why it was decided as it was",
+  options: {},
+  optionHelp: {},
+  example: "porchlight visits show 3f2a90c1",
+  operands: { min: 1, max: 1 },
+  async run({ store, terminal, operands: [id = ""] }) {
+    const { visits, gallery } = store();
+    const found = visits.find(id);
+    if (found === null) {
+      throw new PorchlightError("visit.unknown", `no visit has the id ${id}, or several begin so`, {
+        exitCode: EXIT.notFound,
+        hint: "see them: porchlight visits list",
+      });
+    }
+    const visit = named(found, gallery);
+    terminal.data(visit, explain(visit, gallery));
+    return EXIT.ok;
+  },
+};
+
+function explain(visit: Visit & { name: string | null }, gallery: Pick<Gallery, "person">): string {
+  const lines = [table(HEADER, [rowOf(visit)])];
+  const { decision } = visit;
+  if (decision === null) return `${lines[0]}\nnot decided yet`;
+  const { thresholds, runnerUp, score, margin, pack, seen, refused } = decision;
+  const second = runnerUp === null ? null : (gallery.person(runnerUp.person)?.name ?? "(erased)");
+  const because = {
+    known: `score ${similarity(score)} ≥ ${thresholds.match}, and ${
+      margin === null
+        ? "nobody else is enrolled"
+        : `margin ${similarity(margin)} ≥ ${thresholds.margin}`
+    }`,
+    unknown: `the best score, ${similarity(score)}, is below ${thresholds.match}`,
+    ambiguous: `score ${similarity(score)} is enough, but margin ${similarity(margin)} < ${thresholds.margin}`,
+    unusable: "no frame was good enough to judge",
+  }[decision.outcome];
+  lines.push(
+    "",
+    `${decision.outcome}: ${because}`,
+    `runner-up: ${runnerUp === null ? "nobody" : `${second} ${similarity(runnerUp.score)}`}`,
+    `pack ${pack}; ${seen} faces seen; not used: ${
+      Object.entries(refused)
+        .map(([reason, count]) => `${count} ${reason}`)
+        .join(", ") || "none"
+    }`,
+  );
+  const rows = decision.frames.map(({ index, widthPx, quality, score: own, template }) => [
+    String(index),
+    `${Math.round(widthPx)} px`,
+    quality.toFixed(2),
+    similarity(own),
+    template?.slice(0, 8) ?? "-",
+  ]);
+  if (rows.length > 0)
+    lines.push("", table(["frame", "face", "quality", "score", "template"], rows));
+  return lines.join("\n");
+}
+
+export const visitsFollow: Verb = {
+  name: "visits follow",
+  usage: "",
+  summary: "print visits as they begin, are decided and end",
+  options: {},
+  optionHelp: {},
+  example: "porchlight visits follow --json",
+  operands: { min: 0, max: 0 },
+  async run({ store, terminal, signal }) {
+    const { visits, gallery, log, catchUp } = store();
+    let seen = log.head().seq;
+    while (!signal.aborted) {
+      catchUp();
+      const { seq } = log.head();
+      for (const visit of visits.changedAfter(seen)) {
+        const shown = named(visit, gallery);
+        terminal.data(shown, rowOf(shown).join("  "));
+      }
+      seen = seq;
+      await pause(POLL_MS, signal);
+    }
+    return EXIT.ok;
+  },
+};

@@ -1,0 +1,161 @@
+/** The configuration of a device: its schema, where it comes from, and what follows from it. */
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { canonicalJson } from "../shared/chain.ts";
+import type { Clock } from "../shared/clock.ts";
+import { readConfig } from "../shared/config.ts";
+import { EXIT, PorchlightError } from "../shared/errors.ts";
+import { cameraConfigSchema } from "./camera/config.ts";
+import { clockState } from "./log/clock-state.ts";
+import type { StoreOptions } from "./open-store.ts";
+import { type KeyName, type KeySources, readKey } from "./store/key-file.ts";
+import { PROVIDERS } from "./vision/session.ts";
+import type { VisionOptions } from "./vision/vision.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The folder of the program: of dist/edge/config.js as of edge/config.ts. */
+function programFolder(): string {
+  const parent = dirname(dirname(fileURLToPath(import.meta.url)));
+  return parent.endsWith("/dist") ? dirname(parent) : parent;
+}
+
+export const DEFAULT_CONFIG_FILE = "/etc/porchlight/porchlight.yaml";
+const PREFIX = "PORCHLIGHT";
+/** Variables that are read elsewhere and are not settings. */
+const RESERVED = ["CONFIG", "LOG_KEY_FILE", "VAULT_KEY_FILE"].map((name) => `${PREFIX}_${name}`);
+
+const fraction = z.number().min(0).max(1);
+
+export const deviceConfigSchema = z.strictObject({
+  data: z.string().default("./data").describe("folder of the store"),
+  keys: z
+    .strictObject({
+      log: z.string().optional().describe("key file of log.db (default: <data>/keys/log-key)"),
+      vault: z
+        .string()
+        .optional()
+        .describe("key file of vault.db (default: <data>/keys/vault-key)"),
+    })
+    .prefault({}),
+  clock: z.enum(["detect", "trust"]).default("detect").describe("whether the clock is known good"),
+  camera: cameraConfigSchema.optional(),
+  models: z
+    .strictObject({
+      directory: z.string().optional().describe("folder of the model packs"),
+      pack: z.string().default("default").describe("the pack in use"),
+      threads: z.int().min(1).max(16).default(2),
+      provider: z.enum(PROVIDERS).default("cpu").describe("ONNX Runtime execution provider"),
+    })
+    .prefault({}),
+  recognition: z
+    .strictObject({
+      match: fraction.optional().describe("similarity of the same person (default: the pack's)"),
+      margin: fraction.optional().describe("lead over the next person (default: the pack's)"),
+      maxSidePx: z.int().min(160).max(4096).default(1280).describe("frames are shrunk to this"),
+      absentMs: z.int().min(200).max(60_000).default(3_000).describe("a visit ends after this"),
+      decideAfterMs: z
+        .int()
+        .min(0)
+        .max(10_000)
+        .default(1_000)
+        .describe("a decision waits this long"),
+    })
+    .prefault({}),
+  telemetry: z.strictObject({ intervalS: z.int().min(1).max(86_400).default(60) }).prefault({}),
+  log: z
+    .strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") })
+    .prefault({}),
+});
+
+export type DeviceConfig = z.infer<typeof deviceConfigSchema>;
+
+export interface ConfigRequest {
+  /** Given by --config or $PORCHLIGHT_CONFIG; then it must exist. */
+  readonly file: string | undefined;
+  /** Given by --data. */
+  readonly data: string | undefined;
+  readonly environment: Environment;
+}
+
+/** Reads and checks the configuration. Without a file the defaults hold. */
+export function loadConfig({ file, data, environment }: ConfigRequest): DeviceConfig {
+  const path = file ?? DEFAULT_CONFIG_FILE;
+  if (file !== undefined && !existsSync(file)) {
+    throw new PorchlightError("config.missing", `there is no configuration at ${file}`, {
+      exitCode: EXIT.config,
+      hint: "write one: porchlight init --config FILE; see every setting: porchlight config schema",
+    });
+  }
+  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const source = { file: path, text, environment, prefix: PREFIX, reserved: RESERVED };
+  const config = readConfig(deviceConfigSchema, source);
+  return data === undefined ? config : { ...config, data };
+}
+
+export function modelsFolder({ models }: DeviceConfig): string {
+  return resolve(models.directory ?? join(programFolder(), ".cache/models"));
+}
+
+/** The pack in use and how it is to be run. */
+export function visionOptions(config: DeviceConfig): Omit<VisionOptions, "logger"> {
+  const { pack, threads, provider } = config.models;
+  return { packFolder: join(modelsFolder(config), pack), threads, provider };
+}
+
+export function keySources(
+  name: KeyName,
+  config: DeviceConfig,
+  environment: Environment,
+): KeySources {
+  const log = name === "log-key";
+  return {
+    credentialsDirectory: environment["CREDENTIALS_DIRECTORY"],
+    environmentFile: environment[log ? `${PREFIX}_LOG_KEY_FILE` : `${PREFIX}_VAULT_KEY_FILE`],
+    configuredFile: (log ? config.keys.log : config.keys.vault) ?? join(config.data, "keys", name),
+  };
+}
+
+/** What it takes to open the log; the vault stays closed. */
+export function logOptions(
+  config: DeviceConfig,
+  environment: Environment,
+  clock: Clock,
+  newId: () => string,
+): Omit<StoreOptions, "vaultKey"> {
+  return {
+    folder: resolve(config.data),
+    logKey: readKey("log-key", keySources("log-key", config, environment)),
+    clock,
+    clockState: (nowMs) => clockState(config.clock, nowMs),
+    newId,
+  };
+}
+
+export function storeOptions(...request: Parameters<typeof logOptions>): StoreOptions {
+  const [config, environment] = request;
+  const vaultKey = readKey("vault-key", keySources("vault-key", config, environment));
+  return { ...logOptions(...request), vaultKey };
+}
+
+type Setting = string | number | boolean;
+
+/** The settings in force by dotted path, and their digest: what `config.applied` records. */
+export function settingsOf(config: DeviceConfig): {
+  readonly sha256: string;
+  readonly settings: Record<string, Setting>;
+} {
+  const settings = Object.fromEntries(flatten(config, []));
+  return { sha256: createHash("sha256").update(canonicalJson(settings)).digest("hex"), settings };
+}
+
+function flatten(value: unknown, path: readonly string[]): [string, Setting][] {
+  if (typeof value === "object" && value !== null) {
+    return Object.entries(value).flatMap(([key, inner]) => flatten(inner, [...path, key]));
+  }
+  const plain = typeof value === "number" || typeof value === "boolean" ? value : String(value);
+  return value === undefined ? [] : [[path.join("."), plain]];
+}

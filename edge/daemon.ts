@@ -1,0 +1,209 @@
+/** The daemon: builds the rooms from a configuration, runs the pipeline, and takes itself down. */
+import type { Clock } from "../shared/clock.ts";
+import { PorchlightError } from "../shared/errors.ts";
+import type { Logger } from "../shared/logger.ts";
+import type { CameraStats } from "./camera/frame.ts";
+import { openCamera } from "./camera/open-camera.ts";
+import { type DeviceConfig, settingsOf, visionOptions } from "./config.ts";
+import { createGroupCommit } from "./log/group-commit.ts";
+import type { Notifier } from "./notify.ts";
+import type { Store } from "./open-store.ts";
+import { type PipelineObserver, runPipeline } from "./pipeline.ts";
+import type { Thresholds } from "./recognition/match.ts";
+import { createTracker, type TrackEvent } from "./recognition/track.ts";
+import { createSampler } from "./telemetry.ts";
+import type { PackIdentity } from "./vision/pack.ts";
+import { openVision } from "./vision/vision.ts";
+
+export interface DaemonParts {
+  /** The configuration in force; SIGHUP may replace what can change while running. */
+  readonly config: () => DeviceConfig;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly notifier: Notifier;
+  readonly version: string;
+  /** Names this boot of the machine: monotonic times of one boot can be compared. */
+  readonly boot: string;
+  /** One line of JSON for each event, without its newline. */
+  readonly emit: (line: string) => void;
+  /** Watches frames too: the demo and the tests do. */
+  readonly watch?: PipelineObserver;
+}
+
+/** Telemetry may wait for company this long; a durable entry never does. */
+const TELEMETRY_WAIT_MS = 1_000;
+const TELEMETRY_GROUP = 100;
+
+/** Runs until the camera ends or the signal is aborted. */
+export async function runDaemon(parts: DaemonParts, signal: AbortSignal): Promise<void> {
+  const { store, clock, logger, notifier } = parts;
+  const config = parts.config();
+  if (config.camera === undefined) throw noCamera();
+  const startedMs = clock.monotonicMs();
+  const vision = await openVision({ ...visionOptions(config), logger });
+  try {
+    announceStart(parts, vision.pack);
+    const camera = openCamera(config.camera, { clock, logger, random: parts.random, signal });
+    const sampler = createSampler(config.telemetry.intervalS * 1000, clock);
+    const telemetry = createGroupCommit({
+      append: store.append,
+      maxWaitMs: TELEMETRY_WAIT_MS,
+      maxDrafts: TELEMETRY_GROUP,
+      failed: (error) => logger.error("telemetry not written", { reason: String(error) }),
+    });
+    const observer = observe(
+      parts,
+      camera,
+      (metrics) => {
+        telemetry.add({ type: "telemetry.sampled", actor: "device", data: { metrics } });
+      },
+      sampler,
+    );
+    notifier.ready();
+    logger.info("watching", {
+      camera: camera.name,
+      pack: vision.pack.id,
+      provider: vision.provider,
+    });
+    try {
+      await runPipeline(
+        camera,
+        {
+          vision,
+          gallery: {
+            nearest(packId, probe, limit) {
+              store.catchUp();
+              return store.gallery.nearest(packId, probe, limit);
+            },
+          },
+          tracker: createTracker(trackOptions(parts, vision.pack)),
+          append: store.append,
+          observer,
+          logger,
+          monotonicMs: clock.monotonicMs,
+          maxSidePx: config.recognition.maxSidePx,
+        },
+        signal,
+      );
+    } finally {
+      notifier.stopping();
+      telemetry.close();
+    }
+  } finally {
+    await vision.close();
+  }
+  const upMs = clock.monotonicMs() - startedMs;
+  const reason = signal.aborted ? "asked to stop" : "the camera ended";
+  store.append([{ type: "daemon.stopped", actor: "device", data: { reason, upMs } }]);
+  logger.info("stopped", { reason, upMs });
+}
+
+/** The pack's thresholds, unless the owner has set others. */
+export function thresholdsOf(config: DeviceConfig, pack: PackIdentity): Thresholds {
+  return {
+    match: config.recognition.match ?? pack.thresholds.match,
+    margin: config.recognition.margin ?? pack.thresholds.margin,
+  };
+}
+
+/**
+ * Below this, two looks at one place are of two people: the most lenient threshold that was
+ * measured for the pack, since it only joins looks of one visit.
+ */
+function samePersonOf({ thresholds }: PackIdentity): number {
+  return Math.min(...thresholds.far.map(({ threshold }) => threshold));
+}
+
+function noCamera(): PorchlightError {
+  return new PorchlightError("config.camera.missing", "the configuration names no camera", {
+    exitCode: 78,
+    hint: "see which cameras there are: porchlight doctor; then add one under `camera:`",
+  });
+}
+
+function trackOptions(parts: DaemonParts, pack: PackIdentity) {
+  return {
+    get thresholds(): Thresholds {
+      return thresholdsOf(parts.config(), pack);
+    },
+    get absentMs(): number {
+      return parts.config().recognition.absentMs;
+    },
+    get decideAfterMs(): number {
+      return parts.config().recognition.decideAfterMs;
+    },
+    pack: pack.id,
+    samePerson: samePersonOf(pack),
+    newId: parts.newId,
+  };
+}
+
+/** What changed since the daemon last ran is a fact; what did not change is not told again. */
+function announceStart({ store, config, version, boot }: DaemonParts, pack: PackIdentity): void {
+  const { name, version: packVersion, models } = pack;
+  const actor = "device";
+  const applied = settingsOf(config());
+  const active = store.latest.of("model.activated")?.data;
+  const samePack =
+    active?.name === name &&
+    active.version === packVersion &&
+    JSON.stringify(active.models) === JSON.stringify(models);
+  store.append([
+    {
+      type: "daemon.started",
+      actor,
+      data: { version, boot, pack: { name, version: packVersion } },
+    },
+  ]);
+  if (store.latest.of("config.applied")?.data.sha256 !== applied.sha256) {
+    store.append([{ type: "config.applied", actor, data: applied }]);
+  }
+  if (!samePack) {
+    const data = { name, version: packVersion, models: [...models] };
+    store.append([{ type: "model.activated", actor, data }]);
+  }
+}
+
+function observe(
+  { notifier, emit, watch, logger }: DaemonParts,
+  camera: { readonly stats: CameraStats },
+  sampled: (metrics: Record<string, number>) => void,
+  sampler: ReturnType<typeof createSampler>,
+): PipelineObserver {
+  return {
+    frame(frame, image, sightings, times) {
+      // A frame has reached its decisions: this, and nothing else, feeds the watchdog.
+      notifier.alive();
+      const metrics = sampler.add(times, sightings.length, camera.stats);
+      if (metrics !== null) {
+        sampled(metrics);
+        notifier.status(`${metrics["framesPerSecond"]?.toFixed(1)} frames/s`);
+      }
+      watch?.frame(frame, image, sightings, times);
+    },
+    event(event, seq) {
+      emit(JSON.stringify(lineOf(event, seq)));
+      if (event.kind === "recognised") notifier.status(`last decision: ${event.decision.outcome}`);
+      watch?.event(event, seq);
+    },
+    damaged(frame, error) {
+      logger.debug("frame passed over", { index: frame.index, code: error.code });
+      watch?.damaged(frame, error);
+    },
+  };
+}
+
+/** An event for other programs: pseudonymous ids and figures, never a name. */
+function lineOf(event: TrackEvent, seq: number): Record<string, unknown> {
+  const { kind, visit } = event;
+  const head = { event: `visit.${kind}`, seq, visit };
+  if (kind === "started") return { ...head, camera: event.camera };
+  if (kind === "ended") {
+    return { ...head, outcome: event.outcome, durationMs: event.durationMs, frames: event.frames };
+  }
+  const { outcome, person, score, margin } = event.decision;
+  return { ...head, revision: event.revision, outcome, person, score, margin };
+}

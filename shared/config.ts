@@ -1,0 +1,174 @@
+/** Reads a YAML configuration against a schema, and says everything that is wrong with it at once. */
+import { isCollection, isPair, isScalar, LineCounter, parse, parseDocument } from "yaml";
+import { z } from "zod";
+import { EXIT, PorchlightError } from "./errors.ts";
+import { didYouMean } from "./near-miss.ts";
+
+export interface ConfigSource {
+  /** Shown in messages. */
+  readonly file: string;
+  readonly text: string;
+  /** Environment variables that override single values: PREFIX_SECTION_KEY. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly prefix: string;
+  /** Variables with the prefix that are not settings. */
+  readonly reserved: readonly string[];
+}
+
+interface Problem {
+  readonly line: number | null;
+  readonly text: string;
+}
+
+type Path = readonly PropertyKey[];
+
+/** The checked configuration. Throws `config.invalid` naming every problem with its line. */
+export function readConfig<S extends z.ZodType>(schema: S, source: ConfigSource): z.infer<S> {
+  const lines = new LineCounter();
+  const document = parseDocument(source.text, { lineCounter: lines, prettyErrors: false });
+  const syntax = document.errors.map(
+    ({ message, pos }): Problem => ({ line: lines.linePos(pos[0]).line, text: message }),
+  );
+  if (syntax.length > 0) throw invalid(source.file, syntax);
+  const value: unknown = document.toJS() ?? {};
+  const overrides = environmentProblems(schema, source);
+  for (const { path, text } of overrides.values) setIn(value, path, parse(text));
+  const result = schema.safeParse(value);
+  const lineOf = (path: Path, key?: string): number | null => {
+    const offset = offsetOf(document.contents, path, key);
+    return offset === null ? null : lines.linePos(offset).line;
+  };
+  const wrong = result.success
+    ? []
+    : result.error.issues.flatMap((issue) => problemsOf(issue, schema, lineOf, overrides.values));
+  if (!result.success || overrides.problems.length > 0) {
+    throw invalid(source.file, [...wrong, ...overrides.problems]);
+  }
+  return result.data;
+}
+
+/** JSON Schema (2020-12) of a configuration, for editors. */
+export function configJsonSchema(schema: z.ZodType): unknown {
+  return z.toJSONSchema(schema, { io: "input" });
+}
+
+/** The variable that overrides a setting: models.directory → PORCHLIGHT_MODELS_DIRECTORY. */
+export function variableOf(prefix: string, path: readonly string[]): string {
+  const words = path.map((key) => key.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase());
+  return [prefix, ...words].join("_");
+}
+
+function invalid(file: string, problems: readonly Problem[]): PorchlightError {
+  const sorted = [...problems].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+  const list = sorted.map(({ line, text }) => `  ${line === null ? "" : `line ${line}: `}${text}`);
+  return new PorchlightError("config.invalid", `${file} has mistakes:\n${list.join("\n")}`, {
+    exitCode: EXIT.config,
+    hint: "see every setting: porchlight config schema",
+  });
+}
+
+function problemsOf(
+  issue: z.core.$ZodIssue,
+  schema: z.ZodType,
+  lineOf: (path: Path, key?: string) => number | null,
+  overrides: readonly Override[],
+): Problem[] {
+  const place = issue.path.map(String).join(".");
+  if (issue.code === "unrecognized_keys") {
+    const known = Object.keys(shapeAt(schema, issue.path));
+    return issue.keys.map((key) => ({
+      line: lineOf(issue.path, key),
+      text: `${[place, key].filter(Boolean).join(".")} is not a setting${didYouMean(key, known)}`,
+    }));
+  }
+  const override = overrides.find(({ path }) => path.join(".") === place);
+  const name = override === undefined ? place : override.variable;
+  const line = override === undefined ? lineOf(issue.path) : null;
+  return [{ line, text: `${name}: ${issue.message}` }];
+}
+
+/** Where a value, or a key inside it, begins; the nearest enclosing thing when it is missing. */
+function offsetOf(root: unknown, path: Path, key: string | undefined): number | null {
+  let node = root;
+  let offset: number | null = null;
+  for (const step of key === undefined ? path : [...path, key]) {
+    if (!isCollection(node)) break;
+    const item: unknown = node.items.find((each, index) =>
+      isPair(each) && isScalar(each.key) ? each.key.value === step : index === step,
+    );
+    const at = isPair(item) ? item.key : item;
+    if (isScalar(at) && at.range) offset = at.range[0];
+    else if (isCollection(at) && at.range) offset = at.range[0];
+    node = isPair(item) ? item.value : item;
+  }
+  return offset;
+}
+
+interface Override {
+  readonly variable: string;
+  readonly path: readonly string[];
+  readonly text: string;
+}
+
+function environmentProblems(
+  schema: z.ZodType,
+  { environment, prefix, reserved }: ConfigSource,
+): { readonly values: Override[]; readonly problems: Problem[] } {
+  const known = new Map(leaves(schema, []).map((path) => [variableOf(prefix, path), path]));
+  const values: Override[] = [];
+  const problems: Problem[] = [];
+  for (const [variable, text] of Object.entries(environment)) {
+    if (text === undefined || !variable.startsWith(`${prefix}_`)) continue;
+    if (reserved.includes(variable)) continue;
+    const path = known.get(variable);
+    if (path !== undefined) values.push({ variable, path, text });
+    else {
+      const hint = didYouMean(variable, known.keys());
+      problems.push({ line: null, text: `the variable ${variable} is not a setting${hint}` });
+    }
+  }
+  return { values, problems };
+}
+
+function setIn(root: unknown, path: readonly string[], value: unknown): void {
+  let node = root as Record<string, unknown>; // a YAML mapping; anything else fails the schema
+  for (const [i, key] of path.entries()) {
+    if (i === path.length - 1) node[key] = value;
+    else {
+      const next = node[key];
+      if (typeof next !== "object" || next === null) node[key] = {};
+      node = node[key] as Record<string, unknown>;
+    }
+  }
+}
+
+/** Strips defaults, optionals and the like from a schema. */
+function unwrap(schema: unknown): unknown {
+  let inner = schema;
+  while (
+    inner instanceof z.ZodDefault ||
+    inner instanceof z.ZodPrefault ||
+    inner instanceof z.ZodOptional ||
+    inner instanceof z.ZodNullable
+  ) {
+    inner = inner.def.innerType;
+  }
+  return inner;
+}
+
+function shapeOf(schema: unknown): Record<string, unknown> {
+  const inner = unwrap(schema);
+  if (inner instanceof z.ZodObject) return inner.shape;
+  if (inner instanceof z.ZodUnion) return Object.assign({}, ...inner.options.map(shapeOf));
+  return {};
+}
+
+function shapeAt(schema: unknown, path: Path): Record<string, unknown> {
+  return path.reduce((shape, key) => shapeOf(shape[String(key)]), shapeOf(schema));
+}
+
+function leaves(schema: unknown, path: readonly string[]): (readonly string[])[] {
+  const shape = Object.entries(shapeOf(schema));
+  if (shape.length === 0) return [path];
+  return shape.flatMap(([key, inner]) => leaves(inner, [...path, key]));
+}

@@ -18,7 +18,7 @@ import type { VisionOptions } from "./vision/vision.ts";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The folder of the program: of dist/edge/config.js as of edge/config.ts. */
-function programFolder(): string {
+export function programFolder(): string {
   const parent = dirname(dirname(fileURLToPath(import.meta.url)));
   return parent.endsWith("/dist") ? dirname(parent) : parent;
 }

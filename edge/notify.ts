@@ -18,3 +18,4 @@ export function createNotifier(
     close: async () => undefined,
   };
 }
+export const silentNotifier: Notifier = createNotifier({}, undefined as never);

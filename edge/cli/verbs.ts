@@ -1,5 +1,6 @@
 /** Every verb, in the order a newcomer meets them. */
 import { configCheck, configSchema } from "./config.ts";
+import { demo } from "./demo.ts";
 import { enroll } from "./enroll.ts";
 import { identify } from "./identify.ts";
 import { init } from "./init.ts";
@@ -36,4 +37,5 @@ export const VERBS: readonly Verb[] = [
   configCheck,
   configSchema,
   storeRebuild,
+  demo,
 ];

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import sharp, { type OverlayOptions, type Sharp } from "sharp";
 import { messageOf, PorchlightError } from "../../shared/errors.ts";
 import type { Box, RgbImage } from "./face.ts";
@@ -19,6 +20,8 @@ const MAX_PIXELS = 50_000_000;
 const MAX_BYTES = 40 * 1024 * 1024;
 /** A picture that takes longer was made to. A 50 megapixel PNG takes 2 s on a Pi-class core. */
 const DECODE_SECONDS_MAX = 20;
+
+const FONT_FILE = fileURLToPath(import.meta.resolve("dejavu-fonts-ttf/ttf/DejaVuSans-Bold.ttf"));
 
 /** First bytes of what is decoded; anything else never reaches a decoder. */
 const FORMATS: readonly { format: string; matches: (bytes: Uint8Array) => boolean }[] = [
@@ -115,9 +118,16 @@ export async function brighten(image: RgbImage, factor: number): Promise<RgbImag
   return await toRgb(raw(image).linear(factor, 0));
 }
 
+/** Words in one size and colour (CSS), on nothing. */
+export interface Words {
+  readonly text: string;
+  readonly sizePx: number;
+  readonly colour: string;
+}
+
 export interface Layer {
-  /** A picture, or SVG of our own making (drawn by librsvg; it loads nothing from elsewhere). */
-  readonly content: RgbImage | { readonly svg: string };
+  /** A picture, SVG of our own making (drawn by librsvg; it loads nothing from elsewhere), words. */
+  readonly content: RgbImage | { readonly svg: string } | Words;
   readonly x: number;
   readonly y: number;
 }
@@ -127,11 +137,22 @@ export async function compose(background: RgbImage, layers: readonly Layer[]): P
   const overlays: OverlayOptions[] = layers.map(({ content, x, y }) => ({
     left: Math.round(x),
     top: Math.round(y),
-    ...("svg" in content
-      ? { input: Buffer.from(content.svg) }
-      : { input: Buffer.from(content.data), raw: { ...sizeOf(content), channels: 3 } }),
+    ...inputOf(content),
   }));
   return await toRgb(raw(background).composite(overlays));
+}
+
+function inputOf(content: Layer["content"]): OverlayOptions {
+  if ("svg" in content) return { input: Buffer.from(content.svg) };
+  if ("data" in content) {
+    return { input: Buffer.from(content.data), raw: { ...sizeOf(content), channels: 3 } };
+  }
+  const { text, sizePx, colour } = content;
+  const escaped = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+  const markup = `<span foreground="${colour}">${escaped}</span>`;
+  // A device has no fonts of its own: this one comes with the program. 72 dpi: points are pixels.
+  const font = `DejaVu Sans Bold ${sizePx}`;
+  return { input: { text: { text: markup, font, fontfile: FONT_FILE, rgba: true, dpi: 72 } } };
 }
 
 /** A picture of one colour. */

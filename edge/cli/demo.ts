@@ -1,0 +1,99 @@
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { EXIT } from "../../shared/errors.ts";
+import { silentLogger } from "../../shared/logger.ts";
+import { modelsFolder, programFolder, visionOptions } from "../config.ts";
+import { castFromFolders, castFromGroups } from "../demo/cast.ts";
+import { type DemoResult, type DemoVisit, runDemo } from "../demo/demo.ts";
+import { openVision } from "../vision/vision.ts";
+import { peopleIn, photosIn } from "./photos.ts";
+import { table } from "./terminal.ts";
+import { text, type Verb } from "./verb.ts";
+import { similarity } from "./words.ts";
+
+const HOW_MADE = `The npm dependency has one photo of each person, so the scenes are made from the same photos as the
+templates, but share no pixels with them: each frame has another size, light, blur and place in a wider picture.
+A real test uses other photos of the same people: porchlight demo --photos DIR`;
+const HOW_MADE_FOLDERS =
+  "Half of each person's photos were enrolled, and only the others came to the door.";
+
+/** Photos inside an npm dependency: group photos under the MIT licence. */
+function bundledPhotos(): string[] {
+  const entry = fileURLToPath(import.meta.resolve("@vladmandic/face-api/package.json"));
+  return photosIn(join(dirname(entry), "demo"));
+}
+
+function rowOf(visit: DemoVisit): string[] {
+  const { msPerFrame: ms } = visit;
+  const stages =
+    ms === null
+      ? ["-", "-", "-", "-"]
+      : [ms.decodeMs, ms.detectMs, ms.embedMs, ms.matchMs].map((each) => each.toFixed(1));
+  return [
+    visit.stranger ? "a stranger" : visit.came,
+    visit.outcome,
+    visit.who ?? "",
+    similarity(visit.score),
+    similarity(visit.margin),
+    ...stages,
+    visit.right ? "right" : "WRONG",
+  ];
+}
+
+function words(result: DemoResult): string {
+  const header = ["at the door", "decided", "who", "score", "margin"];
+  const stages = ["decode ms", "detect ms", "embed ms", "match ms", ""];
+  const right = result.visits.filter((visit) => visit.right).length;
+  return [
+    table([...header, ...stages], result.visits.map(rowOf)),
+    "",
+    `${right} of ${result.visits.length} visits right`,
+    result.logWhole
+      ? `the log is whole: ${result.logEntries} entries, every hash checked`
+      : "THE LOG IS BROKEN",
+    result.sealed
+      ? "the store cannot be opened with another key, and holds no readable name"
+      : "THE STORE IS READABLE",
+    `contact sheet: ${result.sheet}`,
+  ].join("\n");
+}
+
+export const demo: Verb = {
+  name: "demo",
+  usage: "[--photos DIR]",
+  summary: "see it work on real photos: enrol, recognise, refuse a stranger, verify",
+  options: { photos: { type: "string" } },
+  optionHelp: { "--photos DIR": "use your own: a folder of person/photo.jpg" },
+  example: "porchlight demo --photos ~/photos/family",
+  operands: { min: 0, max: 0 },
+  async run({ config, terminal, values, signal }) {
+    const folder = text(values, "data") ?? join(programFolder(), ".cache/demo");
+    const own = text(values, "photos");
+    const vision = await openVision({ ...visionOptions(config()), logger: silentLogger });
+    try {
+      terminal.note(`model pack ${vision.pack.id} on ${vision.provider}`);
+      const actors =
+        own === undefined
+          ? await castFromGroups(vision, bundledPhotos())
+          : await castFromFolders(peopleIn(own));
+      terminal.note(own === undefined ? HOW_MADE : HOW_MADE_FOLDERS);
+      const result = await runDemo(vision, {
+        folder,
+        actors,
+        modelsFolder: modelsFolder(config()),
+        pack: config().models.pack,
+        signal,
+        note: terminal.note,
+        progress: terminal.progress,
+      });
+      terminal.data(result, words(result));
+      const { visits, logWhole, sealed } = result;
+      const fooled = visits.some(({ stranger, right }) => stranger && !right);
+      return logWhole && sealed && !fooled && visits.some(({ right }) => right)
+        ? EXIT.ok
+        : EXIT.failed;
+    } finally {
+      await vision.close();
+    }
+  },
+};

@@ -1,0 +1,279 @@
+/** The main job on real photos: enrol some people, replay visits through the real daemon, prove it. */
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "../../shared/clock.ts";
+import { PorchlightError } from "../../shared/errors.ts";
+import { silentLogger } from "../../shared/logger.ts";
+import { type DeviceConfig, deviceConfigSchema } from "../config.ts";
+import { runDaemon, thresholdsOf } from "../daemon.ts";
+import { silentNotifier } from "../notify.ts";
+import { createStore, openStore, type Store, type StoreOptions, vaultPath } from "../open-store.ts";
+import type { FrameTimes } from "../pipeline.ts";
+import { enrol } from "../recognition/enrol.ts";
+import type { Sighting, TrackEvent } from "../recognition/track.ts";
+import { VERSION } from "../version.ts";
+import type { Box, RgbImage } from "../vision/face.ts";
+import { encodeJpeg } from "../vision/image.ts";
+import type { Vision } from "../vision/vision.ts";
+import type { Actor } from "./cast.ts";
+import { contactSheet } from "./contact-sheet.ts";
+import { composeVisit, emptyPorch } from "./scenes.ts";
+
+export interface DemoOptions {
+  readonly folder: string;
+  readonly actors: readonly Actor[];
+  readonly modelsFolder: string;
+  readonly pack: string;
+  readonly signal: AbortSignal;
+  /** Told what is going on. */
+  readonly note: (text: string) => void;
+  readonly progress: (label: string, done: number, total: number) => void;
+}
+
+export interface DemoVisit {
+  readonly came: string;
+  readonly stranger: boolean;
+  readonly outcome: string;
+  readonly who: string | null;
+  readonly score: number | null;
+  readonly margin: number | null;
+  readonly msPerFrame: FrameTimes | null;
+  /** Known people are known by their own name; strangers are not anybody. */
+  readonly right: boolean;
+}
+
+export interface DemoResult {
+  readonly enrolled: number;
+  readonly visits: readonly DemoVisit[];
+  readonly logEntries: number;
+  readonly logWhole: boolean;
+  /** Opening the store with another key, and looking for a known name in its bytes, both failed. */
+  readonly sealed: boolean;
+  readonly sheet: string;
+}
+
+const FRAMES_PER_SECOND = 12;
+/** Frames of an empty porch between visits: longer than `absentMs`. */
+const EMPTY_FRAMES = 7;
+const ABSENT_MS = 450;
+
+interface Shot {
+  readonly image: RgbImage;
+  readonly box: Box;
+  readonly times: FrameTimes;
+}
+
+export async function runDemo(vision: Vision, options: DemoOptions): Promise<DemoResult> {
+  const { folder, actors, note } = options;
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const storeOptions: StoreOptions = {
+    folder,
+    logKey: randomBytes(32),
+    vaultKey: randomBytes(32),
+    clock: systemClock,
+    clockState: () => "unsynced",
+    newId: randomUUID,
+  };
+  createStore(storeOptions);
+  const store = openStore(storeOptions);
+  try {
+    const config = await prepare(vision, store, options);
+    note("replaying the scenes through the daemon …");
+    const shots = new Map<number, Shot>();
+    const actorOf = await replay(config, store, options, shots);
+    const visits = actors.map((actor, i) => visitOf(actor, i, store, actorOf, shots));
+    const report = store.log.verify([{ ...store.followed(), from: "the vault" }]);
+    const sheet = join(folder, "contact-sheet.png");
+    writeFileSync(sheet, await drawSheet(actors, visits, actorOf, shots));
+    return {
+      enrolled: store.gallery.people().length,
+      visits: visits.map(({ visit }) => visit),
+      logEntries: report.entries,
+      logWhole: report.fault === null,
+      sealed: isSealed(storeOptions, actors),
+      sheet,
+    };
+  } finally {
+    store.close();
+  }
+}
+
+/** Enrols, composes the scenes as files, and gives the configuration that replays them. */
+async function prepare(vision: Vision, store: Store, options: DemoOptions): Promise<DeviceConfig> {
+  const { folder, actors, modelsFolder, pack, note, progress } = options;
+  const config = deviceConfigSchema.parse({
+    data: folder,
+    models: { directory: modelsFolder, pack },
+    recognition: { absentMs: ABSENT_MS },
+    camera: {
+      kind: "files",
+      name: "demo-door",
+      paths: [join(folder, "scenes")],
+      framesPerSecond: FRAMES_PER_SECOND,
+      everyFrame: true,
+    },
+  });
+  for (const actor of actors) await enrolActor(actor, vision, store, config);
+  note(
+    `enrolled ${store.gallery.people().length} people, ${store.gallery.templates().length} templates`,
+  );
+  const scenes = join(folder, "scenes");
+  mkdirSync(scenes);
+  const porch = await emptyPorch();
+  const empty = await encodeJpeg(porch);
+  let frame = 0;
+  const save = (jpeg: Buffer, label: string): void => {
+    writeFileSync(join(scenes, `${String(frame++).padStart(4, "0")}-${label}.jpg`), jpeg);
+  };
+  for (const [i, { looks }] of actors.entries()) {
+    const { frames } = await composeVisit(porch, looks, (i * 0.37) % 1);
+    for (const jpeg of frames) save(jpeg, sceneLabel(i));
+    for (let gap = 0; gap < EMPTY_FRAMES; gap++) save(empty, "empty");
+    progress("composing scenes", i + 1, actors.length);
+  }
+  return config;
+}
+
+function sceneLabel(actor: number): string {
+  return `visit${actor}`;
+}
+
+async function enrolActor(actor: Actor, vision: Vision, store: Store, config: DeviceConfig) {
+  if (actor.stranger) return;
+  const person = randomUUID();
+  const photos = actor.enrolment.map((bytes, i) => ({
+    name: `${actor.name} ${i + 1}`,
+    bytes,
+    source: "photo" as const,
+  }));
+  const { templates } = await enrol(
+    person,
+    photos,
+    {
+      vision,
+      gallery: store.gallery,
+      thresholds: thresholdsOf(config, vision.pack),
+      maxSidePx: config.recognition.maxSidePx,
+      newId: randomUUID,
+    },
+    "cli:demo",
+    () => undefined,
+  );
+  if (templates.length === 0) return;
+  const personal = { profile: { name: actor.name } };
+  store.append([
+    { type: "person.enrolled", actor: "cli:demo", subject: person, data: {}, personal },
+    ...templates,
+  ]);
+}
+
+/** Runs the daemon over the scenes; tells which actor each visit was about. */
+async function replay(
+  config: DeviceConfig,
+  store: Store,
+  options: DemoOptions,
+  shots: Map<number, Shot>,
+): Promise<Map<number, TrackEvent & { kind: "recognised" }>> {
+  const actorOfFrame = new Map<number, number>();
+  const decided = new Map<number, TrackEvent & { kind: "recognised" }>();
+  const best = (sightings: readonly Sighting[]): Sighting | undefined =>
+    [...sightings].sort((a, b) => b.quality - a.quality)[0];
+  await runDaemon(
+    {
+      config: () => config,
+      store,
+      clock: systemClock,
+      newId: randomUUID,
+      random: Math.random,
+      logger: silentLogger,
+      notifier: silentNotifier,
+      version: VERSION,
+      boot: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+      emit: () => undefined,
+      watch: {
+        frame(frame, image, sightings, times) {
+          const actor = Number(/-visit(\d+)\.jpg$/.exec(frame.source)?.[1] ?? -1);
+          options.progress("frames", frame.index + 1, options.actors.length * (6 + EMPTY_FRAMES));
+          const face = best(sightings);
+          if (actor < 0 || face === undefined) return;
+          actorOfFrame.set(frame.index, actor);
+          shots.set(actor, { image, box: face.box, times });
+        },
+        event(event) {
+          if (event.kind !== "recognised") return;
+          const actor = actorOfFrame.get(event.decision.frames[0]?.index ?? -1);
+          if (actor !== undefined) decided.set(actor, event);
+        },
+        damaged: (_, error) => options.note(error.message),
+      },
+    },
+    options.signal,
+  );
+  if (options.signal.aborted) throw new PorchlightError("demo.stopped", "the demo was stopped");
+  return decided;
+}
+
+function visitOf(
+  actor: Actor,
+  index: number,
+  store: Store,
+  decided: Map<number, TrackEvent & { kind: "recognised" }>,
+  shots: Map<number, Shot>,
+): { readonly visit: DemoVisit; readonly box: Box | null } {
+  const decision = decided.get(index)?.decision;
+  const person = decision?.person == null ? null : store.gallery.person(decision.person);
+  const who = person?.name ?? null;
+  const outcome = decision?.outcome ?? "no visit";
+  const right = actor.stranger ? outcome !== "known" : who === actor.name;
+  const shot = shots.get(index);
+  return {
+    visit: {
+      came: actor.name,
+      stranger: actor.stranger,
+      outcome,
+      who,
+      score: decision?.score ?? null,
+      margin: decision?.margin ?? null,
+      msPerFrame: shot?.times ?? null,
+      right,
+    },
+    box: shot?.box ?? null,
+  };
+}
+
+async function drawSheet(
+  actors: readonly Actor[],
+  visits: readonly { readonly visit: DemoVisit }[],
+  decided: Map<number, TrackEvent & { kind: "recognised" }>,
+  shots: Map<number, Shot>,
+): Promise<Buffer> {
+  const tiles = actors.flatMap((_, i) => {
+    const shot = shots.get(i);
+    const decision = decided.get(i)?.decision;
+    const visit = visits[i]?.visit;
+    if (shot === undefined || decision === undefined || visit === undefined) return [];
+    const who = visit.who ?? decision.outcome;
+    const score = decision.score === null ? "" : ` ${decision.score.toFixed(4)}`;
+    const margin = decision.margin === null ? "" : ` (+${decision.margin.toFixed(4)})`;
+    const { image, box } = shot;
+    return [{ image, box, caption: `${who}${score}${margin}`, outcome: decision.outcome }];
+  });
+  return await contactSheet(tiles);
+}
+
+/** Tries what a thief would: another key, and reading names out of the files. */
+function isSealed(options: StoreOptions, actors: readonly Actor[]): boolean {
+  const bytes = readFileSync(vaultPath(options.folder));
+  const readable = actors.some(({ name }) => name.length > 3 && bytes.includes(name));
+  const plain = bytes.subarray(0, 6).toString("latin1") === "SQLite";
+  const otherKey = createHash("sha256").update(options.vaultKey).digest();
+  try {
+    openStore({ ...options, vaultKey: otherKey }).close();
+    return false;
+  } catch (error) {
+    if (!(error instanceof PorchlightError) || error.code !== "store.key.wrong") throw error;
+    return !readable && !plain;
+  }
+}

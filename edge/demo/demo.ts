@@ -55,7 +55,7 @@ export interface DemoResult {
 
 const FRAMES_PER_SECOND = 12;
 /** Frames of an empty porch between visits: longer than `absentMs`. */
-const EMPTY_FRAMES = 7;
+const EMPTY_FRAMES = 6;
 const ABSENT_MS = 450;
 
 interface Shot {

@@ -22,6 +22,8 @@ export interface DaemonParts {
   readonly clock: Clock;
   readonly newId: () => string;
   readonly random: () => number;
+  /** $PATH. */
+  readonly path: string;
   readonly logger: Logger;
   readonly notifier: Notifier;
   readonly version: string;
@@ -46,7 +48,8 @@ export async function runDaemon(parts: DaemonParts, signal: AbortSignal): Promis
   const vision = await openVision({ ...visionOptions(config), logger });
   try {
     announceStart(parts, vision.pack);
-    const camera = openCamera(config.camera, { clock, logger, random: parts.random, signal });
+    const { path, random } = parts;
+    const camera = openCamera(config.camera, { clock, logger, random, signal, path });
     const sampler = createSampler(config.telemetry.intervalS * 1000, clock);
     const telemetry = createGroupCommit({
       append: store.append,

@@ -39,7 +39,7 @@ function fail(error: unknown): number {
   return error.exitCode;
 }
 
-function reload(): void {
+function readAgain(): void {
   try {
     const next = loadConfig(request);
     const before = settingsOf(config).settings;
@@ -68,9 +68,15 @@ async function run(): Promise<number> {
       process.exit(EXIT.failed);
     }, STOP_TIMEOUT_MS).unref();
   };
+  const { monotonicMs } = systemClock;
+  const notifier = createNotifier({ environment, monotonicMs, logger });
+  const reload = (): void => {
+    readAgain();
+    notifier.reloaded();
+  };
   process.once("SIGTERM", onStop).once("SIGINT", onStop).on("SIGHUP", reload);
   const store = openStore(storeOptions(config, environment, systemClock, randomUUID));
-  const notifier = createNotifier(environment, logger);
+
   try {
     await runDaemon(
       {
@@ -79,6 +85,7 @@ async function run(): Promise<number> {
         clock: systemClock,
         newId: randomUUID,
         random: Math.random,
+        path: environment["PATH"] ?? "",
         logger,
         notifier,
         version: VERSION,

@@ -1,40 +1,51 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
-import type { Clock } from "../../shared/clock.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { pause } from "../../shared/retry.ts";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
 import type { CameraConfig } from "./config.ts";
+import { v4l2Args } from "./ffmpeg.ts";
+import { filesCamera } from "./files.ts";
 import type { Camera } from "./frame.ts";
+import { jetsonArgs } from "./gstreamer.ts";
+import { LIBCAMERA_PROGRAMS, libcameraArgs } from "./libcamera.ts";
+import { processSource, type StartSource, socketSource } from "./source.ts";
+import { type CameraParts, streamCamera } from "./stream.ts";
 
-export function openCamera(
-  config: CameraConfig,
-  { clock, signal }: { clock: Clock; logger: Logger; random: () => number; signal: AbortSignal },
-): Camera {
-  const stats = { delivered: 0, dropped: 0, damaged: 0, restarts: 0, stalls: 0 };
-  const files = config.paths.flatMap((p) =>
-    statSync(p).isDirectory()
-      ? readdirSync(p)
-          .sort()
-          .map((f) => join(p, f))
-      : [p],
-  );
-  return {
-    name: config.name,
-    stats,
-    async *[Symbol.asyncIterator]() {
-      do {
-        for (const file of files) {
-          if (signal.aborted) return;
-          yield {
-            image: readFileSync(file),
-            capturedAtMs: clock.now(),
-            monotonicMs: clock.monotonicMs(),
-            index: stats.delivered++,
-            source: file,
-          };
-          await pause(1000 / config.framesPerSecond, signal);
-        }
-      } while (config.loop);
-    },
-  };
+export interface OpenCameraParts extends CameraParts {
+  /** $PATH: where the programs that read cameras are looked for. */
+  readonly path: string;
+}
+
+/** The camera of a configuration. Nothing is started until somebody reads it. */
+export function openCamera(config: CameraConfig, parts: OpenCameraParts): Camera {
+  if (config.kind === "files") return filesCamera(config, parts);
+  const { name, stallMs } = config;
+  return streamCamera({ name, stallMs, start: sourceOf(config, parts.path) }, parts);
+}
+
+function sourceOf(config: Exclude<CameraConfig, { kind: "files" }>, path: string): StartSource {
+  switch (config.kind) {
+    case "libcamera": {
+      const [newer, older] = LIBCAMERA_PROGRAMS;
+      return processSource(findProgram(newer, path) ?? older, libcameraArgs(config));
+    }
+    case "gstreamer":
+      return processSource("gst-launch-1.0", jetsonArgs(config));
+    case "ffmpeg":
+      return processSource("ffmpeg", v4l2Args(config));
+    case "socket":
+      return socketSource(config.path);
+  }
+}
+
+/** Where a program lies on $PATH, or null. */
+export function findProgram(program: string, path: string): string | null {
+  for (const folder of path.split(delimiter)) {
+    const file = join(folder, program);
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {
+      // Not in this folder: the next one may have it.
+    }
+  }
+  return null;
 }

@@ -32,10 +32,11 @@ async function* filePhotos(paths: readonly string[]): AsyncGenerator<Photo> {
   }
 }
 
-async function* cameraPhotos({ config, signal }: Invocation): AsyncGenerator<Photo> {
+async function* cameraPhotos({ config, signal, environment }: Invocation): AsyncGenerator<Photo> {
   const { camera } = config();
   if (camera === undefined) throw usageError("the configuration names no camera", "enroll");
-  const parts = { clock: systemClock, logger: silentLogger, random: Math.random, signal };
+  const path = environment["PATH"] ?? "";
+  const parts = { clock: systemClock, logger: silentLogger, random: Math.random, signal, path };
   let seen = 0;
   let taken = 0;
   for await (const frame of openCamera(camera, parts)) {

@@ -1,6 +1,7 @@
 /** Every verb, in the order a newcomer meets them. */
 import { configCheck, configSchema } from "./config.ts";
 import { demo } from "./demo.ts";
+import { doctor } from "./doctor.ts";
 import { enroll } from "./enroll.ts";
 import { identify } from "./identify.ts";
 import { init } from "./init.ts";
@@ -17,6 +18,7 @@ export const VERBS: readonly Verb[] = [
   init,
   enroll,
   start,
+  doctor,
   status,
   peopleList,
   peopleShow,

@@ -187,6 +187,7 @@ async function replay(
       clock: systemClock,
       newId: randomUUID,
       random: Math.random,
+      path: "",
       logger: silentLogger,
       notifier: silentNotifier,
       version: VERSION,

@@ -98,9 +98,13 @@ async function runOnce(
   const damagedBefore = stats.damaged;
   let frames = 0;
   let reason = "";
+  let finished = false;
   let finish = (): void => undefined;
   const over = new Promise<void>((resolve) => {
-    finish = resolve;
+    finish = () => {
+      finished = true;
+      resolve();
+    };
   });
   const stalled = (): void => {
     stats.stalls++;
@@ -110,6 +114,8 @@ async function runOnce(
   let watchdog = setTimeout(stalled, stallMs);
   const source = start({
     data(chunk) {
+      // What a source still says while it is being stopped belongs to nobody.
+      if (finished) return;
       for (const image of splitter.push(chunk)) {
         clearTimeout(watchdog);
         watchdog = setTimeout(stalled, stallMs);

@@ -170,6 +170,20 @@ function announceStart({ store, config, version, boot }: DaemonParts, pack: Pack
   }
 }
 
+/** Visits that the last run could not end: power was lost, or it was killed. */
+function endInterrupted(store: Store): void {
+  for (const { id, outcome } of store.visits.open()) {
+    const data = {
+      visit: id,
+      reason: "interrupted",
+      durationMs: null,
+      frames: null,
+      outcome: outcome ?? "unusable",
+    } as const;
+    store.append([{ type: "visit.ended", actor: "device", data }]);
+  }
+}
+
 function observe(
   { notifier, emit, watch, logger }: DaemonParts,
   camera: { readonly stats: CameraStats },

@@ -91,10 +91,12 @@ export const ENTRY_DATA = {
     revision: z.int().min(1),
     decision: decisionSchema,
   }),
+  /** `interrupted`: the device lost power or was killed; how long the visit went on is not known. */
   "visit.ended": z.strictObject({
     visit: subjectSchema,
-    durationMs,
-    frames: count,
+    reason: z.enum(["absent", "stopped", "interrupted"]),
+    durationMs: durationMs.nullable(),
+    frames: count.nullable(),
     outcome: z.enum(OUTCOMES),
   }),
   "telemetry.sampled": z.strictObject({ metrics: z.record(z.string(), z.number()) }),

@@ -19,6 +19,20 @@ type NameOf = (person: string) => string | null;
 
 const CANDIDATES = 5;
 
+/** The faces of a photo; a photo that is none has an error and no faces. */
+async function lookAt(
+  vision: Vision,
+  photo: string,
+  maxSidePx: number,
+): Promise<{ readonly error: string | null; readonly faces: EmbeddedFace[] }> {
+  try {
+    return { error: null, faces: await analyse(vision, photo, maxSidePx) };
+  } catch (error) {
+    if (!(error instanceof PorchlightError)) throw error;
+    return { error: error.message, faces: [] };
+  }
+}
+
 async function analyse(vision: Vision, photo: string, maxSidePx: number): Promise<EmbeddedFace[]> {
   const image = await decodeImage(readFileSync(photo), { maxSidePx });
   return (await vision.analyse(image)).faces;
@@ -36,11 +50,11 @@ async function folderGallery(
   let done = 0;
   for (const { person, photos } of people) {
     for (const photo of photos) {
-      const faces = await analyse(vision, photo, maxSidePx);
+      const { faces, error } = await lookAt(vision, photo, maxSidePx);
       const [face] = faces.sort((a, b) => b.quality.widthPx - a.quality.widthPx);
       if (face?.quality.usable === true) {
         templates.push({ person, template: photo, embedding: face.embedding });
-      } else terminal.note(`${photo}: no usable face, passed over`);
+      } else terminal.note(`${photo}: ${error ?? "no usable face"}, passed over`);
     }
     terminal.progress("gallery", ++done, people.length);
   }
@@ -92,14 +106,9 @@ export const identify: Verb = {
       const thresholds = thresholdsOf(config(), vision.pack);
       const results = [];
       for (const photo of photos) {
-        try {
-          const faces = await analyse(vision, photo, maxSidePx);
-          const found = faces.map((face) => identifyFace(face, nearest, nameOf, thresholds));
-          results.push({ photo, error: null, faces: found });
-        } catch (error) {
-          if (!(error instanceof PorchlightError)) throw error;
-          results.push({ photo, error: error.message, faces: [] });
-        }
+        const { faces, error } = await lookAt(vision, photo, maxSidePx);
+        const found = faces.map((face) => identifyFace(face, nearest, nameOf, thresholds));
+        results.push({ photo, error, faces: found });
         terminal.progress("identify", results.length, photos.length);
       }
       const rows = results.flatMap(({ photo, error, faces }) =>

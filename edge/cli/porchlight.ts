@@ -129,7 +129,10 @@ async function main(words: string[]): Promise<ExitCode> {
     return words.length === 0 ? EXIT.usage : EXIT.ok;
   }
   const found = findVerb(words);
-  if (found === null) throw unknownVerb(words.filter((word) => !word.startsWith("-")));
+  if (found === null) {
+    const firstOption = words.findIndex((word) => word.startsWith("-"));
+    throw unknownVerb(firstOption === -1 ? words : words.slice(0, firstOption));
+  }
   const { verb, rest } = found;
   if (rest.includes("--help") || rest.includes("-h")) {
     terminal.data({ name: verb.name, usage: verb.usage }, verbHelp(verb));

@@ -55,8 +55,8 @@ export interface DemoResult {
 
 const FRAMES_PER_SECOND = 12;
 /** Frames of an empty porch between visits: longer than `absentMs`. */
-const EMPTY_FRAMES = 6;
-const ABSENT_MS = 450;
+const EMPTY_FRAMES = 10;
+const ABSENT_MS = 700;
 
 interface Shot {
   readonly image: RgbImage;

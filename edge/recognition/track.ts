@@ -58,6 +58,7 @@ export type TrackEvent =
   | {
       readonly kind: "ended";
       readonly visit: string;
+      readonly reason: "absent" | "stopped";
       readonly durationMs: number;
       readonly frames: number;
       readonly outcome: Decision["outcome"];
@@ -118,7 +119,7 @@ export function createTracker(options: TrackOptions): Tracker {
     const ended = tracks.filter(({ lastSeenMs }) => now - lastSeenMs >= options.absentMs);
     tracks = tracks.filter((track) => !ended.includes(track));
     return [
-      ...ended.flatMap((track) => end(track, options)),
+      ...ended.flatMap((track) => end(track, "absent", options)),
       ...tracks.flatMap((track) => decideWhenDue(track, now, options)),
     ];
   };
@@ -143,7 +144,7 @@ export function createTracker(options: TrackOptions): Tracker {
     },
     tick: due,
     finish() {
-      const events = tracks.flatMap((track) => end(track, options));
+      const events = tracks.flatMap((track) => end(track, "stopped", options));
       tracks = [];
       return events;
     },
@@ -233,13 +234,13 @@ function pronounce(track: Track, verdict: Verdict, options: TrackOptions): Track
 }
 
 /** A short glimpse that was never usable and never announced leaves nothing. */
-function end(track: Track, options: TrackOptions): TrackEvent[] {
+function end(track: Track, reason: "absent" | "stopped", options: TrackOptions): TrackEvent[] {
   if (!track.announced) return [];
   const last = pronounce(track, decide(track.looks, options.thresholds), options);
   const { visit, frames, firstSeenMs, lastSeenMs, verdict } = track;
   const durationMs = lastSeenMs - firstSeenMs;
   const outcome = verdict?.outcome ?? "unusable";
-  return [...last, { kind: "ended", visit, durationMs, frames, outcome }];
+  return [...last, { kind: "ended", visit, reason, durationMs, frames, outcome }];
 }
 
 function explain(track: Track, verdict: Verdict, { thresholds, pack }: TrackOptions): Decision {

@@ -31,6 +31,8 @@ export interface Visits extends Projection<KnownEntry> {
   list(limit: number): readonly Visit[];
   /** By its id, or by an unambiguous start of it. */
   find(idOrPrefix: string): Visit | null;
+  /** Visits that have not ended: of a running daemon, or of one that was cut off. */
+  open(): readonly Visit[];
   /** Visits that began or changed after this entry, oldest first. */
   changedAfter(seq: number): readonly Visit[];
   count(): number;
@@ -81,6 +83,7 @@ export function createVisits(vault: Database): Visits {
       const found = many("WHERE id >= ? AND id < ? LIMIT 2", idOrPrefix, `${idOrPrefix}g`);
       return found.length === 1 ? (found[0] ?? null) : null;
     },
+    open: () => many("WHERE ended_at IS NULL ORDER BY seq"),
     changedAfter: (seq) => many("WHERE changed_seq > ? ORDER BY changed_seq", seq),
     count: () =>
       z.object({ n: z.int() }).parse(vault.prepare("SELECT count(*) AS n FROM visits").get()).n,

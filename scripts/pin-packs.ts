@@ -6,12 +6,13 @@
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { buildNet, canBuild } from "../edge/vision/build/default-pack.ts";
 import { embedChips } from "../edge/vision/embed.ts";
 import { goldenChip } from "../edge/vision/golden.ts";
 import { manifestNames, readManifest } from "../edge/vision/manifest.ts";
 import { modelsOf } from "../edge/vision/pack-schema.ts";
+import { prepareNet } from "../edge/vision/prepare.ts";
 import { openSession } from "../edge/vision/session.ts";
 import { embeddingToBytes } from "../shared/embedding.ts";
 
@@ -46,7 +47,8 @@ for (const name of manifestNames()) {
     if (canBuild(model.architecture)) return buildNet(model.architecture);
     const source = sources.find(({ becomes }) => becomes === model.file);
     if (!source) throw new Error(`${name}: ${model.file} has no source`);
-    return readFileSync(join(published, basename(new URL(source.url).pathname)));
+    const bytes = readFileSync(join(published, source.file));
+    return prepareNet(source.prepare, bytes);
   }
 }
 rmSync(folder, { recursive: true });

@@ -10,6 +10,8 @@ import { packSchema } from "./pack-schema.ts";
 const FOLDER = new URL("./manifests/", import.meta.url);
 
 const sourceSchema = z.strictObject({
+  /** What a mirror or a folder calls it. */
+  file: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/),
   url: z.url({ protocol: /^https$/ }),
   bytes: z.int().positive(),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),

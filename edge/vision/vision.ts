@@ -5,7 +5,7 @@ import type { Logger } from "../../shared/logger.ts";
 import { fitSimilarity, invertSimilarity, type Similarity, warpChip } from "./align.ts";
 import { createDetector } from "./detect.ts";
 import type { Detection } from "./detection.ts";
-import { embedChips } from "./embed.ts";
+import { embedChips, embedMirrored } from "./embed.ts";
 import type { EmbeddedFace, Face, RgbImage } from "./face.ts";
 import { checkGolden, goldenChip } from "./golden.ts";
 import { crop, encodeJpeg } from "./image.ts";
@@ -23,6 +23,20 @@ export interface StageTimes {
   readonly embedMs: number;
 }
 
+export interface Analysis {
+  readonly faces: readonly EmbeddedFace[];
+  readonly times: StageTimes;
+}
+
+export interface EmbedOptions {
+  /**
+   * Averages each embedding with that of the mirror image, for twice the time: true matches at FAR
+   * 0.1 % rise from 91.0 to 93.1 % (default pack) and 98.95 to 99.25 % (opencv). Both kinds compare
+   * with each other; enrolment, which has the time, takes this one.
+   */
+  readonly mirrored?: boolean;
+}
+
 /**
  * From a picture to faces and embeddings with the nets of one pack. Calls may overlap; they are
  * worked on one after the other, each net with all the threads.
@@ -34,9 +48,9 @@ export interface Vision {
   /** The faces of a picture, surest first, usable or not. */
   detect(image: RgbImage): Promise<Face[]>;
   /** Unit-length embeddings of faces found in this picture, in their order. */
-  embed(image: RgbImage, faces: readonly Face[]): Promise<Embedding[]>;
+  embed(image: RgbImage, faces: readonly Face[], options?: EmbedOptions): Promise<Embedding[]>;
   /** Both in one go. */
-  analyse(image: RgbImage): Promise<{ faces: EmbeddedFace[]; times: StageTimes }>;
+  analyse(image: RgbImage, options?: EmbedOptions): Promise<Analysis>;
   close(): Promise<void>;
 }
 
@@ -153,15 +167,19 @@ class PackVision implements Vision {
     return (await this.#inTurn(() => this.#detect(image))).faces;
   }
 
-  async embed(image: RgbImage, faces: readonly Face[]): Promise<Embedding[]> {
-    return await this.#inTurn(() => this.#embed(image, faces));
+  async embed(
+    image: RgbImage,
+    faces: readonly Face[],
+    options?: EmbedOptions,
+  ): Promise<Embedding[]> {
+    return await this.#inTurn(() => this.#embed(image, faces, options));
   }
 
-  async analyse(image: RgbImage): Promise<{ faces: EmbeddedFace[]; times: StageTimes }> {
+  async analyse(image: RgbImage, options?: EmbedOptions): Promise<Analysis> {
     return await this.#inTurn(async () => {
       const { faces, times } = await this.#detect(image);
       const start = performance.now();
-      const embeddings = await this.#embed(image, faces);
+      const embeddings = await this.#embed(image, faces, options);
       return {
         faces: faces.map((face, i) => {
           const embedding = embeddings[i];
@@ -217,19 +235,27 @@ class PackVision implements Vision {
     return face;
   }
 
-  async #embed(image: RgbImage, faces: readonly Face[]): Promise<Embedding[]> {
+  async #embed(
+    image: RgbImage,
+    faces: readonly Face[],
+    options: EmbedOptions | undefined,
+  ): Promise<Embedding[]> {
     const chips = faces.map((face) => {
       const chip = this.#chips.get(face);
       this.#chips.delete(face);
       if (chip?.image === image) return chip.pixels;
       return warpChip(image, this.#chipToImage(face), this.#template.side);
     });
-    return await this.#embedChips(chips);
+    return await this.#embedChips(chips, options);
   }
 
-  async #embedChips(chips: readonly Uint8Array[]): Promise<Embedding[]> {
+  async #embedChips(
+    chips: readonly Uint8Array[],
+    { mirrored = false }: EmbedOptions = {},
+  ): Promise<Embedding[]> {
     const { sidePx: side, dimension } = this.#pack.file.models.embedder;
-    return await embedChips(this.#sessions.embedder, chips, { side, dimension });
+    const embed = mirrored ? embedMirrored : embedChips;
+    return await embed(this.#sessions.embedder, chips, { side, dimension });
   }
 
   #chipToImage(face: Pick<Face, "points" | "landmarks">): Similarity {

@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { decodeImage } from "../../edge/vision/image.ts";
 import { buildPack } from "../../edge/vision/models.ts";
-import { cropFace, openVision, type Vision } from "../../edge/vision/vision.ts";
+import { type Analysis, cropFace, openVision, type Vision } from "../../edge/vision/vision.ts";
 import { cosine } from "../../shared/embedding.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { tempFolder } from "../support/temp.ts";
@@ -56,6 +56,16 @@ see("embeds the same with and without what detection kept", async () => {
   assert.is(first.length, vision.pack.dimension);
 });
 
+see("embeds with the mirror image near to where it embeds without", async () => {
+  const image = await photo(2);
+  const faces = await vision.detect(image);
+  const [straight] = await vision.embed(image, faces);
+  const [mirrored] = await vision.embed(image, faces, { mirrored: true });
+  assert.ok(straight && mirrored);
+  const similarity = cosine(straight, mirrored);
+  assert.ok(similarity > 0.97 && similarity < 0.999_999, `cosine ${similarity}`);
+});
+
 see("knows a face again in its enrolment crop", async () => {
   const { faces } = await vision.analyse(await photo(1));
   for (const face of faces) {
@@ -68,7 +78,7 @@ see("knows a face again in its enrolment crop", async () => {
 
 see("keeps overlapping calls apart", async () => {
   const images = await Promise.all([1, 2, 3].map(photo));
-  const alone = [];
+  const alone: Analysis[] = [];
   for (const image of images) alone.push(await vision.analyse(image));
   const together = await Promise.all(images.map((image) => vision.analyse(image)));
   together.forEach(({ faces }, i) => {

@@ -107,35 +107,45 @@ interface Shed {
   readonly to: number;
 }
 
-function shedOf(body: string): Shed | null {
+/** What a `buffer.shed` at `seq` explains: only what came before it. */
+function shedOf(seq: number, body: string): Shed | null {
   if (!body.includes('"type":"buffer.shed"')) return null;
   const { data } = parse(body);
   const [from, to] = [data?.["from"], data?.["to"]];
-  return typeof from === "number" && typeof to === "number" ? { from, to } : null;
+  if (typeof from !== "number" || typeof to !== "number") return null;
+  return { from, to: Math.min(to, seq - 1) };
 }
 
 /** An emptied entry that no later `buffer.shed` names was emptied by somebody else. */
 function unexplained(emptied: readonly number[], sheds: readonly Shed[]): ChainFault | null {
-  const seq = emptied.find((at) => !sheds.some(({ from, to }) => at >= from && at <= to));
-  if (seq === undefined) return null;
-  return {
-    seq,
-    kind: "emptied",
-    detail: "its content is gone and no later entry says it was shed",
-  };
-}
-
-function unwitnessed(witnesses: readonly Witness[], head: ChainReport["head"]): ChainFault | null {
-  for (const { seq, hash, from } of witnesses) {
-    if (seq > head.seq) {
-      const detail = `${from} knows ${seq} entries, the log ends at ${head.seq}`;
-      return { seq: head.seq + 1, kind: "missing", detail };
+  const waiting = [...sheds].sort((a, b) => b.from - a.from);
+  let explainedTo = 0;
+  for (const seq of emptied) {
+    for (let shed = waiting.at(-1); shed !== undefined && shed.from <= seq; shed = waiting.at(-1)) {
+      explainedTo = Math.max(explainedTo, shed.to);
+      waiting.pop();
     }
-    if (seq === head.seq && hash !== head.hash) {
-      return { seq, kind: "forged-head", detail: `${from} knows another hash of this entry` };
+    if (seq > explainedTo) {
+      const detail = "its content is gone and no later entry says it was shed";
+      return { seq, kind: "emptied", detail };
     }
   }
   return null;
+}
+
+/** What a witness knows that the log denies at this place, if any. */
+function denied(witnesses: readonly Witness[], seq: number, hash: string): ChainFault | null {
+  const witness = witnesses.find((each) => each.seq === seq && each.hash !== hash);
+  if (witness === undefined) return null;
+  return { seq, kind: "forged-head", detail: `${witness.from} knows another hash of this entry` };
+}
+
+/** What a witness knows beyond the end of the log, if any. */
+function cutOff(witnesses: readonly Witness[], head: ChainReport["head"]): ChainFault | null {
+  const witness = witnesses.find(({ seq }) => seq > head.seq);
+  if (witness === undefined) return null;
+  const detail = `${witness.from} knows ${witness.seq} entries, the log ends at ${head.seq}`;
+  return { seq: head.seq + 1, kind: "missing", detail };
 }
 
 /**
@@ -144,7 +154,7 @@ function unwitnessed(witnesses: readonly Witness[], head: ChainReport["head"]): 
  */
 export function verifyChain(links: Iterable<Link>, witnesses: readonly Witness[]): ChainReport {
   const iterator = links[Symbol.iterator]();
-  const known = new Map(witnesses.map((witness) => [witness.seq, witness]));
+  const witnessed = new Set(witnesses.map(({ seq }) => seq));
   const emptied: number[] = [];
   const sheds: Shed[] = [];
   let head = { seq: 0, hash: GENESIS_HASH };
@@ -162,17 +172,14 @@ export function verifyChain(links: Iterable<Link>, witnesses: readonly Witness[]
       (link.body === null ||
         (link.hash === chainHash(head.hash, link.body) && seqOf(link.body) === seq));
     if (!sound) return report(diagnose(link, seq, head.hash, iterator));
-    const witness = known.get(seq);
-    if (witness !== undefined && witness.hash !== link.hash) {
-      const detail = `${witness.from} knows another hash of this entry`;
-      return report({ seq, kind: "forged-head", detail });
-    }
+    const denial = witnessed.has(seq) ? denied(witnesses, seq, link.hash) : null;
+    if (denial !== null) return report(denial);
     head = { seq, hash: link.hash };
     if (link.body === null) emptied.push(seq);
     else {
-      const shed = shedOf(link.body);
+      const shed = shedOf(seq, link.body);
       if (shed !== null) sheds.push(shed);
     }
   }
-  return report(unwitnessed(witnesses, head) ?? unexplained(emptied, sheds));
+  return report(cutOff(witnesses, head) ?? unexplained(emptied, sheds));
 }

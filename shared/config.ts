@@ -1,7 +1,7 @@
 /** Reads a YAML configuration against a schema, and says everything that is wrong with it at once. */
-import { isCollection, isPair, isScalar, LineCounter, parse, parseDocument } from "yaml";
+import { type Document, isCollection, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
-import { EXIT, PorchlightError } from "./errors.ts";
+import { EXIT, messageOf, PorchlightError } from "./errors.ts";
 import { didYouMean } from "./near-miss.ts";
 
 export interface ConfigSource {
@@ -30,9 +30,9 @@ export function readConfig<S extends z.ZodType>(schema: S, source: ConfigSource)
     ({ message, pos }): Problem => ({ line: lines.linePos(pos[0]).line, text: message }),
   );
   if (syntax.length > 0) throw invalid(source.file, syntax);
-  const value: unknown = document.toJS() ?? {};
+  const value = plainValue(document, source.file);
   const overrides = environmentProblems(schema, source);
-  for (const { path, text } of overrides.values) setIn(value, path, parse(text));
+  for (const override of overrides.values) setIn(value, override.path, override.value);
   const result = schema.safeParse(value);
   const lineOf = (path: Path, key?: string): number | null => {
     const offset = offsetOf(document.contents, path, key);
@@ -56,6 +56,15 @@ export function configJsonSchema(schema: z.ZodType): unknown {
 export function variableOf(prefix: string, path: readonly string[]): string {
   const words = path.map((key) => key.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase());
   return [prefix, ...words].join("_");
+}
+
+/** The plain value of a document. Aliases may make it endless: then it is refused. */
+function plainValue(document: Document, file: string): unknown {
+  try {
+    return document.toJS() ?? {};
+  } catch (error) {
+    throw invalid(file, [{ line: null, text: messageOf(error) }]);
+  }
 }
 
 function invalid(file: string, problems: readonly Problem[]): PorchlightError {
@@ -107,7 +116,7 @@ function offsetOf(root: unknown, path: Path, key: string | undefined): number | 
 interface Override {
   readonly variable: string;
   readonly path: readonly string[];
-  readonly text: string;
+  readonly value: unknown;
 }
 
 function environmentProblems(
@@ -121,17 +130,22 @@ function environmentProblems(
     if (text === undefined || !variable.startsWith(`${prefix}_`)) continue;
     if (reserved.includes(variable)) continue;
     const path = known.get(variable);
-    if (path !== undefined) values.push({ variable, path, text });
-    else {
+    if (path === undefined) {
       const hint = didYouMean(variable, known.keys());
       problems.push({ line: null, text: `the variable ${variable} is not a setting${hint}` });
+      continue;
     }
+    const document = parseDocument(text, { prettyErrors: false });
+    const [error] = document.errors;
+    if (error === undefined) values.push({ variable, path, value: document.toJS() });
+    else problems.push({ line: null, text: `${variable}: ${error.message}` });
   }
   return { values, problems };
 }
 
 function setIn(root: unknown, path: readonly string[], value: unknown): void {
-  let node = root as Record<string, unknown>; // a YAML mapping; anything else fails the schema
+  if (typeof root !== "object" || root === null) return; // no mapping: the schema will say so
+  let node = root as Record<string, unknown>; // a list gains a key that the schema refuses too
   for (const [i, key] of path.entries()) {
     if (i === path.length - 1) node[key] = value;
     else {

@@ -46,7 +46,10 @@ export function seal(key: Uint8Array, place: SealPlace, plain: Uint8Array): stri
 export function unseal(key: Uint8Array, place: SealPlace, sealed: string): Buffer {
   const bytes = Buffer.from(sealed, "base64");
   try {
-    const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, NONCE_BYTES));
+    // GCM would accept a shorter tag, and a short tag is soon guessed (SP 800-38D, appendix C).
+    invariant(bytes.length >= NONCE_BYTES + TAG_BYTES, "shorter than its nonce and tag");
+    const nonce = bytes.subarray(0, NONCE_BYTES);
+    const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
     decipher.setAAD(additionalData(place)).setAuthTag(bytes.subarray(-TAG_BYTES));
     const ciphertext = bytes.subarray(NONCE_BYTES, -TAG_BYTES);
     return Buffer.concat([decipher.update(ciphertext), decipher.final()]);

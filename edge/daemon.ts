@@ -161,6 +161,7 @@ function announceStart({ store, config, version, boot }: DaemonParts, pack: Pack
       data: { version, boot, pack: { name, version: packVersion } },
     },
   ]);
+  endInterrupted(store);
   if (store.latest.of("config.applied")?.data.sha256 !== applied.sha256) {
     store.append([{ type: "config.applied", actor, data: applied }]);
   }

@@ -6,7 +6,7 @@ import { visionOptions } from "../config.ts";
 import { thresholdsOf } from "../daemon.ts";
 import { type Candidate, decide, type Thresholds } from "../recognition/match.ts";
 import { createTemplateIndex, type IndexedTemplate } from "../recognition/template-index.ts";
-import type { EmbeddedFace } from "../vision/face.ts";
+import { type EmbeddedFace, largestFirst } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";
 import { openVision, type Vision } from "../vision/vision.ts";
 import { peopleIn, photosIn } from "./photos.ts";
@@ -24,7 +24,7 @@ async function lookAt(
   vision: Vision,
   photo: string,
   maxSidePx: number,
-): Promise<{ readonly error: string | null; readonly faces: EmbeddedFace[] }> {
+): Promise<{ readonly error: string | null; readonly faces: readonly EmbeddedFace[] }> {
   try {
     return { error: null, faces: await analyse(vision, photo, maxSidePx) };
   } catch (error) {
@@ -33,7 +33,11 @@ async function lookAt(
   }
 }
 
-async function analyse(vision: Vision, photo: string, maxSidePx: number): Promise<EmbeddedFace[]> {
+async function analyse(
+  vision: Vision,
+  photo: string,
+  maxSidePx: number,
+): Promise<readonly EmbeddedFace[]> {
   const image = await decodeImage(readFileSync(photo), { maxSidePx });
   return (await vision.analyse(image)).faces;
 }
@@ -51,7 +55,7 @@ async function folderGallery(
   for (const { person, photos } of people) {
     for (const photo of photos) {
       const { faces, error } = await lookAt(vision, photo, maxSidePx);
-      const [face] = faces.sort((a, b) => b.quality.widthPx - a.quality.widthPx);
+      const [face] = largestFirst(faces);
       if (face?.quality.usable === true) {
         templates.push({ person, template: photo, embedding: face.embedding });
       } else terminal.note(`${photo}: ${error ?? "no usable face"}, passed over`);

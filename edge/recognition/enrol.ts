@@ -4,7 +4,7 @@ import { embeddingToBytes } from "../../shared/embedding.ts";
 import type { TemplateSource } from "../../shared/entry.ts";
 import { PorchlightError } from "../../shared/errors.ts";
 import type { AnyDraft } from "../log/event-log.ts";
-import type { EmbeddedFace } from "../vision/face.ts";
+import { type EmbeddedFace, largestFirst } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";
 import { cropFace, type Vision } from "../vision/vision.ts";
 import type { Gallery } from "./gallery.ts";
@@ -122,7 +122,7 @@ async function judge(photo: Photo, person: string, options: EnrolOptions): Promi
     return refuse("unreadable", error.message);
   }
   const { faces } = await vision.analyse(image);
-  const [face, other] = [...faces].sort((a, b) => b.quality.widthPx - a.quality.widthPx);
+  const [face, other] = largestFirst(faces);
   if (face === undefined) return refuse("no face", "no face was found in it");
   if (other !== undefined && other.quality.widthPx >= face.quality.widthPx * OTHER_FACE_MIN) {
     return refuse("several faces", `${faces.length} faces: it is unclear who is meant`, face);

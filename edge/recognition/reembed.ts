@@ -5,6 +5,7 @@ import { PorchlightError } from "../../shared/errors.ts";
 import type { AnyDraft, EventLog } from "../log/event-log.ts";
 import { openPersonal, parseEntry } from "../log/open-entry.ts";
 import type { Keyring } from "../store/keyring.ts";
+import { largestFirst } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";
 import type { Vision } from "../vision/vision.ts";
 import type { Gallery, Template } from "./gallery.ts";
@@ -41,7 +42,7 @@ export async function reembed(
   if (crop === null) return { template, draft: null };
   const { vision, newId } = parts;
   const { faces } = await vision.analyse(await decodeImage(crop.jpeg));
-  const [face] = faces.sort((a, b) => b.quality.widthPx - a.quality.widthPx);
+  const [face] = largestFirst(faces);
   if (face === undefined || !face.quality.usable) return { template, draft: null };
   const draft: AnyDraft = {
     type: "template.added",

@@ -49,3 +49,8 @@ export interface Face {
 export interface EmbeddedFace extends Face {
   readonly embedding: Embedding;
 }
+
+/** The widest face first: whoever stands nearest. */
+export function largestFirst<F extends Face>(faces: readonly F[]): F[] {
+  return [...faces].sort((a, b) => b.quality.widthPx - a.quality.widthPx);
+}

@@ -6,11 +6,13 @@ import { EXIT } from "../../shared/errors.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { modelsFolder, visionOptions } from "../config.ts";
 import { pendingTemplates, reembed } from "../recognition/reembed.ts";
+import { readManifest } from "../vision/manifest.ts";
 import { buildPack, listPacks, verifyPack } from "../vision/models.ts";
 import { readPackFile } from "../vision/pack.ts";
+import { pullPack } from "../vision/pull.ts";
 import { openVision } from "../vision/vision.ts";
 import { table } from "./terminal.ts";
-import type { Verb } from "./verb.ts";
+import { text, type Verb } from "./verb.ts";
 import { bytes } from "./words.ts";
 
 export const modelsList: Verb = {
@@ -49,6 +51,33 @@ export const modelsBuild: Verb = {
       terminal.progress(file, done, total);
     });
     terminal.data(pack, `built ${pack.id} in ${join(folder, name)}`);
+    return EXIT.ok;
+  },
+};
+
+export const modelsPull: Verb = {
+  name: "models pull",
+  usage: "<name> [--from FOLDER_OR_URL]",
+  summary: "get a pack from its publishers, or from a mirror; every file is checked",
+  options: { from: { type: "string" } },
+  optionHelp: {
+    "--from FOLDER_OR_URL": "a folder, or an http(s) address, where the published files lie",
+  },
+  example: "porchlight models pull opencv --from /media/usb/models",
+  operands: { min: 1, max: 1 },
+  async run({ config, values, terminal, signal, operands: [name = ""] }) {
+    const folder = modelsFolder(config());
+    const { pack, changed } = await pullPack(folder, readManifest(name), {
+      from: text(values, "from"),
+      signal,
+      random: Math.random,
+      progress: ({ file, done, total }) => {
+        terminal.progress(`${file} KiB`, Math.ceil(done / 1024), Math.ceil(total / 1024));
+      },
+    });
+    const place = changed ? `is now in ${join(folder, name)}` : "was here already, and is whole";
+    terminal.data({ ...pack, changed }, `${pack.id} ${place}\n${pack.licence}`);
+    terminal.note(`to use it: porchlight models use ${name}`);
     return EXIT.ok;
   },
 };

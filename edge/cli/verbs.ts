@@ -6,7 +6,14 @@ import { enroll } from "./enroll.ts";
 import { identify } from "./identify.ts";
 import { init } from "./init.ts";
 import { logExport, logTail, logVerify } from "./log.ts";
-import { modelsBuild, modelsList, modelsReembed, modelsUse, modelsVerify } from "./models.ts";
+import {
+  modelsBuild,
+  modelsList,
+  modelsPull,
+  modelsReembed,
+  modelsUse,
+  modelsVerify,
+} from "./models.ts";
 import { peopleList, peopleRemove, peopleRename, peopleShow } from "./people.ts";
 import { start } from "./start.ts";
 import { status } from "./status.ts";
@@ -33,6 +40,7 @@ export const VERBS: readonly Verb[] = [
   logExport,
   modelsList,
   modelsBuild,
+  modelsPull,
   modelsVerify,
   modelsUse,
   modelsReembed,

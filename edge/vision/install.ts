@@ -75,7 +75,7 @@ async function checkMade(
   throw new PorchlightError(
     "model.file.unexpected",
     `${model.file} came out with sha256 ${found}, not with ${model.sha256} as pinned`,
-    { hint: "run: npm ci, and porchlight models build again" },
+    { hint: "repair the program with npm ci, then run the same command again" },
   );
 }
 

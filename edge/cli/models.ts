@@ -8,7 +8,6 @@ import { modelsFolder, visionOptions } from "../config.ts";
 import { pendingTemplates, reembed } from "../recognition/reembed.ts";
 import { readManifest } from "../vision/manifest.ts";
 import { buildPack, listPacks, verifyPack } from "../vision/models.ts";
-import { readPackFile } from "../vision/pack.ts";
 import { pullPack } from "../vision/pull.ts";
 import { openVision } from "../vision/vision.ts";
 import { table } from "./terminal.ts";
@@ -91,7 +90,7 @@ export const modelsVerify: Verb = {
   example: "porchlight models verify default",
   operands: { min: 0, max: 1 },
   async run({ config, terminal, operands: [name = config().models.pack] }) {
-    const pack = await verifyPack(join(modelsFolder(config()), name));
+    const pack = await verifyPack(modelsFolder(config()), name);
     const vision = await openVision({
       ...visionOptions(config()),
       packFolder: join(modelsFolder(config()), name),
@@ -121,8 +120,7 @@ export const modelsUse: Verb = {
   example: "porchlight models use opencv --config porchlight.yaml",
   operands: { min: 1, max: 1 },
   async run({ config, configFile, terminal, operands: [name = ""] }) {
-    const folder = join(modelsFolder(config()), name);
-    const { version, licence } = await readPackFile(folder);
+    const { version, licence } = await verifyPack(modelsFolder(config()), name);
     const file = configFile === "" ? "" : configFile;
     if (file !== "") setPack(file, name);
     const words = [`${name}@${version}`, licence];
@@ -143,6 +141,7 @@ export const modelsReembed: Verb = {
   example: "porchlight models reembed opencv",
   operands: { min: 1, max: 1 },
   async run({ config, store: open, actor, terminal, operands: [name = ""] }) {
+    await verifyPack(modelsFolder(config()), name);
     const store = open();
     const vision = await openVision({
       ...visionOptions(config()),

@@ -48,3 +48,10 @@ export function readManifest(name: string): Manifest {
   }
   return manifestSchema.parse(JSON.parse(readFileSync(new URL(`${name}.json`, FOLDER), "utf8")));
 }
+
+/** The command that brings a pack, or brings it back. */
+export function howToGet(name: string): string {
+  if (!manifestNames().includes(name)) return "see the packs: porchlight models list";
+  const verb = readManifest(name).sources.length === 0 ? "build" : "pull";
+  return `run: porchlight models ${verb} ${name}`;
+}

@@ -3,6 +3,7 @@ import { configCheck, configSchema } from "./config.ts";
 import { demo } from "./demo.ts";
 import { doctor } from "./doctor.ts";
 import { enroll } from "./enroll.ts";
+import { evaluate } from "./evaluate.ts";
 import { identify } from "./identify.ts";
 import { init } from "./init.ts";
 import { logExport, logTail, logVerify } from "./log.ts";
@@ -32,6 +33,7 @@ export const VERBS: readonly Verb[] = [
   peopleRename,
   peopleRemove,
   identify,
+  evaluate,
   visitsList,
   visitsShow,
   visitsFollow,

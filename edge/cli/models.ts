@@ -6,11 +6,12 @@ import { EXIT } from "../../shared/errors.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { modelsFolder, visionOptions } from "../config.ts";
 import { pendingTemplates, reembed } from "../recognition/reembed.ts";
+import { readManifest } from "../vision/manifest.ts";
 import { buildPack, listPacks, verifyPack } from "../vision/models.ts";
-import { readPackFile } from "../vision/pack.ts";
+import { pullPack } from "../vision/pull.ts";
 import { openVision } from "../vision/vision.ts";
 import { table } from "./terminal.ts";
-import type { Verb } from "./verb.ts";
+import { text, type Verb } from "./verb.ts";
 import { bytes } from "./words.ts";
 
 export const modelsList: Verb = {
@@ -53,6 +54,33 @@ export const modelsBuild: Verb = {
   },
 };
 
+export const modelsPull: Verb = {
+  name: "models pull",
+  usage: "<name> [--from FOLDER_OR_URL]",
+  summary: "get a pack from its publishers, or from a mirror; every file is checked",
+  options: { from: { type: "string" } },
+  optionHelp: {
+    "--from FOLDER_OR_URL": "a folder, or an http(s) address, where the published files lie",
+  },
+  example: "porchlight models pull opencv --from /media/usb/models",
+  operands: { min: 1, max: 1 },
+  async run({ config, values, terminal, signal, operands: [name = ""] }) {
+    const folder = modelsFolder(config());
+    const { pack, changed } = await pullPack(folder, readManifest(name), {
+      from: text(values, "from"),
+      signal,
+      random: Math.random,
+      progress: ({ file, done, total }) => {
+        terminal.progress(`${file} KiB`, Math.ceil(done / 1024), Math.ceil(total / 1024));
+      },
+    });
+    const place = changed ? `is now in ${join(folder, name)}` : "was here already, and is whole";
+    terminal.data({ ...pack, changed }, `${pack.id} ${place}\n${pack.licence}`);
+    terminal.note(`to use it: porchlight models use ${name}`);
+    return EXIT.ok;
+  },
+};
+
 export const modelsVerify: Verb = {
   name: "models verify",
   usage: "[name]",
@@ -62,7 +90,7 @@ export const modelsVerify: Verb = {
   example: "porchlight models verify default",
   operands: { min: 0, max: 1 },
   async run({ config, terminal, operands: [name = config().models.pack] }) {
-    const pack = await verifyPack(join(modelsFolder(config()), name));
+    const pack = await verifyPack(modelsFolder(config()), name);
     const vision = await openVision({
       ...visionOptions(config()),
       packFolder: join(modelsFolder(config()), name),
@@ -92,8 +120,7 @@ export const modelsUse: Verb = {
   example: "porchlight models use opencv --config porchlight.yaml",
   operands: { min: 1, max: 1 },
   async run({ config, configFile, terminal, operands: [name = ""] }) {
-    const folder = join(modelsFolder(config()), name);
-    const { version, licence } = await readPackFile(folder);
+    const { version, licence } = await verifyPack(modelsFolder(config()), name);
     const file = configFile === "" ? "" : configFile;
     if (file !== "") setPack(file, name);
     const words = [`${name}@${version}`, licence];
@@ -114,6 +141,7 @@ export const modelsReembed: Verb = {
   example: "porchlight models reembed opencv",
   operands: { min: 1, max: 1 },
   async run({ config, store: open, actor, terminal, operands: [name = ""] }) {
+    await verifyPack(modelsFolder(config()), name);
     const store = open();
     const vision = await openVision({
       ...visionOptions(config()),

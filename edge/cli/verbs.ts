@@ -3,10 +3,18 @@ import { configCheck, configSchema } from "./config.ts";
 import { demo } from "./demo.ts";
 import { doctor } from "./doctor.ts";
 import { enroll } from "./enroll.ts";
+import { evaluate } from "./evaluate.ts";
 import { identify } from "./identify.ts";
 import { init } from "./init.ts";
 import { logExport, logTail, logVerify } from "./log.ts";
-import { modelsBuild, modelsList, modelsReembed, modelsUse, modelsVerify } from "./models.ts";
+import {
+  modelsBuild,
+  modelsList,
+  modelsPull,
+  modelsReembed,
+  modelsUse,
+  modelsVerify,
+} from "./models.ts";
 import { peopleList, peopleRemove, peopleRename, peopleShow } from "./people.ts";
 import { start } from "./start.ts";
 import { status } from "./status.ts";
@@ -25,6 +33,7 @@ export const VERBS: readonly Verb[] = [
   peopleRename,
   peopleRemove,
   identify,
+  evaluate,
   visitsList,
   visitsShow,
   visitsFollow,
@@ -33,6 +42,7 @@ export const VERBS: readonly Verb[] = [
   logExport,
   modelsList,
   modelsBuild,
+  modelsPull,
   modelsVerify,
   modelsUse,
   modelsReembed,

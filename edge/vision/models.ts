@@ -5,7 +5,7 @@ import { buildNet, canBuild } from "./build/default-pack.ts";
 import { installPack, writeDurably } from "./install.ts";
 import { manifestNames, readManifest } from "./manifest.ts";
 import { identityOf, loadPack, type PackIdentity, readPackFile } from "./pack.ts";
-import { modelsOf, type PackFile } from "./pack-schema.ts";
+import { modelsOf, type PackFile, packSchema } from "./pack-schema.ts";
 
 export interface PackListing {
   readonly name: string;
@@ -70,9 +70,12 @@ export async function buildPack(
   return identityOf(installed);
 }
 
-/** Checks the sha256 of every file of a pack. */
-export async function verifyPack(folder: string): Promise<PackIdentity> {
-  return identityOf(await loadPack(folder));
+/** Checks the sha256 of every file of a pack. Throws `model.pack.unknown` for any other word. */
+export async function verifyPack(modelsFolder: string, name: string): Promise<PackIdentity> {
+  const isName = packSchema.shape.name.safeParse(name).success;
+  const here = isName && (await foldersOf(modelsFolder)).includes(name);
+  if (!here) readManifest(name);
+  return identityOf(await loadPack(join(modelsFolder, name)));
 }
 
 async function foldersOf(modelsFolder: string): Promise<string[]> {

@@ -5,6 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { PorchlightError, systemCodeOf } from "../../shared/errors.ts";
+import { howToGet } from "./manifest.ts";
 import {
   type LocalThresholds,
   localSchema,
@@ -60,7 +61,7 @@ export async function readPackFile(folder: string): Promise<PackFile> {
   const text = await readText(path);
   if (text === undefined) {
     throw new PorchlightError("model.pack.missing", `there is no model pack in ${folder}`, {
-      hint: "run: porchlight models build",
+      hint: howToGet(basename(folder)),
     });
   }
   return parse(packSchema, text, path);
@@ -130,16 +131,13 @@ function parse<T>(schema: z.ZodType<T>, text: string, path: string): T {
 }
 
 function broken(path: string, reason: string, cause: unknown): PorchlightError {
-  return new PorchlightError("model.pack.broken", `${path} ${reason}`, {
-    hint: `run: porchlight models verify ${basename(dirname(path))}`,
-    cause,
-  });
+  const hint =
+    basename(path) === LOCAL_FILE
+      ? `delete it, the pack's own thresholds hold then: rm ${path}`
+      : howToGet(basename(dirname(path)));
+  return new PorchlightError("model.pack.broken", `${path} ${reason}`, { hint, cause });
 }
 
 function damaged(code: string, message: string, folder: string): PorchlightError {
-  const name = basename(folder);
-  return new PorchlightError(code, message, {
-    hint:
-      name === "default" ? "run: porchlight models build" : `run: porchlight models pull ${name}`,
-  });
+  return new PorchlightError(code, message, { hint: howToGet(basename(folder)) });
 }

@@ -10,11 +10,12 @@ import {
   takeImage,
 } from "./onnx/rewrite.ts";
 
-export type Preparation = "yunet" | "sface" | "mobilefacenet";
+export type Preparation = "yunet" | "sface" | "mobilefacenet" | "none";
 
 /**
  * Turns a net as it was published into one of ours, once, when it is pulled: uint8 NHWC RGB in,
  * weights that run as they are. The same file gives the same bytes, so the result is pinned too.
+ * "none": it was published as one of ours.
  */
 export function prepareNet(preparation: Preparation, published: Uint8Array): Buffer {
   switch (preparation) {
@@ -24,6 +25,8 @@ export function prepareNet(preparation: Preparation, published: Uint8Array): Buf
       return prepareSface(published);
     case "mobilefacenet":
       return prepareMobilefacenet(published);
+    case "none":
+      return Buffer.from(published);
   }
 }
 

@@ -112,6 +112,6 @@ function openError({ provider, file }: SessionOptions, cause: unknown): Porchlig
   return new PorchlightError(
     "model.provider.missing",
     `the nets cannot run on ${provider} here: ${messageOf(cause)}`,
-    { hint: "install the provider's libraries, or set vision.provider to cpu", cause },
+    { hint: "install the provider's libraries, or set models.provider to cpu", cause },
   );
 }

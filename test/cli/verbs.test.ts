@@ -252,7 +252,7 @@ verbs("models are listed, verified and chosen; the licence is shown", async () =
   assert.match(used.out, /MIT/);
   assert.match(readFileSync(config, "utf8"), /pack: default/);
   const missing = await porchlight(["models", "use", "no-such-pack", ...at]);
-  assert.is(missing.code, 1);
+  assert.is(missing.code, 2);
 });
 
 verbs("the configuration is checked whole: every mistake with its line", async () => {

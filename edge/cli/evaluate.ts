@@ -1,0 +1,246 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { systemClock } from "../../shared/clock.ts";
+import type { Embedding } from "../../shared/embedding.ts";
+import { EXIT, messageOf, PorchlightError } from "../../shared/errors.ts";
+import { silentLogger } from "../../shared/logger.ts";
+import { modelsFolder, visionOptions } from "../config.ts";
+import { thresholdsOf } from "../daemon.ts";
+import { type Calibration, calibrate } from "../evaluate/calibrate.ts";
+import {
+  type Evaluated,
+  type Evaluation,
+  evaluate as evaluatePeople,
+  type LabelledPeople,
+} from "../evaluate/evaluate.ts";
+import { drawPairs, type Pair, parsePairs, scoresCsv } from "../evaluate/pairs.ts";
+import { detSvg } from "../evaluate/plot.ts";
+import { rateInWords } from "../evaluate/rate.ts";
+import { curve } from "../evaluate/verification.ts";
+import { writeLocal } from "../vision/install.ts";
+import { verifyPack } from "../vision/models.ts";
+import type { PackIdentity } from "../vision/pack.ts";
+import { openVision } from "../vision/vision.ts";
+import { peopleIn } from "./photos.ts";
+import { table } from "./terminal.ts";
+import { type Invocation, number, text, usageError, type Values, type Verb } from "./verb.ts";
+
+const NAME = "evaluate";
+const DEFAULT_FAR = 0.001;
+/** As many as most people have of each other at hand. */
+const PHOTOS_EACH = 3;
+const SIZE_MAX = 100_000;
+
+/** The people of the folder, or those of the pairs alone. */
+function peopleAndPairs(folder: string, values: Values): [LabelledPeople[], Pair[]] {
+  const file = text(values, "pairs");
+  if (file === undefined) {
+    const people = peopleIn(folder).map(({ person, photos }) => ({
+      person,
+      photos: photos.map((photo) => relative(folder, photo)),
+    }));
+    const seed = number(values, "seed", { fallback: 1, min: 0, max: 2 ** 32 - 1, verb: NAME });
+    return [people, drawPairs(people, seed)];
+  }
+  if (!existsSync(file)) throw usageError(`there are no pairs at ${file}`, NAME);
+  const pairs = parsePairs(readFileSync(file, "utf8"));
+  const photos = [...new Set(pairs.flatMap(({ a, b }) => [a, b]))].sort();
+  const missing = photos.find((photo) => !existsSync(join(folder, photo)));
+  if (missing !== undefined) {
+    throw usageError(`the pairs name ${missing}, which is not in ${folder}`, NAME);
+  }
+  const people = new Map<string, string[]>();
+  for (const photo of photos) {
+    people.set(dirname(photo), [...(people.get(dirname(photo)) ?? []), photo]);
+  }
+  return [[...people].map(([person, own]) => ({ person, photos: own })), pairs];
+}
+
+/** Before minutes of work, not after. */
+function checkedOutputs(values: Values): void {
+  for (const name of ["scores", "plot"]) {
+    const path = text(values, name);
+    if (path !== undefined && !existsSync(dirname(resolve(path)))) {
+      throw usageError(`--${name}: there is no folder ${dirname(path)}`, NAME);
+    }
+  }
+}
+
+function write(path: string, content: string): void {
+  try {
+    writeFileSync(path, content);
+  } catch (error) {
+    const reason = `${path} cannot be written: ${messageOf(error)}`;
+    throw new PorchlightError("evaluate.output", reason, { hint: "choose another place" });
+  }
+}
+
+function words(
+  pack: PackIdentity,
+  { detection, verification, identification }: Evaluation,
+): string {
+  const rows = [[`faces found`, rateInWords(detection)]];
+  if (verification !== null) {
+    const { pairs, accuracy, equalErrorRate, points } = verification;
+    const deviation = (accuracy.deviation * 100).toFixed(2);
+    rows.push(
+      ["pairs", `${pairs.same} of one person, ${pairs.different} of two`],
+      ["accuracy, 10 folds", `${rateInWords(accuracy)}, ± ${deviation} between folds`],
+      ["equal error rate", `${(equalErrorRate * 100).toFixed(2)} %`],
+    );
+    for (const { far, threshold, tar } of points) {
+      rows.push([`TAR at FAR ${far * 100} %`, `${rateInWords(tar)}, match ≥ ${threshold}`]);
+    }
+  }
+  const { galleries, peopleEnrolled, templates, thresholds } = identification;
+  const { known, wrongPerson, ambiguous, unusable, falseAccepts } = identification;
+  rows.push(
+    ["enrolled", `${peopleEnrolled} people, ${templates} photos, in ${galleries} galleries`],
+    ["rule", `match ≥ ${thresholds.match}, margin ≥ ${thresholds.margin}`],
+    ["known", rateInWords(known)],
+    ["taken for another", rateInWords(wrongPerson)],
+    ["ambiguous", rateInWords(ambiguous)],
+    ["no usable face", rateInWords(unusable)],
+    ["strangers let in", rateInWords(falseAccepts)],
+  );
+  return table([pack.id, ""], rows);
+}
+
+interface Goal {
+  readonly far: number;
+  readonly gallerySize: number;
+  readonly photosEach: number;
+}
+
+function calibrated({ looks }: Evaluated, pack: PackIdentity, goal: Goal): Calibration {
+  const people = new Map<string, Embedding[]>();
+  for (const { person, embedding } of looks.values()) {
+    if (embedding === null) continue;
+    people.set(person, [...(people.get(person) ?? []), embedding]);
+  }
+  return calibrate(
+    [...people].map(([person, embeddings]) => ({ person, embeddings })),
+    {
+      far: goal.far,
+      templates: goal.gallerySize * goal.photosEach,
+      thresholdMin: Math.min(...pack.thresholds.far.map(({ threshold }) => threshold)),
+    },
+  );
+}
+
+async function keep(
+  { config, terminal, values }: Invocation,
+  { match, comparisons, basis }: Calibration,
+  pack: PackIdentity,
+  { far, gallerySize }: Goal,
+): Promise<void> {
+  const { margin } = pack.thresholds;
+  const calibratedAtMs = systemClock.now();
+  const name = text(values, "pack") ?? config().models.pack;
+  await writeLocal(join(modelsFolder(config()), name), {
+    match,
+    margin,
+    far,
+    gallerySize,
+    calibratedAtMs,
+  });
+  terminal.note(
+    `${pack.id}: match ≥ ${match} from the next start on (${basis}, ${comparisons} comparisons)`,
+  );
+  if (config().recognition.match !== undefined) {
+    terminal.note("recognition.match of the configuration wins over it: remove that line");
+  }
+}
+
+export const evaluate: Verb = {
+  name: NAME,
+  usage: "--images DIR [--pairs FILE] [--calibrate]",
+  summary: "measure how well a pack knows people, on photos of your own",
+  options: {
+    images: { type: "string" },
+    pairs: { type: "string" },
+    scores: { type: "string" },
+    plot: { type: "string" },
+    pack: { type: "string" },
+    calibrate: { type: "boolean" },
+    far: { type: "string" },
+    "gallery-size": { type: "string" },
+    "photos-each": { type: "string" },
+    seed: { type: "string" },
+  },
+  optionHelp: {
+    "--images DIR": "a folder of person/photo.jpg",
+    "--pairs FILE": "CSV a,b,same (1 or 0), paths in DIR; else all of one person, some of two",
+    "--scores FILE": "write a,b,same,score of each pair; no score where there is no face",
+    "--plot FILE": "write the error trade-off as SVG",
+    "--pack NAME": "another pack than the one in use",
+    "--calibrate": "keep the threshold that --far asks for in the pack's local.json",
+    "--far F": `chance that a stranger is taken for anybody enrolled (default ${DEFAULT_FAR})`,
+    "--gallery-size N": "people enrolled at your door (default: half of those in DIR)",
+    "--photos-each N": `photos enrolled of each person (default ${PHOTOS_EACH})`,
+    "--seed N": "which pairs of two people are drawn (default 1)",
+  },
+  example: "porchlight evaluate --images ~/photos/people --calibrate --far 1e-3",
+  operands: { min: 0, max: 0 },
+  async run(invocation) {
+    const { config, values, terminal, signal } = invocation;
+    const folder = text(values, "images");
+    if (folder === undefined) throw usageError("--images names a folder of person/photo.jpg", NAME);
+    checkedOutputs(values);
+    const [people, pairs] = peopleAndPairs(folder, values);
+    const size = { fallback: Math.ceil(people.length / 2), min: 1, max: SIZE_MAX, verb: NAME };
+    const each = { fallback: PHOTOS_EACH, min: 1, max: 20, verb: NAME };
+    const goal = {
+      far: number(values, "far", { fallback: DEFAULT_FAR, min: 1e-9, max: 0.5, verb: NAME }),
+      gallerySize: Math.round(number(values, "gallery-size", size)),
+      photosEach: Math.round(number(values, "photos-each", each)),
+    };
+    const name = text(values, "pack") ?? config().models.pack;
+    await verifyPack(modelsFolder(config()), name);
+    const packFolder = join(modelsFolder(config()), name);
+    const vision = await openVision({
+      ...visionOptions(config()),
+      packFolder,
+      logger: silentLogger,
+    });
+    try {
+      const evaluated = await evaluatePeople(people, pairs, {
+        ...goal,
+        vision,
+        folder,
+        maxSidePx: config().recognition.maxSidePx,
+        thresholds: thresholdsOf(config(), vision.pack),
+        signal,
+        progress: (done, total) => terminal.progress("photos", done, total),
+      });
+      return await report(invocation, vision.pack, evaluated, goal);
+    } finally {
+      await vision.close();
+    }
+  },
+};
+
+async function report(
+  invocation: Invocation,
+  pack: PackIdentity,
+  evaluated: Evaluated,
+  goal: Goal,
+): Promise<typeof EXIT.ok> {
+  const { values, terminal } = invocation;
+  const { evaluation, scored } = evaluated;
+  const [scores, plot] = [text(values, "scores"), text(values, "plot")];
+  if (scores !== undefined) write(scores, scoresCsv(scored));
+  if (plot !== undefined && evaluation.verification !== null) {
+    const { match: threshold } = evaluation.identification.thresholds;
+    const title = `${pack.id}, ${scored.length} pairs`;
+    write(plot, detSvg(curve(scored), { title, threshold }));
+  }
+  for (const { photo, reason } of evaluation.unreadable) terminal.note(`${photo}: ${reason}`);
+  const calibration = values["calibrate"] === true ? calibrated(evaluated, pack, goal) : null;
+  terminal.data({ pack: pack.id, ...evaluation, calibration }, words(pack, evaluation));
+  if (evaluation.verification === null) {
+    terminal.note("one-to-one figures need two people, one of them with two photos");
+  }
+  if (calibration !== null) await keep(invocation, calibration, pack, goal);
+  return EXIT.ok;
+}

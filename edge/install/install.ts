@@ -4,6 +4,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -31,6 +32,8 @@ models: {directory: /var/lib/porchlight/models}
 #   name: front-door
 `;
 
+const OURS = /^porchlight(-keys|-camera@[a-z0-9-]*)?\.service(\.d)?$/;
+
 /** Can be run again: an update replaces the program and the units, never the owner's files. */
 export function install({ layout, from, models, node }: InstallRequest): void {
   if (from !== layout.program) copyProgram(from, layout.program);
@@ -50,8 +53,13 @@ export function install({ layout, from, models, node }: InstallRequest): void {
 
 /** Takes away what install placed. The store, its keys and the configuration only with `purge`. */
 export function uninstall(layout: Layout, purge: boolean): void {
-  for (const unit of UNITS) rmSync(join(layout.units, unit), { force: true });
-  rmSync(join(layout.wanted, DAEMON_UNIT), { force: true });
+  for (const folder of [layout.wanted, layout.units]) {
+    const there = existsSync(folder) ? readdirSync(folder) : [];
+    // Also the drop-ins of network cameras.
+    for (const name of there.filter((each) => OURS.test(each))) {
+      rmSync(join(folder, name), { recursive: true, force: true });
+    }
+  }
   for (const file of [layout.launcher, layout.sysusers, layout.tmpfiles]) {
     rmSync(file, { force: true });
   }

@@ -1,6 +1,7 @@
 /**
  * Runs every test file in a process of its own, two at a time, and ends with the plain line
- * "N passed, N failed" (", N skipped"). Arguments pick files by a part of their path.
+ * "N passed, N failed" (", N skipped"). Arguments pick files by a part of their path; --full runs
+ * the long stories of test/full instead.
  */
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -15,15 +16,16 @@ interface Outcome {
   readonly seconds: number;
 }
 
+const full = process.argv.includes("--full");
 /** A file that runs longer hangs: the slowest story takes about two minutes on two cores. */
-const FILE_TIMEOUT_MS = 600_000;
+const FILE_TIMEOUT_MS = full ? 1_800_000 : 600_000;
 const WORKERS = Math.min(2, availableParallelism());
 /** What a test prints when something it needs is not there (see test/support/needs.ts). */
 const SKIP_MARK = /^skipped: .*$/gm;
 
-const wanted = process.argv.slice(2);
+const wanted = process.argv.slice(2).filter((argument) => argument !== "--full");
 const files = readdirSync("test", { recursive: true, encoding: "utf8" })
-  .filter((path) => path.endsWith(".test.ts"))
+  .filter((path) => path.endsWith(".test.ts") && path.startsWith("full/") === full)
   .map((path) => `test/${path}`)
   .filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
   .sort();

@@ -21,10 +21,15 @@ const KILL_AFTER_MS = 1_000;
 /** What is kept of a child's last words. */
 const STDERR_CHARS = 400;
 
-/** Runs a program without a shell; its stdout are the bytes. */
-export function processSource(program: string, args: readonly string[]): StartSource {
+/**
+ * Runs a program without a shell; its stdout are the bytes. `input` is what it finds on stdin: the
+ * place for a secret, since other users can read a process's arguments.
+ */
+export function processSource(program: string, args: readonly string[], input = ""): StartSource {
   return ({ data, closed }) => {
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
+    // A program that ends without reading its input is told of below, by how it ended.
+    child.stdin.on("error", () => undefined).end(input);
     let lastWords = "";
     let failure: string | null = null;
     child.stdout.on("data", data);

@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import { systemClock } from "../../shared/clock.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { keySources, loadConfig, storeOptions } from "../config.ts";
-import { createStore } from "../open-store.ts";
+import { createStore, logPath } from "../open-store.ts";
 import { createKeyFile, keyPath } from "../store/key-file.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
@@ -36,10 +36,10 @@ function makeKeys(invocation: Invocation): string[] {
 
 export const init: Verb = {
   name: "init",
-  usage: "[--data DIR] [--config FILE]",
+  usage: "[--data DIR] [--config FILE] [--if-missing]",
   summary: "make the keys and an empty encrypted store",
-  options: {},
-  optionHelp: {},
+  options: { "if-missing": { type: "boolean" } },
+  optionHelp: { "--if-missing": "a store that is there already is as good: for start scripts" },
   example: "porchlight init --data ./data",
   operands: { min: 0, max: 0 },
   async run(invocation) {
@@ -51,6 +51,10 @@ export const init: Verb = {
       terminal.note(`wrote ${configFile}`);
     }
     const config = invocation.config();
+    if (values["if-missing"] === true && existsSync(logPath(resolve(config.data)))) {
+      terminal.data({ data: resolve(config.data), keys: [] }, "the store is there");
+      return EXIT.ok;
+    }
     const keys = makeKeys(invocation);
     createStore(storeOptions(config, environment, systemClock, randomUUID));
     for (const path of keys) terminal.note(`made ${path}: keep a copy where this device is not`);

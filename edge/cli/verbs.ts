@@ -6,6 +6,7 @@ import { enroll } from "./enroll.ts";
 import { evaluate } from "./evaluate.ts";
 import { identify } from "./identify.ts";
 import { init } from "./init.ts";
+import { installVerb } from "./install.ts";
 import { logExport, logTail, logVerify } from "./log.ts";
 import {
   modelsBuild,
@@ -19,6 +20,7 @@ import { peopleList, peopleRemove, peopleRename, peopleShow } from "./people.ts"
 import { start } from "./start.ts";
 import { status } from "./status.ts";
 import { storeRebuild } from "./store-rebuild.ts";
+import { uninstallVerb } from "./uninstall.ts";
 import type { Verb } from "./verb.ts";
 import { visitsFollow, visitsList, visitsShow } from "./visits.ts";
 
@@ -49,5 +51,7 @@ export const VERBS: readonly Verb[] = [
   configCheck,
   configSchema,
   storeRebuild,
+  installVerb,
+  uninstallVerb,
   demo,
 ];

@@ -44,7 +44,7 @@ const CACHE_KIB = 8_192;
 export function openDatabase(options: DatabaseOptions): Database {
   const { path, key } = options;
   invariant(key.length === KEY_BYTES, "a database key has 32 bytes");
-  if (existsSync(path)) inspect(path);
+  if (existsSync(path)) inspect(options);
   else createFile(options);
   const database = new Sqlite(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
   try {
@@ -92,8 +92,10 @@ function createFile({ path, mode, create }: DatabaseOptions): void {
 }
 
 /** What can be said of a file without its key. */
-function inspect(path: string): void {
+function inspect({ path, create }: DatabaseOptions): void {
   const { size } = statSync(path);
+  // SQLite would take an empty file for a new database, and any key for the right one.
+  if (size === 0 && !create) throw truncated(path);
   const header = Buffer.alloc(PLAIN_HEADER.length);
   const file = openSync(path, "r");
   readSync(file, header, 0, header.length, 0);

@@ -30,7 +30,7 @@ export interface Output {
 }
 
 /** The name of the picture input in every net of ours. */
-export const IMAGE_INPUT = "image";
+const IMAGE_INPUT = "image";
 
 /** A camera has one frame size and a batch rarely more than eight faces: enough for both. */
 const KEPT_OUTPUTS_MAX = 16;

@@ -1,0 +1,110 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import { EXIT, type ExitCode, PorchlightError } from "../../shared/errors.ts";
+import { modelsFolder, programFolder } from "../config.ts";
+import { credentialPath, encryptCredential, makeKeys } from "../install/credentials.ts";
+import { install, placeCamera } from "../install/install.ts";
+import { DAEMON_UNIT, layoutOf } from "../install/layout.ts";
+import { parseCameraUrl } from "../relay/network-source.ts";
+import { type Invocation, text, usageError, type Verb } from "./verb.ts";
+
+/** The folders that ProtectHome= hides from the unit. */
+const HIDDEN = /^\/(home|root|run\/user)\//;
+
+/** Runs a program of systemd; what it says is for people. */
+function systemd(program: string, ...args: string[]): void {
+  const { error, status, stderr } = spawnSync(program, args, { encoding: "utf8" });
+  if (error === undefined && status === 0) return;
+  const command = [program, ...args].join(" ");
+  throw new PorchlightError("install.systemd", `${command} failed: ${stderr ?? error?.message}`, {
+    hint: "everything is in place; mend that, then run: sudo porchlight install",
+  });
+}
+
+function nodeOf(values: Invocation["values"], inImage: boolean): string {
+  const node = text(values, "node") ?? (inImage ? "/usr/bin/node" : process.execPath);
+  if (!HIDDEN.test(node)) return node;
+  throw new PorchlightError("install.node", `the service cannot see ${node}: it sees no home`, {
+    hint: "sudo apt-get install nodejs, then: sudo porchlight install --node /usr/bin/node",
+  });
+}
+
+function mustBeRoot(): void {
+  if (process.getuid?.() === 0) return;
+  throw new PorchlightError("install.root", "only root can install a service", {
+    hint: "sudo porchlight install; or into a folder of yours: porchlight install --root DIR",
+  });
+}
+
+function addCamera({ values, terminal }: Invocation, root: string): ExitCode {
+  const [name, address] = [text(values, "camera") ?? "", text(values, "address") ?? ""];
+  if (!/^[a-z0-9][a-z0-9-]{0,30}$/.test(name)) {
+    throw usageError("--camera is a name of small letters, digits and dashes", "install");
+  }
+  if (isIP(address) === 0) {
+    throw usageError("--address is the one IP address that the camera has", "install");
+  }
+  const layout = layoutOf(root);
+  placeCamera(layout, name, address);
+  if (root === "/") {
+    const url = parseCameraUrl(readFileSync(0, "utf8"));
+    const path = credentialPath(layout.credentials, `camera-url.${name}`);
+    encryptCredential(path, "camera-url", Buffer.from(url.href));
+    systemd("systemctl", "daemon-reload");
+    systemd("systemctl", "restart", `porchlight-camera@${name}.service`);
+  }
+  const socket = `/run/porchlight-camera/${name}/frames.sock`;
+  const words = `camera {kind: socket, name: ${name}, path: ${socket}} can be configured now`;
+  terminal.data({ camera: name, address, socket }, words);
+  return EXIT.ok;
+}
+
+export const installVerb: Verb = {
+  name: "install",
+  usage: "[--root DIR] [--camera NAME --address IP < file-with-the-url]",
+  summary: "put the program and its systemd units in place",
+  options: {
+    root: { type: "string" },
+    node: { type: "string" },
+    keys: { type: "boolean" },
+    camera: { type: "string" },
+    address: { type: "string" },
+  },
+  optionHelp: {
+    "--root DIR": "an image's root folder; nothing is started, keys are made at its first boot",
+    "--node FILE": "the Node that the units run (default: this one; with --root /usr/bin/node)",
+    "--keys": "only make this machine's keys, if they are missing",
+    "--camera NAME": "add a network camera of this name; its URL is read from stdin",
+    "--address IP": "the only address that this camera's unit may speak to",
+  },
+  example: "sudo porchlight install",
+  operands: { min: 0, max: 0 },
+  async run(invocation) {
+    const { values, terminal, config } = invocation;
+    const root = resolve(text(values, "root") ?? "/");
+    const here = root === "/";
+    const layout = layoutOf(root);
+    if (here) mustBeRoot();
+    if (values["keys"] === true) {
+      const made = makeKeys(layout.credentials);
+      terminal.data({ made }, made.length === 0 ? "both keys are there" : made.join("\n"));
+      return EXIT.ok;
+    }
+    if (values["camera"] !== undefined) return addCamera(invocation, root);
+    const models = existsSync(modelsFolder(config())) ? modelsFolder(config()) : layout.models;
+    const node = nodeOf(values, !here);
+    install({ layout, from: programFolder(), models, node });
+    if (here) {
+      systemd("systemd-sysusers", layout.sysusers);
+      systemd("systemd-tmpfiles", "--create", layout.tmpfiles);
+      systemd("systemctl", "daemon-reload");
+    }
+    const next = here
+      ? `configure a camera in ${layout.config}, then: systemctl restart ${DAEMON_UNIT}`
+      : "it starts with the image; keys are made at the first boot";
+    terminal.data(layout, `installed in ${layout.program}\nnext: ${next}`);
+    return EXIT.ok;
+  },
+};

@@ -1,0 +1,41 @@
+import { spawnSync } from "node:child_process";
+import { resolve } from "node:path";
+import { EXIT } from "../../shared/errors.ts";
+import { uninstall } from "../install/install.ts";
+import { DAEMON_UNIT, layoutOf } from "../install/layout.ts";
+import { text, usageError, type Verb } from "./verb.ts";
+
+export const uninstallVerb: Verb = {
+  name: "uninstall",
+  usage: "[--root DIR] [--purge --yes]",
+  summary: "take the program and its units away; store, keys and configuration stay",
+  options: {
+    root: { type: "string" },
+    purge: { type: "boolean" },
+    yes: { type: "boolean" },
+  },
+  optionHelp: {
+    "--root DIR": "an image's root folder",
+    "--purge": "destroy the store, its keys and the configuration too; cannot be undone",
+    "--yes": "do not ask",
+  },
+  example: "sudo porchlight uninstall",
+  operands: { min: 0, max: 0 },
+  async run({ values, terminal }) {
+    const root = resolve(text(values, "root") ?? "/");
+    const layout = layoutOf(root);
+    const purge = values["purge"] === true;
+    if (purge && values["yes"] !== true) {
+      throw usageError(
+        `--purge destroys ${layout.state} and its keys for good: say --yes too`,
+        "uninstall",
+      );
+    }
+    if (root === "/") spawnSync("systemctl", ["disable", "--now", DAEMON_UNIT]);
+    uninstall(layout, purge);
+    if (root === "/") spawnSync("systemctl", ["daemon-reload"]);
+    const words = purge ? "nothing is left" : `store and keys stay: ${layout.state}`;
+    terminal.data({ root, purged: purge }, words);
+    return EXIT.ok;
+  },
+};

@@ -1,0 +1,101 @@
+/** Puts program, units, users and configuration in place: on this machine, or in an image's root. */
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { CAMERA_UNIT, DAEMON_UNIT, type Layout, UNITS } from "./layout.ts";
+import { copyProgram } from "./program.ts";
+
+export interface InstallRequest {
+  readonly layout: Layout;
+  /** The folder of the program that installs itself. */
+  readonly from: string;
+  /** The folder of the model packs it uses; all of them go along. */
+  readonly models: string;
+  /** Node as the units will find it. */
+  readonly node: string;
+}
+
+const CONFIG = `# Every setting with its default: porchlight config schema
+data: /var/lib/porchlight
+models: {directory: /var/lib/porchlight/models}
+# camera:
+#   kind: libcamera      # Raspberry Pi; gstreamer (Jetson), ffmpeg (USB), socket (network camera)
+#   name: front-door
+`;
+
+const OURS = /^porchlight(-keys|-camera@[a-z0-9-]*)?\.service(\.d)?$/;
+
+/** Can be run again: an update replaces the program and the units, never the owner's files. */
+export function install({ layout, from, models, node }: InstallRequest): void {
+  if (from !== layout.program) copyProgram(from, layout.program);
+  const source = join(layout.program, "systemd");
+  for (const unit of UNITS) {
+    place(join(layout.units, unit), withNode(join(source, unit), node));
+  }
+  place(layout.launcher, withNode(join(source, "launcher"), node), 0o755);
+  place(layout.sysusers, readFileSync(join(source, "sysusers.conf"), "utf8"));
+  place(layout.tmpfiles, readFileSync(join(source, "tmpfiles.conf"), "utf8"));
+  if (!existsSync(layout.config)) place(layout.config, CONFIG);
+  if (models !== layout.models && !existsSync(layout.models)) {
+    cpSync(models, layout.models, { recursive: true, verbatimSymlinks: true });
+  }
+  enable(layout, DAEMON_UNIT, DAEMON_UNIT);
+}
+
+/** Takes away what install placed. The store, its keys and the configuration only with `purge`. */
+export function uninstall(layout: Layout, purge: boolean): void {
+  for (const folder of [layout.wanted, layout.units]) {
+    const there = existsSync(folder) ? readdirSync(folder) : [];
+    // Also the drop-ins of network cameras.
+    for (const name of there.filter((each) => OURS.test(each))) {
+      rmSync(join(folder, name), { recursive: true, force: true });
+    }
+  }
+  for (const file of [layout.launcher, layout.sysusers, layout.tmpfiles]) {
+    rmSync(file, { force: true });
+  }
+  rmSync(layout.program, { recursive: true, force: true });
+  if (!purge) return;
+  for (const key of ["log-key", "vault-key"]) {
+    rmSync(join(layout.credentials, `porchlight.${key}`), { force: true });
+  }
+  rmSync(layout.state, { recursive: true, force: true });
+  rmSync(dirname(layout.config), { recursive: true, force: true });
+}
+
+/** Lets the unit of one network camera speak to one address, and starts it at boot. */
+export function placeCamera(layout: Layout, name: string, address: string): void {
+  const instance = CAMERA_UNIT.replace("@", `@${name}`);
+  const words = `[Service]\nIPAddressAllow=${address}\n`;
+  place(join(layout.units, `${instance}.d`, "address.conf"), words);
+  enable(layout, instance, CAMERA_UNIT);
+}
+
+function place(path: string, content: string, mode = 0o644): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, content);
+  chmodSync(path, mode);
+}
+
+/** The units name Debian's Node; this machine may have another. */
+function withNode(path: string, node: string): string {
+  return readFileSync(path, "utf8")
+    .replaceAll("=/usr/bin/node ", `=${node} `)
+    .replaceAll("NODE ", `${node} `);
+}
+
+/** What `systemctl enable` does, also where no systemd runs. */
+function enable({ wanted }: Layout, unit: string, target: string): void {
+  mkdirSync(wanted, { recursive: true });
+  rmSync(join(wanted, unit), { force: true });
+  symlinkSync(`../${target}`, join(wanted, unit));
+}

@@ -1,0 +1,38 @@
+/** Where everything of an installed Porchlight lies, below the root folder "/" or of an image. */
+import { join } from "node:path";
+
+export interface Layout {
+  /** The program: compiled files and the modules they need. Replaced whole by an update. */
+  readonly program: string;
+  readonly launcher: string;
+  readonly units: string;
+  readonly wanted: string;
+  readonly sysusers: string;
+  readonly tmpfiles: string;
+  /** The owner's: never overwritten. */
+  readonly config: string;
+  readonly credentials: string;
+  /** Store and model packs: never removed but by --purge. */
+  readonly state: string;
+  readonly models: string;
+}
+
+export function layoutOf(root: string): Layout {
+  const at = (path: string): string => join(root, path);
+  return {
+    program: at("/usr/lib/porchlight"),
+    launcher: at("/usr/bin/porchlight"),
+    units: at("/etc/systemd/system"),
+    wanted: at("/etc/systemd/system/multi-user.target.wants"),
+    sysusers: at("/usr/lib/sysusers.d/porchlight.conf"),
+    tmpfiles: at("/usr/lib/tmpfiles.d/porchlight.conf"),
+    config: at("/etc/porchlight/porchlight.yaml"),
+    credentials: at("/etc/credstore.encrypted"),
+    state: at("/var/lib/porchlight"),
+    models: at("/var/lib/porchlight/models"),
+  };
+}
+
+export const DAEMON_UNIT = "porchlight.service";
+export const CAMERA_UNIT = "porchlight-camera@.service";
+export const UNITS = [DAEMON_UNIT, CAMERA_UNIT, "porchlight-keys.service"] as const;

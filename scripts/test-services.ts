@@ -1,0 +1,66 @@
+/**
+ * Installs the Debian packages that the tests start as real servers and programs. Does nothing when
+ * they are there. `--full` adds what the long stories need (npm run test:full).
+ * Without root or sudo, or off Debian, says what to install; those tests are then skipped aloud.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+
+interface Need {
+  readonly debianPackage: string;
+  /** A file of the package. */
+  readonly file: string;
+  readonly full?: true;
+}
+
+const NEEDS: readonly Need[] = [
+  { debianPackage: "ffmpeg", file: "/usr/bin/ffmpeg" },
+  { debianPackage: "strace", file: "/usr/bin/strace" },
+  { debianPackage: "python3", file: "/usr/bin/python3" },
+  { debianPackage: "iproute2", file: "/usr/sbin/ip" },
+  { debianPackage: "systemd", file: "/usr/bin/systemd-analyze" },
+  { debianPackage: "gstreamer1.0-tools", file: "/usr/bin/gst-launch-1.0" },
+  { debianPackage: "gstreamer1.0-plugins-base", file: "/usr/share/doc/gstreamer1.0-plugins-base" },
+  { debianPackage: "gstreamer1.0-plugins-good", file: "/usr/share/doc/gstreamer1.0-plugins-good" },
+  { debianPackage: "gstreamer1.0-rtsp", file: "/usr/share/doc/gstreamer1.0-rtsp" },
+  {
+    debianPackage: "gir1.2-gst-rtsp-server-1.0",
+    file: "/usr/share/doc/gir1.2-gst-rtsp-server-1.0",
+  },
+  { debianPackage: "python3-gi", file: "/usr/share/doc/python3-gi" },
+  { debianPackage: "debootstrap", file: "/usr/sbin/debootstrap", full: true },
+  { debianPackage: "systemd-container", file: "/usr/bin/systemd-nspawn", full: true },
+];
+
+const full = process.argv.includes("--full");
+const missing = NEEDS.filter((need) => (full || !need.full) && !existsSync(need.file)).map(
+  ({ debianPackage }) => debianPackage,
+);
+
+/** The words before a command that needs root, or null where there is no way to it. */
+function asRoot(): readonly string[] | null {
+  if (process.getuid?.() === 0) return [];
+  const { status } = spawnSync("sudo", ["-n", "true"], { stdio: "ignore" });
+  return status === 0 ? ["sudo", "-n"] : null;
+}
+
+function apt(root: readonly string[], ...args: string[]): boolean {
+  const command = [...root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", ...args];
+  const [program = "", ...rest] = command;
+  const { status, stdout, stderr } = spawnSync(program, rest, { encoding: "utf8" });
+  if (status !== 0) process.stderr.write(`${stdout}${stderr}`);
+  return status === 0;
+}
+
+if (missing.length > 0) {
+  const install = ["install", "--yes", "--no-install-recommends", ...missing];
+  const root = existsSync("/usr/bin/apt-get") ? asRoot() : null;
+  process.stdout.write(`installing for the tests: ${missing.join(" ")}\n`);
+  const done =
+    root !== null && (apt(root, ...install) || (apt(root, "update") && apt(root, ...install)));
+  if (!done) {
+    process.stdout.write(
+      `not installed; by hand: sudo apt-get install --yes ${missing.join(" ")}\n`,
+    );
+  }
+}

@@ -185,7 +185,7 @@ metrics("identification counts the known, the wrong, the ambiguous and the let i
       const embedding = angle === null ? null : facing(angle);
       const person = photo.split("/")[0] ?? "";
       const usable = embedding !== null;
-      return [photo, { photo, person, embedding, template: embedding, usable, quality: 1 }];
+      return [photo, { photo, person, embedding, usable, quality: 1 }];
     }),
   );
   const rules = { thresholds: { match: 0.7, margin: 0.05 }, dimension: 8 };

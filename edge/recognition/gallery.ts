@@ -173,6 +173,8 @@ function ensurePack(vault: Database, name: string, dimension: number): number {
   }
   const insert = vault.prepare("INSERT INTO packs (name, dimension) VALUES (?, ?)");
   const id = Number(insert.run(name, dimension).lastInsertRowid);
+  // Undoing the migration that made `packs` leaves its vectors: SQL alone cannot name them.
+  vault.exec(`DROP TABLE IF EXISTS gallery_${id}`);
   vault.exec(
     `CREATE VIRTUAL TABLE gallery_${id} USING vec0(
        embedding float[${dimension}] distance_metric=cosine)`,

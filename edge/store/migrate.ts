@@ -1,6 +1,16 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { z } from "zod";
 import { invariant, PorchlightError } from "../../shared/errors.ts";
 import type { Database } from "./database.ts";
@@ -68,9 +78,8 @@ export function migrate(
   const applied = readApplied(database);
   checkApplied(applied, migrations, context.path);
   const missing = migrations.filter(({ number }) => number > applied.length);
-  const [first] = missing;
-  if (first === undefined) return;
-  if (applied.length > 0) backUp(database, first.number, context.path);
+  if (missing.length === 0) return;
+  if (applied.length > 0) backUp(database, applied.length, context.path);
   for (const migration of missing) apply(database, migration, context.now());
 }
 
@@ -133,12 +142,23 @@ function checkApplied(
   }
 }
 
-function backUp(database: Database, number: number, path: string): void {
-  const copy = `${path}.before-${String(number).padStart(4, "0")}`;
-  // Another process may be at the same place: the copy of whoever was first is as good.
-  if (existsSync(copy)) return;
+/** Leaves a whole copy of what was there before, or none; a copy half written is never taken for one. */
+function backUp(database: Database, applied: number, path: string): void {
+  const copy = `${path}.before-${String(applied + 1).padStart(4, "0")}`;
+  const partial = `${copy}.partial-${process.pid}`;
+  rmSync(partial, { force: true });
   // VACUUM INTO keeps the cipher and the key of the database (probed: the copy opens with them).
-  database.prepare("VACUUM INTO ?").run(copy);
+  database.prepare("VACUUM INTO ?").run(partial);
+  // Another process may have migrated meanwhile; then its copy is the one from before.
+  if (readApplied(database).length !== applied) {
+    rmSync(partial);
+    return;
+  }
+  chmodSync(partial, statSync(path).mode & 0o777);
+  renameSync(partial, copy);
+  const folder = openSync(dirname(path), "r");
+  fsyncSync(folder);
+  closeSync(folder);
 }
 
 function apply(database: Database, migration: Migration, appliedAt: number): void {

@@ -9,12 +9,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { MALLOC_ENVIRONMENT } from "../../edge/memory.ts";
 import { quantile, report } from "../support/bench.ts";
 import { porchlight, startDaemon } from "../support/cli.ts";
 import { bundledPeople, writePhotos, writeScenes } from "../support/people.ts";
 import { tempFolder } from "../support/temp.ts";
 
-const RUNS = 5;
+const RUNS = 3;
 /** Long enough for every scene to have passed some times. */
 const WATCH_MS = 15_000;
 const KIB = 1024;
@@ -50,7 +51,7 @@ const resident: number[] = [];
 const highest: number[] = [];
 for (let run = 0; run < RUNS; run++) {
   const started = performance.now();
-  const daemon = startDaemon(at);
+  const daemon = startDaemon(at, MALLOC_ENVIRONMENT);
   daemon.stderr?.resume();
   if (daemon.stdout === null) throw new Error("the daemon has no stdout");
   let seen = false;

@@ -1,12 +1,13 @@
 /**
- * How the C library should keep memory that the nets gave back: in few arenas, returned to the
- * kernel. Read by malloc before a process begins, so whoever starts the daemon sets it, here as in
- * systemd/porchlight.service. With it, and without ONNX Runtime's own arena (vision/session.ts),
- * the daemon stays below 250 MB with the default pack instead of 408 MB: test/bench/daemon.bench.ts.
- * Smaller thresholds save another 50 MB and cost a third of the speed.
+ * How memory that the nets gave back is kept: malloc(3) in few arenas, large blocks returned to the
+ * kernel at once, and a small young generation in V8. All of it is read before a process begins, so
+ * whoever starts the daemon sets it, here as in systemd/porchlight.service. With it, and without
+ * ONNX Runtime's own arena (vision/session.ts), the daemon takes below 250 MB with the default pack
+ * instead of 408 MB: test/bench/daemon.bench.ts. Smaller blocks save little more and cost speed.
  */
-export const MALLOC_ENVIRONMENT = {
+export const MEMORY_ENVIRONMENT = {
   MALLOC_ARENA_MAX: "2",
-  MALLOC_TRIM_THRESHOLD_: "33554432",
-  MALLOC_MMAP_THRESHOLD_: "4194304",
+  MALLOC_TRIM_THRESHOLD_: "8388608",
+  MALLOC_MMAP_THRESHOLD_: "8388608",
+  NODE_OPTIONS: "--max-semi-space-size=2",
 } as const;

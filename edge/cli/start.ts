@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { EXIT, type ExitCode } from "../../shared/errors.ts";
-import { MALLOC_ENVIRONMENT } from "../memory.ts";
+import { MEMORY_ENVIRONMENT } from "../memory.ts";
 import type { Verb } from "./verb.ts";
 
 export const start: Verb = {
@@ -21,7 +21,7 @@ export const start: Verb = {
     // The daemon is a program of its own, so that what runs here is what systemd runs.
     const child = spawn(process.execPath, args, {
       stdio: "inherit",
-      env: { ...MALLOC_ENVIRONMENT, ...environment },
+      env: { ...MEMORY_ENVIRONMENT, ...environment },
     });
     const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
     process.on("SIGHUP", forward).on("SIGTERM", forward);

@@ -9,7 +9,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MALLOC_ENVIRONMENT } from "../../edge/memory.ts";
+import { MEMORY_ENVIRONMENT } from "../../edge/memory.ts";
 import { quantile, report } from "../support/bench.ts";
 import { porchlight, startDaemon } from "../support/cli.ts";
 import { bundledPeople, writePhotos, writeScenes } from "../support/people.ts";
@@ -51,7 +51,7 @@ const resident: number[] = [];
 const highest: number[] = [];
 for (let run = 0; run < RUNS; run++) {
   const started = performance.now();
-  const daemon = startDaemon(at, MALLOC_ENVIRONMENT);
+  const daemon = startDaemon(at, MEMORY_ENVIRONMENT);
   daemon.stderr?.resume();
   if (daemon.stdout === null) throw new Error("the daemon has no stdout");
   let seen = false;

@@ -88,9 +88,9 @@ export function openStore(options: StoreOptions): Store {
   const gallery = createGallery(vault, keyring);
   const visits = createVisits(vault);
   const latest = createLatest(vault);
-  const erasure = createErasure(keyring, () => {
-    truncateWal(vault);
-    removeBackups(vaultPath(options.folder));
+  const erasure = createErasure(keyring, {
+    removeCopies: () => removeBackups(vaultPath(options.folder)),
+    truncateWal: () => truncateWal(vault),
   });
   const projections = [erasure, gallery, visits, latest];
   const runner = createProjectionRunner(vault, sourceOf(log), projections);

@@ -83,7 +83,7 @@ export function createGallery(vault: Database, keyring: Pick<Keyring, "open">): 
   return {
     name: "gallery",
     apply(entry) {
-      indexes.clear();
+      if (entry.type === "template.added" || entry.type === "person.erased") indexes.clear();
       applyToGallery(vault, keyring, entry);
     },
     reset() {

@@ -1,4 +1,4 @@
-import { type Cursor, cursorSchema, startOf } from "../../shared/cursor.ts";
+import { type Cursor, cursorSchema, GENESIS_HASH, startOf } from "../../shared/cursor.ts";
 import { PorchlightError } from "../../shared/errors.ts";
 import type { Database } from "./database.ts";
 
@@ -10,7 +10,7 @@ export interface Projection<E> {
   apply(entry: E): void;
   /** Forgets everything, inside a transaction. Absent where the log alone cannot bring it back. */
   reset?(): void;
-  /** Runs after a batch was committed. */
+  /** Runs once all projections have followed and what they changed is committed. */
   settle?(): void;
 }
 
@@ -55,25 +55,40 @@ export function createProjectionRunner<E>(
     return cursor?.log === head.log ? cursor : startOf(head.log);
   };
 
-  const step = vault.transaction((projection: Projection<E>, head: Cursor): boolean => {
+  const slowest = (head: Cursor): Cursor =>
+    projections
+      .map(({ name }) => cursorOf(name, head))
+      .reduce((slow, cursor) => (cursor.seq < slow.seq ? cursor : slow), head);
+
+  const step = vault.transaction((projection: Projection<E>, read: Read<E>): boolean => {
+    // Read inside the transaction: nobody else can now take the vault beyond this head.
+    const head = source.head();
     const cursor = cursorOf(projection.name, head);
     if (cursor.seq === head.seq && cursor.hash === head.hash) return false;
     if (cursor.seq >= head.seq) throw behind(cursor, head);
-    const batch = source.readAfter(cursor.seq, BATCH_ENTRIES);
+    const { place, batch } = read(cursor.seq);
     const last = batch.at(-1);
-    if (last === undefined) throw behind(cursor, head);
+    if (place !== cursor.hash || last === undefined) throw behind(cursor, head);
     for (const { entry } of batch) if (entry !== null) projection.apply(entry);
     move.run(projection.name, head.log, last.seq, last.hash);
     return true;
   });
+  const follow = (): Projection<E>[] => {
+    const read = readOnce(source);
+    return projections.filter((projection) => {
+      let moved = false;
+      while (step.immediate(projection, read)) moved = true;
+      return moved;
+    });
+  };
+  // The usual few entries cost one commit for all projections, not one for each.
+  const followAtOnce = vault.transaction(follow);
 
   const catchUp = (): void => {
     const head = source.head();
-    for (const projection of projections) {
-      let moved = false;
-      while (step.immediate(projection, head)) moved = true;
-      if (moved) projection.settle?.();
-    }
+    const near = head.seq - slowest(head).seq <= BATCH_ENTRIES;
+    const moved = near ? followAtOnce.immediate() : follow();
+    for (const projection of moved) projection.settle?.();
   };
 
   return {
@@ -90,20 +105,34 @@ export function createProjectionRunner<E>(
         .immediate();
       catchUp();
     },
-    cursor() {
-      const head = source.head();
-      return projections
-        .map(({ name }) => cursorOf(name, head))
-        .reduce((slowest, cursor) => (cursor.seq < slowest.seq ? cursor : slowest), head);
-    },
+    cursor: () => slowest(source.head()),
   };
 }
 
-/** The vault has seen more than the log holds: log.db was replaced by an older copy. */
+type Read<E> = (seq: number) => {
+  /** The hash of the entry at `seq`: a cursor there must know it. */
+  readonly place: string | undefined;
+  /** The entries after it. */
+  readonly batch: readonly ProjectedEntry<E>[];
+};
+
+/** Reads, and remembers the last batch: all projections usually stand at the same place. */
+function readOnce<E>(source: ProjectionSource<E>): Read<E> {
+  let last: { readonly seq: number; readonly entries: readonly ProjectedEntry<E>[] } | undefined;
+  return (seq) => {
+    if (seq === 0) return { place: GENESIS_HASH, batch: source.readAfter(0, BATCH_ENTRIES) };
+    if (last?.seq !== seq) {
+      last = { seq, entries: source.readAfter(seq - 1, BATCH_ENTRIES + 1) };
+    }
+    return { place: last.entries[0]?.hash, batch: last.entries.slice(1) };
+  };
+}
+
+/** The vault has followed what the log does not hold: log.db was replaced by another copy. */
 function behind(cursor: Cursor, head: Cursor): PorchlightError {
   return new PorchlightError(
     "store.log.behind",
-    `the vault has followed the log to entry ${cursor.seq}, but the log ends at ${head.seq}`,
+    `the vault has followed the log to entry ${cursor.seq}, which this log (${head.seq} entries) does not hold`,
     { hint: "see what is wrong: porchlight log verify; restore log.db and vault.db together" },
   );
 }

@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import type { TestStore } from "./store.ts";
+import type { WriteOrder } from "./store-process.ts";
 
 const STORE_PROCESS = fileURLToPath(new URL("./store-process.ts", import.meta.url));
 
@@ -47,4 +49,15 @@ export function storeProcess(
   });
   const ended = once(child, "close").then(([code, signal]) => ({ code: code ?? signal, err }));
   return { process: child, lines, ready, go: () => void child.stdin.write("go\n"), ended };
+}
+
+/** The order for a process that writes to this store: 64 hex digits a key, as WriteOrder says. */
+export function writeOrder(
+  { options: { folder, logKey, vaultKey } }: TestStore,
+  manner: WriteOrder["manner"],
+  rounds: number | null = null,
+): WriteOrder {
+  const hex = (key: Uint8Array): string => Buffer.from(key).toString("hex");
+  const keys = { logKey: hex(logKey), vaultKey: hex(vaultKey) };
+  return { folder, ...keys, manner, rounds, name: "Ada of another process" };
 }

@@ -2,10 +2,16 @@
  * A program for tests that need another process at the store: to race with it, or to kill it.
  * Arguments: a command and its JSON. Answers are lines of text on standard output.
  */
+import { randomUUID } from "node:crypto";
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { setImmediate as turn } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
+import type { AnyDraft } from "../../edge/log/event-log.ts";
+import { openStore } from "../../edge/open-store.ts";
 import { openDatabase } from "../../edge/store/database.ts";
+import { systemClock } from "../../shared/clock.ts";
+import { enrolled, erased, randomEmbedding, sampled, template, visit } from "./facts.ts";
 
 const STDOUT = 1;
 
@@ -35,6 +41,48 @@ function open({ path, key, migrations, create }: OpenOrder): void {
   say("opened");
 }
 
+export interface WriteOrder {
+  readonly folder: string;
+  /** 64 hex digits each. */
+  readonly logKey: string;
+  readonly vaultKey: string;
+  /** Appends so often; without end when null. */
+  readonly rounds: number | null;
+  /** `appendOnly` dies after the log knows the facts, before the vault does. */
+  readonly manner: "sample" | "live" | "appendOnly";
+  /** Also enrols and erases somebody of this name. */
+  readonly name: string;
+}
+
+/** Says `<seq> <hash>` of everything that `append` reported as durable. */
+async function write(order: WriteOrder): Promise<void> {
+  const { folder, rounds, manner, name } = order;
+  const store = openStore({
+    folder,
+    logKey: Buffer.from(order.logKey, "hex"),
+    vaultKey: Buffer.from(order.vaultKey, "hex"),
+    clock: systemClock,
+    clockState: () => "synced",
+    newId: randomUUID,
+  });
+  const append = manner === "live" ? store.append : store.log.append;
+  for (let round = 0; rounds === null || round < rounds; round++) {
+    const drafts = manner === "sample" ? [sampled(round)] : lifeOf(name, round);
+    for (const { seq, hash } of append(drafts)) say(`${seq} ${hash}`);
+    if (manner === "appendOnly") process.kill(process.pid, "SIGKILL");
+    await turn();
+  }
+  store.close();
+}
+
+/** Somebody is enrolled and visits; every other one is erased again. */
+function lifeOf(name: string, round: number): AnyDraft[] {
+  const person = randomUUID();
+  const face = randomEmbedding(Math.random);
+  const facts = [enrolled(person, name), template(person, face), ...visit(randomUUID(), person)];
+  return round % 2 === 0 ? facts : [...facts, erased(person)];
+}
+
 const [command = "", argument = ""] = process.argv.slice(2);
 const order: unknown = JSON.parse(argument);
 say("ready");
@@ -42,5 +90,6 @@ createInterface({ input: process.stdin }).once("line", () => {
   process.stdin.destroy();
   // The test that starts this program writes the order: its shape is the command's.
   if (command === "open") open(order as OpenOrder);
+  else if (command === "write") void write(order as WriteOrder);
   else throw new Error(`no command ${command}`);
 });

@@ -154,6 +154,15 @@ function cutOff(witnesses: readonly Witness[], head: ChainReport["head"]): Chain
  */
 export function verifyChain(links: Iterable<Link>, witnesses: readonly Witness[]): ChainReport {
   const iterator = links[Symbol.iterator]();
+  try {
+    return follow(iterator, witnesses);
+  } finally {
+    // Stopped at a fault, a query would otherwise stay open and keep its connection busy.
+    iterator.return?.();
+  }
+}
+
+function follow(iterator: Iterator<Link>, witnesses: readonly Witness[]): ChainReport {
   const witnessed = new Set(witnesses.map(({ seq }) => seq));
   const emptied: number[] = [];
   const sheds: Shed[] = [];

@@ -8,6 +8,7 @@ import { logPath, openLog, openStore, type Store, vaultPath } from "../../edge/o
 import { type Database, openDatabase } from "../../edge/store/database.ts";
 import { storeProcess, writeOrder } from "../support/child.ts";
 import {
+  CANARY_NAME,
   enrolled,
   erased,
   PACK,
@@ -121,7 +122,7 @@ projections(
     assert.is(log.head().seq, 6);
     assert.equal(
       gallery.people().map(({ name, templates }) => [name, templates]),
-      [["Ada of another process", 1]],
+      [[CANARY_NAME, 1]],
     );
     assert.is(visits.list(9)[0]?.outcome, "known");
     at.remove();

@@ -59,5 +59,5 @@ export function writeOrder(
 ): WriteOrder {
   const hex = (key: Uint8Array): string => Buffer.from(key).toString("hex");
   const keys = { logKey: hex(logKey), vaultKey: hex(vaultKey) };
-  return { folder, ...keys, manner, rounds, name: "Ada of another process" };
+  return { folder, ...keys, manner, rounds };
 }

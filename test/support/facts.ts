@@ -78,6 +78,12 @@ export function visit(id: string, person: string | null): AnyDraft[] {
   ];
 }
 
+/** A name and a face to look for where nobody may find them. */
+export const CANARY_NAME = "Käthe Canary-Kiebitz";
+export function canaryFace(): Embedding {
+  return randomEmbedding(seeded(0xca7a));
+}
+
 /** Numbers that look random and are the same for one seed (mulberry32, T. Ettinger, 2017). */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0;

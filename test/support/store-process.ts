@@ -11,7 +11,7 @@ import type { AnyDraft } from "../../edge/log/event-log.ts";
 import { openStore } from "../../edge/open-store.ts";
 import { openDatabase } from "../../edge/store/database.ts";
 import { systemClock } from "../../shared/clock.ts";
-import { enrolled, erased, randomEmbedding, sampled, template, visit } from "./facts.ts";
+import { CANARY_NAME, canaryFace, enrolled, erased, sampled, template, visit } from "./facts.ts";
 
 const STDOUT = 1;
 
@@ -50,13 +50,11 @@ export interface WriteOrder {
   readonly rounds: number | null;
   /** `appendOnly` dies after the log knows the facts, before the vault does. */
   readonly manner: "sample" | "live" | "appendOnly";
-  /** Also enrols and erases somebody of this name. */
-  readonly name: string;
 }
 
 /** Says `<seq> <hash>` of everything that `append` reported as durable. */
 async function write(order: WriteOrder): Promise<void> {
-  const { folder, rounds, manner, name } = order;
+  const { folder, rounds, manner } = order;
   const store = openStore({
     folder,
     logKey: Buffer.from(order.logKey, "hex"),
@@ -67,7 +65,7 @@ async function write(order: WriteOrder): Promise<void> {
   });
   const append = manner === "live" ? store.append : store.log.append;
   for (let round = 0; rounds === null || round < rounds; round++) {
-    const drafts = manner === "sample" ? [sampled(round)] : lifeOf(name, round);
+    const drafts = manner === "sample" ? [sampled(round)] : lifeOf(round);
     for (const { seq, hash } of append(drafts)) say(`${seq} ${hash}`);
     if (manner === "appendOnly") process.kill(process.pid, "SIGKILL");
     await turn();
@@ -76,10 +74,13 @@ async function write(order: WriteOrder): Promise<void> {
 }
 
 /** Somebody is enrolled and visits; every other one is erased again. */
-function lifeOf(name: string, round: number): AnyDraft[] {
+function lifeOf(round: number): AnyDraft[] {
   const person = randomUUID();
-  const face = randomEmbedding(Math.random);
-  const facts = [enrolled(person, name), template(person, face), ...visit(randomUUID(), person)];
+  const facts = [
+    enrolled(person, CANARY_NAME),
+    template(person, canaryFace()),
+    ...visit(randomUUID(), person),
+  ];
   return round % 2 === 0 ? facts : [...facts, erased(person)];
 }
 

@@ -1,6 +1,6 @@
 import { cosine, type Embedding } from "../../shared/embedding.ts";
 import { PorchlightError } from "../../shared/errors.ts";
-import { SCORE_STEP } from "./verification.ts";
+import { roundToStep, SCORE_STEP } from "./verification.ts";
 
 /** What a door wants, and what it will compare a visitor with. */
 export interface CalibrationGoal {
@@ -93,5 +93,5 @@ function tailThreshold(descending: Float64Array, far: number): number {
 }
 
 function above(score: number): number {
-  return Math.ceil(score / SCORE_STEP + 1e-9) * SCORE_STEP;
+  return roundToStep(Math.ceil(score / SCORE_STEP + 1e-9) * SCORE_STEP);
 }

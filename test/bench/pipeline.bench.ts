@@ -5,15 +5,13 @@
  * p10 is what they cost where nothing else runs; p50 includes what the machine did besides.
  * The frame is a photo of three people from the npm dependency, one thread a net.
  */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import type { RgbImage } from "../../edge/vision/face.ts";
-import { crop, decodeImage, encodeJpeg, resize } from "../../edge/vision/image.ts";
+import { decodeImage, encodeJpeg } from "../../edge/vision/image.ts";
 import { openVision } from "../../edge/vision/vision.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { paired, quantile, report } from "../support/bench.ts";
-import { BUNDLED_PHOTOS, DEFAULT_PACK } from "../support/people.ts";
+import { frameOf } from "../support/frames.ts";
+import { DEFAULT_PACK } from "../support/people.ts";
 import { benchPack } from "../support/shared-data.ts";
 
 const ROUNDS = { rounds: 60, warmUp: 10 };
@@ -21,18 +19,6 @@ const SIZES = [
   [640, 480],
   [1280, 720],
 ] as const;
-
-/** The photo cut to the frame's shape, and scaled to it. */
-async function frameOf(width: number, height: number): Promise<RgbImage> {
-  const photo = await decodeImage(readFileSync(join(BUNDLED_PHOTOS, "sample1.jpg")));
-  const tall = Math.round((photo.width * height) / width);
-  const [across, down] =
-    tall <= photo.height
-      ? [photo.width, tall]
-      : [Math.round((photo.height * width) / height), photo.height];
-  const [x, y] = [(photo.width - across) / 2, (photo.height - down) / 2];
-  return await resize(crop(photo, { x, y, width: across, height: down }), width, height);
-}
 
 /** A tensor as it is handed to a net of ours: one uint8 picture, or a batch of them. */
 interface Picture {

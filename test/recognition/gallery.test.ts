@@ -1,0 +1,136 @@
+import { randomUUID } from "node:crypto";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { openStore } from "../../edge/open-store.ts";
+import type { Candidate } from "../../edge/recognition/match.ts";
+import {
+  enrolled,
+  erased,
+  PACK,
+  randomEmbedding,
+  renamed,
+  seeded,
+  template,
+  visit,
+} from "../support/facts.ts";
+import { testStore } from "../support/store.ts";
+
+const gallery = suite("the gallery");
+const random = seeded(7);
+const names = (found: readonly Candidate[]): string[] => found.map(({ person }) => person);
+
+gallery("knows who was enrolled, by which name, since when, with how many templates", () => {
+  const at = testStore({ now: () => 1_790_000_000_000, monotonicMs: () => 1 });
+  const ada = randomUUID();
+  const face = randomEmbedding(random);
+  const id = randomUUID();
+  at.store.append([enrolled(ada, "Ada"), template(ada, face, { id })]);
+  const { gallery: known } = at.store;
+  const person = { id: ada, name: "Ada", enrolledAtMs: 1_790_000_000_000, templates: 1 };
+  assert.equal(known.people(), [person]);
+  assert.equal(known.person(ada), person);
+  assert.is(known.person(randomUUID()), null);
+  const [kept] = known.templates(ada);
+  assert.is(kept?.id, id);
+  assert.is(kept?.pack, PACK);
+  assert.is(kept?.seq, 3, "the entry that holds its crop");
+  assert.equal(known.nearest(PACK, face, 5), [{ person: ada, template: id, score: 1 }]);
+  at.remove();
+});
+
+gallery("two people may have one name, and a renamed person keeps templates and id", () => {
+  const at = testStore();
+  const [ada, other] = [randomUUID(), randomUUID()];
+  at.store.append([enrolled(ada, "Ada"), enrolled(other, "Ada")]);
+  at.store.append([template(ada, randomEmbedding(random))]);
+  assert.is(at.store.gallery.named("Ada").length, 2);
+  at.store.append([renamed(ada, "Ada Lovelace")]);
+  assert.is(at.store.gallery.named("Ada").length, 1);
+  assert.equal(
+    at.store.gallery.named("Ada Lovelace").map(({ templates }) => templates),
+    [1],
+  );
+  at.remove();
+});
+
+gallery("never compares templates of different packs, not even the same vector", () => {
+  const at = testStore();
+  const [ada, bob] = [randomUUID(), randomUUID()];
+  const face = randomEmbedding(random);
+  at.store.append([
+    ...[enrolled(ada, "Ada"), template(ada, face, { pack: "old@1" })],
+    ...[enrolled(bob, "Bob"), template(bob, randomEmbedding(random), { pack: "new@1" })],
+    ...[template(bob, randomEmbedding(random, 512), { pack: "large@1" })],
+  ]);
+  const { gallery: known } = at.store;
+  assert.equal(names(known.nearest("old@1", face, 9)), [ada]);
+  assert.equal(names(known.nearest("new@1", face, 9)), [bob]);
+  assert.equal(names(known.nearest("large@1", randomEmbedding(random, 512), 9)), [bob]);
+  assert.equal(known.nearest("never@1", face, 9), [], "a pack without templates knows nobody");
+  assert.throws(() => known.nearest("large@1", face, 9), /from the gallery's pack/);
+  at.remove();
+});
+
+gallery("a pack that changes its dimension is a programmer error, and nothing is written", () => {
+  const at = testStore();
+  const ada = randomUUID();
+  at.store.append([enrolled(ada, "Ada"), template(ada, randomEmbedding(random))]);
+  assert.throws(
+    () => at.store.append([template(ada, randomEmbedding(random, 64))]),
+    /a pack has one dimension/,
+  );
+  assert.is(at.store.gallery.templates().length, 1);
+  at.remove();
+});
+
+gallery("who was erased is never matched again: at once, after a restart, after a rebuild", () => {
+  const at = testStore();
+  const [ada, bob] = [randomUUID(), randomUUID()];
+  const face = randomEmbedding(random);
+  at.store.append([enrolled(ada, "Ada"), enrolled(bob, "Bob")]);
+  at.store.append([template(ada, face), template(bob, randomEmbedding(random))]);
+  assert.equal(names(at.store.gallery.nearest(PACK, face, 9)), [ada, bob]);
+  at.store.append([erased(ada)]);
+  assert.equal(names(at.store.gallery.nearest(PACK, face, 9)), [bob]);
+  assert.equal(at.store.gallery.named("Ada"), []);
+  const store = at.reopen();
+  assert.equal(names(store.gallery.nearest(PACK, face, 9)), [bob]);
+  store.rebuild();
+  assert.equal(names(store.gallery.nearest(PACK, face, 9)), [bob]);
+  assert.equal(store.gallery.templates(ada), []);
+  at.remove();
+});
+
+gallery("what another process enrols, adds or erases is matched against from then on", () => {
+  const at = testStore();
+  const other = openStore(at.options);
+  const ada = randomUUID();
+  const face = randomEmbedding(random);
+  const found = (): Candidate[] => {
+    at.store.catchUp();
+    return at.store.gallery.nearest(PACK, face, 9);
+  };
+  assert.equal(found(), []);
+  other.append([enrolled(ada, "Ada"), template(ada, randomEmbedding(random))]);
+  assert.is(found().length, 1);
+  assert.ok((found()[0]?.score ?? 1) < 0.9);
+  other.append([template(ada, face)]);
+  assert.is(found()[0]?.score, 1);
+  other.append([erased(ada)]);
+  assert.equal(found(), []);
+  other.close();
+  at.remove();
+});
+
+gallery("a visit changes nothing in it", () => {
+  const at = testStore();
+  const ada = randomUUID();
+  const face = randomEmbedding(random);
+  at.store.append([enrolled(ada, "Ada"), template(ada, face)]);
+  const before = at.store.gallery.nearest(PACK, face, 9);
+  at.store.append(visit(randomUUID(), ada));
+  assert.equal(at.store.gallery.nearest(PACK, face, 9), before);
+  at.remove();
+});
+
+gallery.run();

@@ -80,10 +80,13 @@ export function cropRegion(source: RgbImage, box: Box): { image: RgbImage; x: nu
   return { image: { data, width, height }, x: left, y: top };
 }
 
-/** The picture as 32-bit words, where each row begins and ends with a whole one. */
-function wordsOf({ data, width }: RgbImage): Uint32Array | null {
+/**
+ * The picture as 32-bit words, where each row begins and ends with a whole one. Signed: an unsigned
+ * word would become a floating-point number on its way.
+ */
+function wordsOf({ data, width }: RgbImage): Int32Array | null {
   if (width % 4 !== 0 || data.byteOffset % 4 !== 0 || data.length % 4 !== 0) return null;
-  return new Uint32Array(data.buffer, data.byteOffset, data.length / 4);
+  return new Int32Array(data.buffer, data.byteOffset, data.length / 4);
 }
 
 const EVEN_BYTES = 0x00ff00ff;
@@ -93,27 +96,35 @@ const EVEN_BYTES = 0x00ff00ff;
  * for it. Three words hold RGBR GBRG BRGB (the first byte lowest, as on every machine we run on);
  * masked, each half of a word has room for the sum of both rows.
  */
-function shrinkWordsByTwo(from: Uint32Array, out: Uint8Array, width: number, height: number): void {
+function shrinkWordsByTwo(from: Int32Array, out: Uint8Array, width: number, height: number): void {
   const stride = (width * 3) / 2;
+  const pairs = new Uint16Array(out.buffer, out.byteOffset, out.length >> 1);
   let o = 0;
   for (let y = 0; y < height; y++) {
     let i = 2 * y * stride;
-    for (const end = i + stride; i < end; i += 3, o += 6) {
-      const [a, b, c] = [from[i] ?? 0, from[i + 1] ?? 0, from[i + 2] ?? 0];
+    for (const end = i + stride; i < end; i += 3, o += 3) {
+      const a = from[i] ?? 0;
+      const b = from[i + 1] ?? 0;
+      const c = from[i + 2] ?? 0;
       const j = i + stride;
-      const [d, e, f] = [from[j] ?? 0, from[j + 1] ?? 0, from[j + 2] ?? 0];
+      const d = from[j] ?? 0;
+      const e = from[j + 1] ?? 0;
+      const f = from[j + 2] ?? 0;
       const r0b0 = (a & EVEN_BYTES) + (d & EVEN_BYTES);
       const g0r1 = ((a >>> 8) & EVEN_BYTES) + ((d >>> 8) & EVEN_BYTES);
       const g1r2 = (b & EVEN_BYTES) + (e & EVEN_BYTES);
       const b1g2 = ((b >>> 8) & EVEN_BYTES) + ((e >>> 8) & EVEN_BYTES);
       const b2g3 = (c & EVEN_BYTES) + (f & EVEN_BYTES);
       const r3b3 = ((c >>> 8) & EVEN_BYTES) + ((f >>> 8) & EVEN_BYTES);
-      out[o] = ((r0b0 & 0xffff) + (g0r1 >>> 16) + 2) >> 2;
-      out[o + 1] = ((g0r1 & 0xffff) + (g1r2 & 0xffff) + 2) >> 2;
-      out[o + 2] = ((r0b0 >>> 16) + (b1g2 & 0xffff) + 2) >> 2;
-      out[o + 3] = ((g1r2 >>> 16) + (r3b3 & 0xffff) + 2) >> 2;
-      out[o + 4] = ((b1g2 >>> 16) + (b2g3 >>> 16) + 2) >> 2;
-      out[o + 5] = ((b2g3 & 0xffff) + (r3b3 >>> 16) + 2) >> 2;
+      const red = ((r0b0 & 0xffff) + (g0r1 >>> 16) + 2) >> 2;
+      const green = ((g0r1 & 0xffff) + (g1r2 & 0xffff) + 2) >> 2;
+      const blue = ((r0b0 >>> 16) + (b1g2 & 0xffff) + 2) >> 2;
+      const nextRed = ((g1r2 >>> 16) + (r3b3 & 0xffff) + 2) >> 2;
+      const nextGreen = ((b1g2 >>> 16) + (b2g3 >>> 16) + 2) >> 2;
+      const nextBlue = ((b2g3 & 0xffff) + (r3b3 >>> 16) + 2) >> 2;
+      pairs[o] = red | (green << 8);
+      pairs[o + 1] = blue | (nextRed << 8);
+      pairs[o + 2] = nextGreen | (nextBlue << 8);
     }
   }
 }

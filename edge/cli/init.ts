@@ -39,7 +39,7 @@ export const init: Verb = {
   usage: "[--data DIR] [--config FILE] [--if-missing]",
   summary: "make the keys and an empty encrypted store",
   options: { "if-missing": { type: "boolean" } },
-  optionHelp: { "if-missing": "a store that is there already is as good: for start scripts" },
+  optionHelp: { "--if-missing": "a store that is there already is as good: for start scripts" },
   example: "porchlight init --data ./data",
   operands: { min: 0, max: 0 },
   async run(invocation) {

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { EXIT, type ExitCode } from "../../shared/errors.ts";
+import { MEMORY_ENVIRONMENT } from "../memory.ts";
 import type { Verb } from "./verb.ts";
 
 export const start: Verb = {
@@ -18,7 +19,10 @@ export const start: Verb = {
     if (configFile !== "") args.push("--config", configFile);
     if (typeof values["data"] === "string") args.push("--data", values["data"]);
     // The daemon is a program of its own, so that what runs here is what systemd runs.
-    const child = spawn(process.execPath, args, { stdio: "inherit", env: environment });
+    const child = spawn(process.execPath, args, {
+      stdio: "inherit",
+      env: { ...MEMORY_ENVIRONMENT, ...environment },
+    });
     const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
     process.on("SIGHUP", forward).on("SIGTERM", forward);
     return new Promise<ExitCode>((done, failed) => {

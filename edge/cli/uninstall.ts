@@ -15,9 +15,9 @@ export const uninstallVerb: Verb = {
     yes: { type: "boolean" },
   },
   optionHelp: {
-    root: "an image's root folder",
-    purge: "destroy the store, its keys and the configuration too; cannot be undone",
-    yes: "do not ask",
+    "--root DIR": "an image's root folder",
+    "--purge": "destroy the store, its keys and the configuration too; cannot be undone",
+    "--yes": "do not ask",
   },
   example: "sudo porchlight uninstall",
   operands: { min: 0, max: 0 },

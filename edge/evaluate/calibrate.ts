@@ -1,6 +1,6 @@
 import { cosine, type Embedding } from "../../shared/embedding.ts";
 import { PorchlightError } from "../../shared/errors.ts";
-import { SCORE_STEP } from "./verification.ts";
+import { roundToStep, SCORE_STEP } from "./verification.ts";
 
 /** What a door wants, and what it will compare a visitor with. */
 export interface CalibrationGoal {
@@ -28,8 +28,11 @@ const COMPARISONS_MIN = 200;
 const COMPARISONS_MAX = 5_000_000;
 /** A share is measured where this many are counted: then it is right within a factor of two. */
 const COUNTED_MIN = 10;
-/** The part of the scores, and the least count, that the trend is taken from. */
-const TAIL_SHARE = 0.02;
+/**
+ * The part of the scores, and the least count, that the trend is taken from. Further down they fall
+ * off more slowly: a foot at 2 % put the threshold of a 3e-5 chance 0.015 too high.
+ */
+const TAIL_SHARE = 0.002;
 const TAIL_MIN = 20;
 
 /**
@@ -90,5 +93,5 @@ function tailThreshold(descending: Float64Array, far: number): number {
 }
 
 function above(score: number): number {
-  return Math.ceil(score / SCORE_STEP + 1e-9) * SCORE_STEP;
+  return roundToStep(Math.ceil(score / SCORE_STEP + 1e-9) * SCORE_STEP);
 }

@@ -59,7 +59,6 @@ export async function evaluate(
 ): Promise<Evaluated> {
   const { vision, thresholds, signal, progress } = options;
   const plan = planIdentification(people, options);
-  const enrolled = new Set(plan.galleries.flatMap((gallery) => [...gallery.values()].flat()));
   const all = people.flatMap(({ person, photos }) => photos.map((photo) => ({ person, photo })));
   const looks = new Map<string, Look>();
   const unreadable: { photo: string; reason: string }[] = [];
@@ -71,7 +70,7 @@ export async function evaluate(
     }
     try {
       const image = await readPhoto(join(options.folder, photo), options.maxSidePx);
-      const seen = await lookAt(image, vision, enrolled.has(photo));
+      const seen = await lookAt(image, vision);
       looks.set(photo, { ...seen, photo, person });
     } catch (error) {
       if (!(error instanceof PorchlightError)) throw error;
@@ -98,7 +97,7 @@ export async function evaluate(
 
 type Seen = Omit<Look, "photo" | "person">;
 
-const NOTHING: Seen = { embedding: null, template: null, usable: false, quality: 0 };
+const NOTHING: Seen = { embedding: null, usable: false, quality: 0 };
 
 async function readPhoto(path: string, maxSidePx: number): Promise<RgbImage> {
   const bytes = await readFile(path).catch((error: unknown) => {
@@ -107,13 +106,12 @@ async function readPhoto(path: string, maxSidePx: number): Promise<RgbImage> {
   return await decodeImage(bytes, { maxSidePx });
 }
 
-async function lookAt(image: RgbImage, vision: Vision, enrolled: boolean): Promise<Seen> {
+async function lookAt(image: RgbImage, vision: Vision): Promise<Seen> {
   const face = mostCentral(await vision.detect(image), image);
   if (face === undefined) return NOTHING;
   const [embedding = null] = await vision.embed(image, [face]);
-  const [template = null] = enrolled ? await vision.embed(image, [face], { mirrored: true }) : [];
   const { usable, score: quality } = face.quality;
-  return { embedding, template, usable, quality };
+  return { embedding, usable, quality };
 }
 
 /** A photo of somebody has them in its middle; who stands nearer at the edge is somebody else. */

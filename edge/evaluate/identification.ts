@@ -9,8 +9,6 @@ export interface Look {
   readonly person: string;
   /** Null where no face was found. */
   readonly embedding: Embedding | null;
-  /** Averaged with the mirror image, as enrolment makes it; only of photos to be enrolled. */
-  readonly template: Embedding | null;
   /** Whether the face was good enough to be judged. */
   readonly usable: boolean;
   /** 0 to 1. */
@@ -84,10 +82,8 @@ export function identifyAll(
   for (const gallery of plan.galleries) {
     const enrolled = [...gallery].flatMap(([person, photos]) =>
       photos.flatMap((photo) => {
-        const { template = null, usable = false } = looks.get(photo) ?? {};
-        return template !== null && usable
-          ? [{ person, template: photo, embedding: template }]
-          : [];
+        const { embedding = null, usable = false } = looks.get(photo) ?? {};
+        return embedding !== null && usable ? [{ person, template: photo, embedding }] : [];
       }),
     );
     templates += enrolled.length;

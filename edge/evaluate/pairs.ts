@@ -100,13 +100,15 @@ function pairsOf(count: number): number {
 /** The first steps of a Fisher-Yates shuffle. */
 function drawSome<T>(all: readonly T[], count: number, random: () => number): T[] {
   const rest = [...all];
-  const drawn: T[] = [];
-  while (drawn.length < count && rest.length > 0) {
-    const at = Math.floor(random() * rest.length);
-    const [item] = rest.splice(at, 1, ...rest.splice(-1));
-    if (item !== undefined) drawn.push(item);
+  const wanted = Math.min(count, rest.length);
+  for (let i = 0; i < wanted; i++) {
+    const other = i + Math.floor(random() * (rest.length - i));
+    const [a, b] = [rest[i], rest[other]];
+    if (a === undefined || b === undefined) break;
+    rest[i] = b;
+    rest[other] = a;
   }
-  return drawn;
+  return rest.slice(0, wanted);
 }
 
 /** T. Ettinger's mulberry32: 32 bits of state are plenty to draw photos. */

@@ -163,6 +163,7 @@ function bestThreshold(pairs: readonly ScoredPair[]): number {
   return best.threshold;
 }
 
-function roundToStep(threshold: number): number {
+/** Takes the dust of binary fractions off a threshold. */
+export function roundToStep(threshold: number): number {
   return Math.round(threshold / SCORE_STEP) / Math.round(1 / SCORE_STEP);
 }

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import {
   type ChainReport,
+  canonicalEntry,
   canonicalJson,
   chainHash,
   type Link,
@@ -102,7 +103,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
     let head = headOf(log);
     const cursors = drafts.map((draft) => {
       const seq = head.seq + 1;
-      const body = canonicalJson(compose(draft, { log: head.log, seq }, options));
+      const body = canonicalEntry(compose(draft, { log: head.log, seq }, options));
       invariant(Buffer.byteLength(body) <= ENTRY_BYTES_MAX, "an entry is within its size limit");
       head = { log: head.log, seq, hash: chainHash(head.hash, body) };
       statements.insert.run(log.first_position + seq - 1, Buffer.from(head.hash, "hex"), body);

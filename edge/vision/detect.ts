@@ -1,7 +1,7 @@
 import { DECODERS, type DetectorArchitecture } from "./decoders.ts";
 import { type Detection, suppressOverlaps, unplace } from "./detection.ts";
 import type { RgbImage } from "./face.ts";
-import { drawScaled, type Placement } from "./resample.ts";
+import { createPyramid, drawScaled, type Placement } from "./resample.ts";
 import type { Session } from "./session.ts";
 
 /** One look at the picture. */
@@ -34,10 +34,11 @@ export function createDetector(
   const canvases = passes.map(() => new Canvas());
   return async (image) => {
     const found: Detection[] = [];
+    const levelOf = createPyramid(image);
     for (const [i, pass] of passes.entries()) {
       const layout = layoutOf(image, pass, architecture === "ssd-mobilenet");
-      const pixels = canvases[i]?.draw(image, layout) ?? image.data;
       const { width, height, place } = layout;
+      const pixels = canvases[i]?.draw(levelOf(place.width, place.height), layout) ?? image.data;
       const outputs = await session.run(pixels, [1, height, width, 3]);
       const back = {
         x: place.x,

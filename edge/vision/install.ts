@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import {
+  chmod,
   copyFile,
   lstat,
   mkdir,
@@ -37,6 +38,8 @@ export async function installPack(
 ): Promise<Pack> {
   await mkdir(join(modelsFolder, PACKS), { recursive: true });
   const folder = await mkdtemp(join(modelsFolder, PACKS, `${file.name}-`));
+  // Nets are no secret: root pulls them, the daemon's user reads them.
+  await chmod(folder, 0o755);
   try {
     await fill(folder);
     for (const model of modelsOf(file)) await checkMade(folder, model);

@@ -113,6 +113,11 @@ async function readLocal(folder: string): Promise<LocalThresholds | undefined> {
 async function readText(path: string): Promise<string | undefined> {
   return await readFile(path, "utf8").catch((error: unknown) => {
     if (systemCodeOf(error) === "ENOENT" || systemCodeOf(error) === "ENOTDIR") return undefined;
+    if (systemCodeOf(error) === "EACCES") {
+      throw new PorchlightError("model.pack.unreadable", `this user may not read ${path}`, {
+        hint: `sudo chmod -R a+rX ${dirname(path)}`,
+      });
+    }
     throw error;
   });
 }

@@ -82,6 +82,10 @@ function sessionOptions({ provider, threads }: SessionOptions): InferenceSession
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: "sequential",
+    // An arena never gives memory back: after a frame with many faces, 100 MB more for good.
+    // Together with pattern planning it is as fast without (43 against 42 ms a frame).
+    enableCpuMemArena: false,
+    enableMemPattern: false,
     graphOptimizationLevel: "all",
     // Fatal only: what goes wrong is thrown, and said once.
     logSeverityLevel: 4,

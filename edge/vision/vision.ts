@@ -32,7 +32,7 @@ export interface EmbedOptions {
   /**
    * Averages each embedding with that of the mirror image, for twice the time: true matches at FAR
    * 0.1 % rise from 91.0 to 93.1 % (default pack) and 98.95 to 99.25 % (opencv). Both kinds compare
-   * with each other; enrolment, which has the time, takes this one.
+   * with each other, but the false accept rate rises as well: thresholds hold for one kind.
    */
   readonly mirrored?: boolean;
 }

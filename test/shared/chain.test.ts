@@ -1,7 +1,14 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { canonicalJson, chainHash, isCanonical, seqOf } from "../../shared/chain.ts";
+import {
+  canonicalEntry,
+  canonicalJson,
+  chainHash,
+  isCanonical,
+  seqOf,
+} from "../../shared/chain.ts";
 import { GENESIS_HASH } from "../../shared/cursor.ts";
+import { entrySchema } from "../../shared/entry.ts";
 
 const canonical = suite("canonical JSON (RFC 8785)");
 
@@ -110,6 +117,19 @@ canonical("knows canonical text from any other spelling of the same value", () =
     "",
   ]) {
     assert.not(isCanonical(other), other);
+  }
+});
+
+canonical("an entry has the same canonical bytes by its short way", () => {
+  const log = "7b0d1c1e-6a5e-4a57-9d5c-2f4d2f3a9b10";
+  for (const [actor, data, sealed, subject] of [
+    ["device", {}, null, null],
+    ['cli:zoë"\\', { b: [1.5, "\u2028"], 'a"': { z: null, é: true } }, { profile: "YQ==" }, log],
+    ["central:a", { n: 1e21 }, { media: "Yg==", biometric: "YQ==" }, log],
+  ] as const) {
+    const place = { at: 1.7e12, clock: "synced", log, monotonicMs: 0, seq: 7 };
+    const entry = entrySchema.parse({ ...place, actor, data, sealed, subject, type: "a.b" });
+    assert.is(canonicalEntry(entry), canonicalJson(entry));
   }
 });
 

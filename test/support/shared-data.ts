@@ -1,8 +1,12 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { readManifest } from "../../edge/vision/manifest.ts";
+import { pullPack } from "../../edge/vision/pull.ts";
 
 /** Photos and nets that are not part of the program: $PORCHLIGHT_SHARED, or ../shared. */
 const FOLDER = resolve(process.env["PORCHLIGHT_SHARED"] ?? "../shared");
+const BENCH_MODELS = fileURLToPath(new URL("../../.cache/bench-models", import.meta.url));
 
 /**
  * A folder of those, or null after a note. They can be neither bought nor installed, so what needs
@@ -11,6 +15,15 @@ const FOLDER = resolve(process.env["PORCHLIGHT_SHARED"] ?? "../shared");
 export function sharedData(name: "models" | "faces"): string | null {
   const folder = join(FOLDER, name);
   if (existsSync(folder)) return folder;
-  process.stdout.write(`\nnote: ${folder} is not here, so what needs it was not tried\n`);
+  process.stderr.write(`\nnote: ${folder} is not here, so what needs it was not tried\n`);
   return null;
+}
+
+/** A pack made for a bench from published files, kept beside the default one; null without them. */
+export async function benchPack(name: string): Promise<string | null> {
+  const published = sharedData("models");
+  if (published === null) return null;
+  const { signal } = new AbortController();
+  await pullPack(BENCH_MODELS, readManifest(name), { from: published, signal, random: () => 0 });
+  return join(BENCH_MODELS, name);
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { MEMORY_ENVIRONMENT } from "../../edge/memory.ts";
 import { porchlight, startDaemon } from "../support/cli.ts";
 import { needsProgram } from "../support/needs.ts";
 import { bundledPeople, writeScenes } from "../support/people.ts";
@@ -56,6 +57,13 @@ units("what was measured to break or slow the daemon is in no unit of it", () =>
   assert.equal(settings("porchlight.service", "MemoryDenyWriteExecute"), []);
   assert.equal(settings("porchlight.service", "ProcSubset"), []);
   assert.equal(settings("porchlight.service", "SystemCallErrorNumber"), ["EPERM"]);
+});
+
+units("the daemon's memory is bounded in the unit as by the start command", () => {
+  const environment = settings("porchlight.service", "Environment").join(" ").split(" ");
+  for (const [name, value] of Object.entries(MEMORY_ENVIRONMENT)) {
+    assert.ok(environment.includes(`${name}=${value}`), name);
+  }
 });
 
 /** Prints each datagram that comes to a Unix socket. Node has no such sockets. */

@@ -1,0 +1,99 @@
+/**
+ * How fast is the pipeline beside others that do the same with the same weights? From a decoded
+ * frame to faces with embeddings, by turns with a peer in a process of its own, one thread each.
+ * Expected: a third of the time of face-api on TensorFlow.js (WebAssembly, one detector pass where
+ * ours makes three); half of OpenCV 4's with YuNet and SFace, and three quarters of OpenCV 5's.
+ * 640 × 480, where every one of them shows its detector the whole frame.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { RgbImage } from "../../edge/vision/face.ts";
+import { decodeModel } from "../../edge/vision/onnx/decode.ts";
+import { encodeModel } from "../../edge/vision/onnx/encode.ts";
+import { dequantiseWeights, keepRealInputs } from "../../edge/vision/onnx/rewrite.ts";
+import { openVision } from "../../edge/vision/vision.ts";
+import { silentLogger } from "../../shared/logger.ts";
+import { paired, quantile, report } from "../support/bench.ts";
+import { frameOf, type Peer, startPeer } from "../support/frames.ts";
+import { npmPeers, opencvPython } from "../support/peers.ts";
+import { DEFAULT_PACK } from "../support/people.ts";
+import { benchPack, sharedData } from "../support/shared-data.ts";
+import { tempFolder } from "../support/temp.ts";
+
+const [WIDTH, HEIGHT] = [640, 480];
+const ROUNDS = { rounds: 30, warmUp: 5 };
+const OPENCV = ["4.14.0.94", "5.0.0.93"];
+/** One person at the door, and three. */
+const PHOTOS = ["sample2.jpg", "sample1.jpg"];
+const FACE_API = [
+  "@vladmandic/face-api@1.7.15",
+  "@tensorflow/tfjs@4.22.0",
+  "@tensorflow/tfjs-backend-wasm@4.22.0",
+];
+
+const folder = tempFolder("bench-peers");
+const raw = join(folder.path, "frame.rgb");
+const shape = [String(WIDTH), String(HEIGHT), raw];
+
+async function compare(packFolder: string, start: () => Promise<Peer>): Promise<void> {
+  for (const photo of PHOTOS) {
+    const frame = await frameOf(WIDTH, HEIGHT, photo);
+    writeFileSync(raw, frame.data);
+    await compareOn(frame, packFolder, start);
+  }
+}
+
+async function compareOn(
+  frame: RgbImage,
+  packFolder: string,
+  start: () => Promise<Peer>,
+): Promise<void> {
+  const vision = await openVision({ packFolder, threads: 1, logger: silentLogger });
+  const peer = await start();
+  const faces = await peer.look();
+  const times = await paired(
+    () => vision.analyse(frame),
+    () => peer.look(),
+    ROUNDS,
+  );
+  const ours = (await vision.analyse(frame)).faces.length;
+  const of = { bench: "peers", case: `${vision.pack.id} (${ours}) vs ${peer.name} (${faces})` };
+  for (const [metric, part] of [
+    ["p10", 0.1],
+    ["p50", 0.5],
+  ] as const) {
+    const [value, baseline] = [quantile(times.ours, part), quantile(times.theirs, part)];
+    report({ ...of, metric: `frame to embeddings ${metric}`, value, unit: "ms", baseline });
+  }
+  peer.close();
+  await vision.close();
+}
+
+/** As published, but float32 and without its weights among the inputs: OpenCV 5 refuses those. */
+function plainSface(path: string): Buffer {
+  const model = decodeModel(readFileSync(path));
+  keepRealInputs(model);
+  dequantiseWeights(model);
+  return encodeModel(model);
+}
+
+const faceApi = npmPeers("face-api", FACE_API);
+if (faceApi !== null) {
+  const args = ["test/bench/peers/face-api.mjs", faceApi, ...shape];
+  await compare(DEFAULT_PACK, () => startPeer(process.execPath, args));
+}
+
+const published = sharedData("models");
+const opencv = await benchPack("opencv");
+if (published !== null && opencv !== null) {
+  const sface = join(folder.path, "sface.onnx");
+  writeFileSync(sface, plainSface(join(published, "face_recognition_sface_2021dec_int8bq.onnx")));
+  const nets = [join(published, "face_detection_yunet_2023mar.onnx"), sface];
+  for (const version of OPENCV) {
+    const python = opencvPython(version);
+    if (python === null) continue;
+    const args = ["test/bench/peers/opencv.py", ...nets, ...shape];
+    await compare(opencv, () => startPeer(python, args));
+  }
+}
+folder.remove();

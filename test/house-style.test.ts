@@ -1,0 +1,62 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+
+const house = suite("house style");
+
+/** The files that may import each vendor library. */
+const HOMES: Readonly<Record<string, RegExp>> = {
+  "onnxruntime-node": /^edge\/vision\/session\.ts$/,
+  sharp: /^edge\/vision\/image\.ts$/,
+  "better-sqlite3": /^edge\/store\/database\.ts$/,
+  "sqlite-vec": /^edge\/store\/database\.ts$/,
+  canonicalize: /^shared\/chain\.ts$/,
+  "node-libcamera": /^edge\/camera\/libcamera\.ts$/,
+  tinyglobby: /^edge\/camera\/files\.ts$/,
+};
+
+interface Source {
+  readonly path: string;
+  readonly text: string;
+}
+
+const sources: readonly Source[] = ["edge", "shared"].flatMap((room) =>
+  readdirSync(room, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".ts"))
+    .map((path) => ({ path: `${room}/${path}`, text: readFileSync(`${room}/${path}`, "utf8") })),
+);
+
+for (const [vendor, home] of Object.entries(HOMES)) {
+  house(`${vendor} has one home`, () => {
+    // A type alone binds nobody to how the library works.
+    const imports = new RegExp(
+      `^import (?!type )[^;]*from "${vendor}"|import\\("${vendor}"\\)`,
+      "m",
+    );
+    const users = sources.filter(({ text }) => imports.test(text)).map(({ path }) => path);
+    assert.ok(users.length > 0, `nobody uses ${vendor}`);
+    assert.equal(
+      users.filter((path) => !home.test(path)),
+      [],
+    );
+  });
+}
+
+house("only a composition root reads the environment", () => {
+  const roots = /^edge\/(main|relay\/main|cli\/porchlight)\.ts$/;
+  const readers = sources
+    // session.ts forbids telemetry there before the library loads, and reads nothing.
+    .filter(({ path, text }) => !roots.test(path) && /process\.env(?!\["ORT_)/.test(text))
+    .map(({ path }) => path);
+  assert.equal(readers, []);
+});
+
+house("nothing unfinished is left in a source", () => {
+  const unfinished = sources.filter(({ text }) => /\b(TODO|FIXME|XXX)\b/.test(text));
+  assert.equal(
+    unfinished.map(({ path }) => path),
+    [],
+  );
+});
+
+house.run();

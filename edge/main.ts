@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { systemClock } from "../shared/clock.ts";
-import { EXIT, PorchlightError } from "../shared/errors.ts";
+import { EXIT, messageOf, PorchlightError } from "../shared/errors.ts";
 import { createLogger } from "../shared/logger.ts";
 import { type DeviceConfig, loadConfig, settingsOf, storeOptions } from "./config.ts";
 import { runDaemon } from "./daemon.ts";
@@ -75,8 +75,11 @@ async function run(): Promise<number> {
     notifier.reloaded();
   };
   process.once("SIGTERM", onStop).once("SIGINT", onStop).on("SIGHUP", reload);
-  const store = openStore(storeOptions(config, environment, systemClock, randomUUID));
-
+  const store = openStore({
+    ...storeOptions(config, environment, systemClock, randomUUID),
+    passedOver: (seq, reason) =>
+      logger.warn("entry passed over", { seq, reason: messageOf(reason) }),
+  });
   try {
     await runDaemon(
       {

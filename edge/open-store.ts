@@ -1,11 +1,12 @@
 /** Puts the two files of a store together: log, keyring, and the projections that follow the log. */
 import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import type { Clock } from "../shared/clock.ts";
 import type { Cursor } from "../shared/cursor.ts";
 import { type Entry, type KnownEntry, knownEntry } from "../shared/entry.ts";
 import { PorchlightError } from "../shared/errors.ts";
-import { type AnyDraft, createEventLog, type EventLog } from "./log/event-log.ts";
+import { type AnyDraft, createEventLog, type EventLog, type StoredEntry } from "./log/event-log.ts";
 import { parseEntry } from "./log/open-entry.ts";
 import { createGallery, type Gallery } from "./recognition/gallery.ts";
 import { createVisits, type Visits } from "./recognition/visits.ts";
@@ -26,6 +27,8 @@ export interface StoreOptions {
   readonly clock: Clock;
   readonly clockState: (nowMs: number) => Entry["clock"];
   readonly newId: () => string;
+  /** Told of an entry the vault could make nothing of: it is passed over, and stays in the log. */
+  readonly passedOver?: (seq: number, reason: unknown) => void;
 }
 
 export interface Store {
@@ -93,7 +96,7 @@ export function openStore(options: StoreOptions): Store {
     truncateWal: () => truncateWal(vault),
   });
   const projections = [erasure, gallery, visits, latest];
-  const runner = createProjectionRunner(vault, sourceOf(log), projections);
+  const runner = createProjectionRunner(vault, sourceOf(log, options.passedOver), projections);
   let seen = -1;
   const catchUp = (): void => {
     const version = dataVersion(database);
@@ -164,15 +167,26 @@ function openVaultDatabase(options: StoreOptions, create: boolean) {
   });
 }
 
-/** Entries of types this version does not know are passed over, like emptied ones. */
-function sourceOf(log: EventLog): ProjectionSource<KnownEntry> {
+/** Entries that this version cannot read are passed over, like emptied ones. */
+function sourceOf(
+  log: EventLog,
+  passedOver: StoreOptions["passedOver"] = () => undefined,
+): ProjectionSource<KnownEntry> {
+  const read = ({ seq, body }: StoredEntry): KnownEntry | null => {
+    try {
+      return body === null ? null : knownEntry(parseEntry(body));
+    } catch (reason) {
+      if (!(reason instanceof z.ZodError) && !(reason instanceof SyntaxError)) throw reason;
+      passedOver(seq, reason);
+      return null;
+    }
+  };
   return {
     head: () => log.head(),
     readAfter: (seq, limit) =>
-      log.readAfter(seq, limit).map((stored) => ({
-        seq: stored.seq,
-        hash: stored.hash,
-        entry: stored.body === null ? null : knownEntry(parseEntry(stored.body)),
-      })),
+      log
+        .readAfter(seq, limit)
+        .map((stored) => ({ seq: stored.seq, hash: stored.hash, entry: read(stored) })),
+    passedOver,
   };
 }

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { type Embedding, embeddingFromBytes } from "../../shared/embedding.ts";
 import type { EntryOf, KnownEntry, TemplateSource } from "../../shared/entry.ts";
-import { invariant } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/errors.ts";
 import { openPersonal } from "../log/open-entry.ts";
 import { type Database, dataVersion } from "../store/database.ts";
 import type { Keyring } from "../store/keyring.ts";
@@ -73,6 +73,7 @@ const vectorRow = z.object({
   embedding: z.instanceof(Buffer),
 });
 
+const FLOAT32_BYTES = 4;
 const PEOPLE = `SELECT id, name, enrolled_at,
   (SELECT count(*) FROM templates WHERE person = people.id) AS templates FROM people`;
 const TEMPLATES = `SELECT uuid, person, packs.name AS pack, quality, width_px, source, photo, of,
@@ -139,7 +140,9 @@ function addTemplate(
   const personal = openPersonal(entry, keyring);
   if (personal === null) return;
   const { data } = entry;
-  const pack = ensurePack(vault, data.pack, data.dimension);
+  const embedding = Buffer.from(personal.biometric.embedding, "base64");
+  if (embedding.length !== data.dimension * FLOAT32_BYTES) throw misfit(entry.seq);
+  const pack = ensurePack(vault, entry);
   const inserted = vault
     .prepare(
       `INSERT OR IGNORE INTO templates
@@ -161,14 +164,22 @@ function addTemplate(
   if (inserted.changes === 0) return;
   vault
     .prepare(`INSERT INTO gallery_${pack} (rowid, embedding) VALUES (?, ?)`)
-    .run(BigInt(inserted.lastInsertRowid), Buffer.from(personal.biometric.embedding, "base64"));
+    .run(BigInt(inserted.lastInsertRowid), embedding);
 }
 
-function ensurePack(vault: Database, name: string, dimension: number): number {
+function misfit(seq: number): PorchlightError {
+  return new PorchlightError("template.misfit", `the template of entry ${seq} has a wrong size`, {
+    remedy: "reject",
+    hint: "enrol the person anew with the pack in use: porchlight enroll <name> <photos>",
+  });
+}
+
+function ensurePack(vault: Database, { data, seq }: EntryOf<"template.added">): number {
+  const { pack: name, dimension } = data;
   const select = vault.prepare("SELECT id, dimension FROM packs WHERE name = ?");
   const known = packRow.parse(select.get(name));
   if (known !== undefined) {
-    invariant(known.dimension === dimension, "a pack has one dimension");
+    if (known.dimension !== dimension) throw misfit(seq);
     return known.id;
   }
   const insert = vault.prepare("INSERT INTO packs (name, dimension) VALUES (?, ?)");

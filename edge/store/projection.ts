@@ -6,7 +6,10 @@ import type { Database } from "./database.ts";
 export interface Projection<E> {
   /** Key of its durable cursor. */
   readonly name: string;
-  /** Applies one entry inside the runner's transaction. Idempotent. */
+  /**
+   * Applies one entry inside the runner's transaction. Idempotent. An error with the remedy
+   * `reject`, thrown before anything was written, means that this entry can never be applied.
+   */
   apply(entry: E): void;
   /** Forgets everything, inside a transaction. Absent where the log alone cannot bring it back. */
   reset?(): void;
@@ -24,6 +27,8 @@ export interface ProjectedEntry<E> {
 export interface ProjectionSource<E> {
   head(): Cursor;
   readAfter(seq: number, limit: number): readonly ProjectedEntry<E>[];
+  /** Told of an entry that a projection could make nothing of. */
+  passedOver(seq: number, reason: unknown): void;
 }
 
 export interface ProjectionRunner {
@@ -69,10 +74,19 @@ export function createProjectionRunner<E>(
     const { place, batch } = read(cursor.seq);
     const last = batch.at(-1);
     if (place !== cursor.hash || last === undefined) throw behind(cursor, head);
-    for (const { entry } of batch) if (entry !== null) projection.apply(entry);
+    for (const { seq, entry } of batch) if (entry !== null) apply(projection, seq, entry);
     move.run(projection.name, head.log, last.seq, last.hash);
     return true;
   });
+  // One entry that is no good must not keep the vault from following all that come after it.
+  const apply = (projection: Projection<E>, seq: number, entry: E): void => {
+    try {
+      projection.apply(entry);
+    } catch (error) {
+      if (!(error instanceof PorchlightError) || error.remedy !== "reject") throw error;
+      source.passedOver(seq, error);
+    }
+  };
   const follow = (): Projection<E>[] => {
     const read = readOnce(source);
     return projections.filter((projection) => {

@@ -71,17 +71,27 @@ gallery("never compares templates of different packs, not even the same vector",
   at.remove();
 });
 
-gallery("a pack that changes its dimension is a programmer error, and nothing is written", () => {
-  const at = testStore();
-  const ada = randomUUID();
-  at.store.append([enrolled(ada, "Ada"), template(ada, randomEmbedding(random))]);
-  assert.throws(
-    () => at.store.append([template(ada, randomEmbedding(random, 64))]),
-    /a pack has one dimension/,
-  );
-  assert.is(at.store.gallery.templates().length, 1);
-  at.remove();
-});
+gallery(
+  "a template that does not fit its pack is passed over, and those after it are taken",
+  () => {
+    const at = testStore();
+    const ada = randomUUID();
+    const face = randomEmbedding(random);
+    at.store.append([enrolled(ada, "Ada"), template(ada, randomEmbedding(random))]);
+    const short = template(ada, randomEmbedding(random, 64));
+    const wrong = { ...short, data: { ...short.data, dimension: 128 } };
+    at.store.append([short, wrong, template(ada, face)]);
+    assert.is(at.store.gallery.templates().length, 2);
+    const told: number[] = [];
+    at.store.close();
+    const store = openStore({ ...at.options, passedOver: (seq) => told.push(seq) });
+    store.rebuild();
+    assert.equal(told, [4, 5]);
+    assert.is(store.gallery.nearest(PACK, face, 1)[0]?.score, 1);
+    store.close();
+    at.remove();
+  },
+);
 
 gallery("who was erased is never matched again: at once, after a restart, after a rebuild", () => {
   const at = testStore();

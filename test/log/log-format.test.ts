@@ -75,7 +75,13 @@ if (needsProgram("python3", "python3")) {
   format("it agrees with us about a real log, and names what was tampered with", () => {
     const { store, remove } = testStore();
     const person = "5f2d7a90-8c1b-4e3d-a2f4-917c6e5b4d3c";
-    store.append([enrolled(person, "Ada"), sampled(1e-7), sampled(1.1e-5), sampled(0.1 + 0.2), sampled(1e300)]);
+    store.append([
+      enrolled(person, "Ada"),
+      sampled(1e-7),
+      sampled(1.1e-5),
+      sampled(0.1 + 0.2),
+      sampled(1e300),
+    ]);
     for (let i = 0; i < 5; i++) {
       store.append(visit(`00000000-0000-4000-8000-00000000000${i}`, person));
     }

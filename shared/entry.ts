@@ -6,7 +6,7 @@ export const PERSONAL_CLASSES = ["profile", "biometric", "media"] as const;
 export type PersonalClass = (typeof PERSONAL_CLASSES)[number];
 
 /** A pseudonymous id: of a person, or of the unknown visitor of one visit. */
-export const subjectSchema = z.uuid();
+export const subjectSchema = z.uuid().lowercase();
 
 /** Similarities are rounded to this many decimals before they become facts. */
 export const SIMILARITY_DECIMALS = 4;
@@ -145,7 +145,7 @@ export const entrySchema = z.strictObject({
   at: z.int(),
   clock: z.enum(["synced", "unsynced"]),
   data: z.record(z.string(), z.unknown()),
-  log: z.uuid(),
+  log: z.uuid().lowercase(),
   /** CLOCK_MONOTONIC of the boot named by the last `daemon.started`, ms. */
   monotonicMs: z.int().min(0),
   sealed: z.partialRecord(z.enum(PERSONAL_CLASSES), base64).nullable(),

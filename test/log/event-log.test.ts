@@ -46,6 +46,8 @@ appending("a draft that is not allowed leaves nothing of its group, and no gap",
   assert.throws(() => log.append([{ ...sampled(1), actor: "nobody" }]));
   assert.throws(() => log.append([sampled(Number.NaN)]));
   assert.throws(() => log.append([{ ...enrolled("Ada", "Ada") }]), "a subject is an id");
+  const loud = randomUUID().toUpperCase();
+  assert.throws(() => log.append([{ ...sampled(1), subject: loud }]), "an id is in lowercase");
   assert.equal(log.head(), before);
   assert.is(log.append([sampled(3)])[0]?.seq, before.seq + 1);
   at.remove();

@@ -1,70 +1,172 @@
-"""Verifies an exported log. Written from docs/log-format.md alone; standard library only.
+"""Checks a log exported by Porchlight. Written from docs/log-format.md alone; standard library only.
 
-Usage: verify.py <file>. Prints "<entries> <head>" and exits 0, or names the first fault and exits 1.
+    python3 verify.py EXPORT [--head SEQ:HASH] [--after SEQ:HASH]
+
+Prints "whole SEQ:HASH" and exits with 0, or "entry SEQ: what is wrong" and exits with 1.
 """
+
+import argparse
 import hashlib
 import json
+import re
 import sys
-from decimal import Decimal
 
-KEYS = "actor at clock data log monotonicMs sealed seq subject type".split()
+MEMBERS = ["actor", "at", "clock", "data", "log", "monotonicMs", "sealed", "seq", "subject", "type"]
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+EMPTIED = re.compile(rb'\{"hash":"([0-9a-f]{64})","seq":([1-9][0-9]*)\}')
+ENTRY_BYTES_MAX = 524_288
+ESCAPES = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 
 
-class Fault(Exception):
-    pass
-
-
-def canonical(value):
-    """RFC 8785 for what our keys and numbers can be; floats are printed as ECMAScript does."""
-    if isinstance(value, dict):
-        pairs = sorted(value.items(), key=lambda pair: pair[0].encode("utf-16-be"))
-        return "{" + ",".join(f"{canonical(k)}:{canonical(v)}" for k, v in pairs) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(canonical(each) for each in value) + "]"
-    if isinstance(value, float) and not isinstance(value, bool):
-        return number(value)
-    return json.dumps(value, ensure_ascii=False)
+class Wrong(Exception):
+    """What is wrong with a line."""
 
 
 def number(value):
-    """Shortest digits as Python finds them, written as ECMAScript writes them (RFC 8785, 3.2.2.3)."""
-    text = repr(value)
-    exponent = int(text.split("e")[1]) if "e" in text else 0
-    if -7 < exponent < 21:
-        plain = format(Decimal(text), "f")
-        return plain.removesuffix(".0")
-    return f"{text.split('e')[0]}e{exponent:+d}"
+    """A number as ECMAScript writes it (Number::toString)."""
+    if isinstance(value, int) and abs(value) < 2**53:
+        return str(value)
+    value = float(value)
+    if value == 0:
+        return "0"
+    if value != value or value in (float("inf"), float("-inf")):
+        raise Wrong("a number is not finite")
+    sign = "-" if value < 0 else ""
+    mantissa, exponent = f"{abs(value)!r}".split("e") if "e" in repr(value) else (repr(abs(value)), 0)
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    leading = len(whole + fraction) - len(digits)
+    point = len(whole) - leading + int(exponent)
+    digits = digits.rstrip("0")
+    if len(digits) <= point <= 21:
+        return sign + digits + "0" * (point - len(digits))
+    if 0 < point <= 21:
+        return sign + digits[:point] + "." + digits[point:]
+    if -6 < point <= 0:
+        return sign + "0." + "0" * -point + digits
+    shown = digits[0] + ("." + digits[1:] if len(digits) > 1 else "")
+    return f"{sign}{shown}e{'+' if point > 0 else '-'}{abs(point - 1)}"
 
 
-def verify(lines):
-    head, log, emptied, sheds = bytes(32), None, [], []
-    for seq, line in enumerate(lines, start=1):
-        entry = json.loads(line)
-        if canonical(entry) != line.decode("utf-8"):
-            raise Fault(f"entry {seq}: not canonical")
-        if entry.get("seq") != seq:
-            raise Fault(f"entry {seq}: seq {entry.get('seq')} stands in its place")
-        if sorted(entry) == ["hash", "seq"]:
-            head = bytes.fromhex(entry["hash"])
-            emptied.append(seq)
-            continue
-        if sorted(entry) != KEYS:
-            raise Fault(f"entry {seq}: other keys than an entry's")
-        log = log or entry["log"]
-        if entry["log"] != log:
-            raise Fault(f"entry {seq}: of another log")
-        if entry["type"] == "buffer.shed":
-            data = entry["data"]
-            sheds.append((data["from"], min(data["to"], seq - 1)))
-        head = hashlib.sha256(head + line).digest()
-    for seq in emptied:
-        if not any(first <= seq <= last for first, last in sheds):
-            raise Fault(f"entry {seq}: emptied, and no later entry says so")
-    return len(lines), head.hex()
+def string(value):
+    value.encode("utf-8")  # fails on a lone surrogate
+    return '"' + "".join(
+        ESCAPES.get(c) or (f"\\u{ord(c):04x}" if c < " " else c) for c in value
+    ) + '"'
 
 
-try:
-    content = open(sys.argv[1], "rb").read()
-    print(*verify(content.removesuffix(b"\n").split(b"\n")))
-except Fault as fault:
-    sys.exit(str(fault))
+def canonical(value):
+    """RFC 8785."""
+    if value is None or value is True or value is False:
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return string(value)
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    if isinstance(value, dict):
+        names = sorted(value, key=lambda name: name.encode("utf-16-be"))
+        return "{" + ",".join(f"{string(name)}:{canonical(value[name])}" for name in names) + "}"
+    return number(value)
+
+
+def is_whole(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def read(line):
+    """The entry of a line that is canonical and has the right members."""
+    try:
+        entry = json.loads(line.decode("utf-8"))
+        exact = canonical(entry).encode("utf-8") == line
+    except (ValueError, RecursionError) as error:
+        raise Wrong(f"not JSON in UTF-8: {error}") from error
+    if not exact:
+        raise Wrong("not canonical JSON")
+    if not isinstance(entry, dict) or sorted(entry) != MEMBERS:
+        raise Wrong("not the ten members of an entry")
+    text = lambda name, pattern: isinstance(entry[name], str) and re.fullmatch(pattern, entry[name])
+    sealed, subject = entry["sealed"], entry["subject"]
+    sound = (
+        len(line) <= ENTRY_BYTES_MAX
+        and text("actor", r"device|(cli|central):[^\s:]{1,64}")
+        and is_whole(entry["at"])
+        and entry["clock"] in ("synced", "unsynced")
+        and isinstance(entry["data"], dict)
+        and text("log", UUID)
+        and is_whole(entry["monotonicMs"])
+        and entry["monotonicMs"] >= 0
+        and (sealed is None or (isinstance(sealed, dict) and sealed.keys() <= {"profile", "biometric", "media"}))
+        and (subject is None or text("subject", UUID))
+        and (sealed is None or subject is not None)
+        and is_whole(entry["seq"])
+        and text("type", r"[a-z]+(\.[a-z]+)+")
+    )
+    if not sound:
+        raise Wrong("a member has a wrong value")
+    return entry
+
+
+def explained(seq, sheds):
+    return any(low <= seq <= high and seq < own for low, high, own in sheds)
+
+
+def place(text):
+    seq, value = text.split(":")
+    return int(seq), value
+
+
+def verify(lines, start, head):
+    """Returns the head, or raises Wrong with the first bad entry in front."""
+    seq, digest = start
+    log, emptied, sheds = None, [], []
+    for line in lines:
+        seq += 1
+        try:
+            if not line.endswith(b"\n"):
+                raise Wrong("the line has no end")
+            line = line[:-1]
+            given = EMPTIED.fullmatch(line)
+            entry = None if given else read(line)
+            own = int(given[2]) if given else entry["seq"]
+            if own != seq:
+                raise Wrong(f"entry {own} stands in its place")
+            if given:
+                digest = given[1].decode()
+                emptied.append(seq)
+            else:
+                digest = hashlib.sha256(bytes.fromhex(digest) + line).hexdigest()
+                log = log or entry["log"]
+                if entry["log"] != log:
+                    raise Wrong("it is of another log")
+                if seq == 1 and (entry["type"] != "store.opened" or entry["data"].get("format") != 1):
+                    raise Wrong("it does not open a store of format 1")
+                if entry["type"] == "buffer.shed":
+                    sheds.append((entry["data"]["from"], entry["data"]["to"], seq))
+            if head and head[0] == seq and head[1] != digest:
+                raise Wrong("the head that was noted is another")
+        except Wrong as wrong:
+            raise Wrong(f"entry {seq}: {wrong}") from wrong
+    for each in emptied:
+        if not explained(each, sheds):
+            raise Wrong(f"entry {each}: emptied, and no later entry says so")
+    if head and head[0] > seq:
+        raise Wrong(f"entry {seq + 1}: missing, {head[0]} were noted")
+    return seq, digest
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("export")
+    parser.add_argument("--head", type=place)
+    parser.add_argument("--after", type=place, default=(0, "00" * 32))
+    options = parser.parse_args()
+    try:
+        with open(options.export, "rb") as lines:
+            seq, digest = verify(lines, options.after, options.head)
+    except Wrong as wrong:
+        print(wrong)
+        sys.exit(1)
+    print(f"whole {seq}:{digest}")
+
+
+main()

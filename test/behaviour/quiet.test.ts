@@ -96,6 +96,7 @@ quiet("making a store, enrolling, identifying and looking around are silent", as
   isQuiet(await porchlight("enroll", PERSON, photos, ...config));
   isQuiet(await porchlight("identify", photos, ...config));
   isQuiet(await porchlight("identify", photos, "--gallery", at("photos")), [0, 2]);
+  isQuiet(await porchlight("evaluate", "--images", at("photos")));
   isQuiet(await porchlight("models", "verify"));
   isQuiet(await porchlight("models", "list"));
   isQuiet(await porchlight("models", "reembed", "default", ...config));

@@ -32,9 +32,10 @@ export function createDetector(
 ): (image: RgbImage) => Promise<Detection[]> {
   const decode = DECODERS[architecture];
   const canvases = passes.map(() => new Canvas());
+  const halves: Uint8Array[] = [];
   return async (image) => {
     const found: Detection[] = [];
-    const levelOf = createPyramid(image);
+    const levelOf = createPyramid(image, halves);
     for (const [i, pass] of passes.entries()) {
       const layout = layoutOf(image, pass, architecture === "ssd-mobilenet");
       const { width, height, place } = layout;

@@ -14,9 +14,13 @@ const ONE = 256;
 
 /**
  * A picture and its halves, each made when it is first asked for: several looks at one frame at
- * several sizes read the whole of it only once (1280 × 720 for three looks: 2.4 ms instead of 5.9).
+ * several sizes read the whole of it only once (1280 × 720 for three looks: 1.5 ms instead of 5.9).
+ * Memory is taken from `kept` and left there for the next picture of the same size.
  */
-export function createPyramid(picture: RgbImage): (width: number, height: number) => RgbImage {
+export function createPyramid(
+  picture: RgbImage,
+  kept: Uint8Array[] = [],
+): (width: number, height: number) => RgbImage {
   const levels = [picture];
   /** The smallest level that is still at least this large. */
   return (width, height) => {
@@ -24,7 +28,8 @@ export function createPyramid(picture: RgbImage): (width: number, height: number
       const image = levels[level] ?? picture;
       const [halfWidth, halfHeight] = [image.width >> 1, image.height >> 1];
       if (halfWidth < width || halfHeight < height) return image;
-      levels[level + 1] ??= shrinkByBlocks(image, 2);
+      levels[level + 1] ??= shrinkByBlocks(image, 2, kept[level]);
+      kept[level] = levels[level + 1]?.data ?? new Uint8Array();
     }
   };
 }
@@ -52,12 +57,16 @@ export function drawScaled(source: RgbImage, target: RgbImage, place: Placement)
   }
 }
 
-/** The mean of each block of `factor` × `factor` pixels; what does not fill a block is left out. */
-export function shrinkByBlocks(source: RgbImage, factor: number): RgbImage {
+/**
+ * The mean of each block of `factor` × `factor` pixels; what does not fill a block is left out.
+ * Written `into` what is given, where that has the right size.
+ */
+export function shrinkByBlocks(source: RgbImage, factor: number, into?: Uint8Array): RgbImage {
   invariant(Number.isInteger(factor) && factor >= 1, "blocks are whole pixels");
   const width = Math.floor(source.width / factor);
   const height = Math.floor(source.height / factor);
-  const data = new Uint8Array(width * height * 3);
+  const bytes = width * height * 3;
+  const data = into?.length === bytes ? into : new Uint8Array(bytes);
   const words = factor === 2 ? wordsOf(source) : null;
   if (words !== null) shrinkWordsByTwo(words, data, width, height);
   else if (factor === 2) shrinkByTwo(source, data, width, height);
@@ -80,10 +89,13 @@ export function cropRegion(source: RgbImage, box: Box): { image: RgbImage; x: nu
   return { image: { data, width, height }, x: left, y: top };
 }
 
-/** The picture as 32-bit words, where each row begins and ends with a whole one. */
-function wordsOf({ data, width }: RgbImage): Uint32Array | null {
+/**
+ * The picture as 32-bit words, where each row begins and ends with a whole one. Signed: an unsigned
+ * word would become a floating-point number on its way.
+ */
+function wordsOf({ data, width }: RgbImage): Int32Array | null {
   if (width % 4 !== 0 || data.byteOffset % 4 !== 0 || data.length % 4 !== 0) return null;
-  return new Uint32Array(data.buffer, data.byteOffset, data.length / 4);
+  return new Int32Array(data.buffer, data.byteOffset, data.length / 4);
 }
 
 const EVEN_BYTES = 0x00ff00ff;
@@ -93,27 +105,35 @@ const EVEN_BYTES = 0x00ff00ff;
  * for it. Three words hold RGBR GBRG BRGB (the first byte lowest, as on every machine we run on);
  * masked, each half of a word has room for the sum of both rows.
  */
-function shrinkWordsByTwo(from: Uint32Array, out: Uint8Array, width: number, height: number): void {
+function shrinkWordsByTwo(from: Int32Array, out: Uint8Array, width: number, height: number): void {
   const stride = (width * 3) / 2;
+  const pairs = new Uint16Array(out.buffer, out.byteOffset, out.length >> 1);
   let o = 0;
   for (let y = 0; y < height; y++) {
     let i = 2 * y * stride;
-    for (const end = i + stride; i < end; i += 3, o += 6) {
-      const [a, b, c] = [from[i] ?? 0, from[i + 1] ?? 0, from[i + 2] ?? 0];
+    for (const end = i + stride; i < end; i += 3, o += 3) {
+      const a = from[i] ?? 0;
+      const b = from[i + 1] ?? 0;
+      const c = from[i + 2] ?? 0;
       const j = i + stride;
-      const [d, e, f] = [from[j] ?? 0, from[j + 1] ?? 0, from[j + 2] ?? 0];
+      const d = from[j] ?? 0;
+      const e = from[j + 1] ?? 0;
+      const f = from[j + 2] ?? 0;
       const r0b0 = (a & EVEN_BYTES) + (d & EVEN_BYTES);
       const g0r1 = ((a >>> 8) & EVEN_BYTES) + ((d >>> 8) & EVEN_BYTES);
       const g1r2 = (b & EVEN_BYTES) + (e & EVEN_BYTES);
       const b1g2 = ((b >>> 8) & EVEN_BYTES) + ((e >>> 8) & EVEN_BYTES);
       const b2g3 = (c & EVEN_BYTES) + (f & EVEN_BYTES);
       const r3b3 = ((c >>> 8) & EVEN_BYTES) + ((f >>> 8) & EVEN_BYTES);
-      out[o] = ((r0b0 & 0xffff) + (g0r1 >>> 16) + 2) >> 2;
-      out[o + 1] = ((g0r1 & 0xffff) + (g1r2 & 0xffff) + 2) >> 2;
-      out[o + 2] = ((r0b0 >>> 16) + (b1g2 & 0xffff) + 2) >> 2;
-      out[o + 3] = ((g1r2 >>> 16) + (r3b3 & 0xffff) + 2) >> 2;
-      out[o + 4] = ((b1g2 >>> 16) + (b2g3 >>> 16) + 2) >> 2;
-      out[o + 5] = ((b2g3 & 0xffff) + (r3b3 >>> 16) + 2) >> 2;
+      const red = ((r0b0 & 0xffff) + (g0r1 >>> 16) + 2) >> 2;
+      const green = ((g0r1 & 0xffff) + (g1r2 & 0xffff) + 2) >> 2;
+      const blue = ((r0b0 >>> 16) + (b1g2 & 0xffff) + 2) >> 2;
+      const nextRed = ((g1r2 >>> 16) + (r3b3 & 0xffff) + 2) >> 2;
+      const nextGreen = ((b1g2 >>> 16) + (b2g3 >>> 16) + 2) >> 2;
+      const nextBlue = ((b2g3 & 0xffff) + (r3b3 >>> 16) + 2) >> 2;
+      pairs[o] = red | (green << 8);
+      pairs[o + 1] = blue | (nextRed << 8);
+      pairs[o + 2] = nextGreen | (nextBlue << 8);
     }
   }
 }
@@ -201,9 +221,10 @@ function drawBilinear(source: RgbImage, target: RgbImage, place: Placement): voi
     if (lower.index !== second) lower.index = scaleRow(source, second, columns, lower.values);
     const weight = rows.weight[y] ?? 0;
     const [a, b] = [upper.values, lower.values];
+    const rest = ONE - weight;
     let o = ((place.y + y) * target.width + place.x) * 3;
     for (let i = 0; i < length; i++, o++) {
-      out[o] = ((a[i] ?? 0) * (ONE - weight) + (b[i] ?? 0) * weight + 32_768) >>> 16;
+      out[o] = ((a[i] ?? 0) * rest + (b[i] ?? 0) * weight + 32_768) >> 16;
     }
   }
 }

@@ -5,9 +5,9 @@ export const hashSchema = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 lowerc
 
 /** A place in one log: the entry with this `seq`, known by its hash. `seq` 0 is before the first. */
 export const cursorSchema = z.strictObject({
+  hash: hashSchema,
   log: z.uuid(),
   seq: z.int().min(0),
-  hash: hashSchema,
 });
 
 export type Cursor = z.infer<typeof cursorSchema>;

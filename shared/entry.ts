@@ -15,9 +15,9 @@ const durationMs = z.int().min(0);
 const count = z.int().min(0);
 
 export const packSchema = z.strictObject({
+  models: z.array(z.strictObject({ file: z.string(), sha256: hashSchema })).optional(),
   name: z.string(),
   version: z.string(),
-  models: z.array(z.strictObject({ file: z.string(), sha256: hashSchema })).optional(),
 });
 
 export const OUTCOMES = ["known", "unknown", "ambiguous", "unusable"] as const;
@@ -25,28 +25,29 @@ export type Outcome = (typeof OUTCOMES)[number];
 
 /** Everything needed to explain a decision later, without a face in it. */
 export const decisionSchema = z.strictObject({
-  outcome: z.enum(OUTCOMES),
-  person: subjectSchema.nullable(),
-  score: similarity.nullable(),
-  runnerUp: z.strictObject({ person: subjectSchema, score: similarity }).nullable(),
-  margin: z.number().nullable(),
-  thresholds: z.strictObject({ match: similarity, margin: z.number() }),
-  /** `name@version` of the model pack. */
-  pack: z.string(),
   /** The frames that decided it, best first. */
   frames: z.array(
     z.strictObject({
-      index: count,
       atMs: z.int(),
-      widthPx: z.number(),
+      index: count,
       quality: z.number(),
-      template: z.uuid().nullable(),
       score: similarity.nullable(),
+      template: z.uuid().nullable(),
+      widthPx: z.number(),
     }),
   ),
-  /** How many faces of this visit were looked at, and why the unusable ones were not used. */
-  seen: count,
+  margin: z.number().nullable(),
+  outcome: z.enum(OUTCOMES),
+  /** `name@version` of the model pack. */
+  pack: z.string(),
+  person: subjectSchema.nullable(),
+  /** Why faces of this visit were not used, and how many. */
   refused: z.record(z.string(), count),
+  runnerUp: z.strictObject({ person: subjectSchema, score: similarity }).nullable(),
+  score: similarity.nullable(),
+  /** How many faces of this visit were looked at. */
+  seen: count,
+  thresholds: z.strictObject({ margin: z.number(), match: similarity }),
 });
 export type Decision = z.infer<typeof decisionSchema>;
 
@@ -56,6 +57,7 @@ export type TemplateSource = z.infer<typeof templateSourceSchema>;
 /**
  * The facts the log knows: the only list of them. `data` holds no personal content.
  * A reader must accept types that are not listed here: a newer device may have written them.
+ * Keys stand in alphabetical order, as they are written down: nobody has to sort what was parsed.
  */
 export const ENTRY_DATA = {
   /** The first entry of every log. `parent` is the last known place of the log it follows. */
@@ -64,40 +66,40 @@ export const ENTRY_DATA = {
     format: z.literal(1),
     parent: cursorSchema.nullable(),
   }),
-  "daemon.started": z.strictObject({ version: z.string(), boot: z.string(), pack: packSchema }),
+  "daemon.started": z.strictObject({ boot: z.string(), pack: packSchema, version: z.string() }),
   "daemon.stopped": z.strictObject({ reason: z.string(), upMs: durationMs }),
   /** The settings in force, by dotted path; they hold no secrets. */
   "config.applied": z.strictObject({
-    sha256: hashSchema,
     settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+    sha256: hashSchema,
   }),
   "model.activated": packSchema,
   "person.enrolled": z.strictObject({}),
   "person.renamed": z.strictObject({}),
   "person.erased": z.strictObject({ reason: z.enum(["requested", "retention"]) }),
   "template.added": z.strictObject({
-    template: z.uuid(),
-    pack: z.string(),
     dimension: z.int().min(1),
-    quality: z.number(),
-    widthPx: z.number(),
-    source: templateSourceSchema,
     /** The template whose crop was embedded again, for `source: reembedding`. */
     of: z.uuid().nullable(),
+    pack: z.string(),
+    quality: z.number(),
+    source: templateSourceSchema,
+    template: z.uuid(),
+    widthPx: z.number(),
   }),
-  "visit.started": z.strictObject({ visit: subjectSchema, camera: z.string() }),
+  "visit.started": z.strictObject({ camera: z.string(), visit: subjectSchema }),
   "visit.recognised": z.strictObject({
-    visit: subjectSchema,
-    revision: z.int().min(1),
     decision: decisionSchema,
+    revision: z.int().min(1),
+    visit: subjectSchema,
   }),
   /** `interrupted`: the device lost power or was killed; how long the visit went on is not known. */
   "visit.ended": z.strictObject({
-    visit: subjectSchema,
-    reason: z.enum(["absent", "stopped", "interrupted"]),
     durationMs: durationMs.nullable(),
     frames: count.nullable(),
     outcome: z.enum(OUTCOMES),
+    reason: z.enum(["absent", "stopped", "interrupted"]),
+    visit: subjectSchema,
   }),
   "telemetry.sampled": z.strictObject({ metrics: z.record(z.string(), z.number()) }),
 } as const;
@@ -117,8 +119,8 @@ export const ENTRY_PERSONAL = {
    */
   "template.added": z.strictObject({
     biometric: z.strictObject({
-      embedding: base64,
       crop: base64.nullable(),
+      embedding: base64,
       photo: hashSchema.nullable(),
     }),
   }),
@@ -133,6 +135,9 @@ export type EntryPersonal<T extends EntryType> = T extends PersonalType
   ? z.infer<(typeof ENTRY_PERSONAL)[T]>
   : never;
 
+/** Who caused a fact: the device, or a user there or in the centre. */
+export const ACTOR = /^(device|(cli|central):[^\s:]{1,64})$/;
+
 /**
  * One fact, as it is written down and hashed (`hash` itself stands outside).
  *
@@ -140,7 +145,7 @@ export type EntryPersonal<T extends EntryType> = T extends PersonalType
  *      "sealed":{"<class>":"<base64>"}|null,"seq":…,"subject":…|null,"type":…}
  */
 export const entrySchema = z.strictObject({
-  actor: z.string().regex(/^(device|(cli|central):[^\s:]{1,64})$/),
+  actor: z.string().regex(ACTOR),
   /** Device wall clock, ms since the epoch. Order is by `seq`, never by time. */
   at: z.int(),
   clock: z.enum(["synced", "unsynced"]),

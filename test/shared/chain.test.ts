@@ -9,6 +9,7 @@ import {
 } from "../../shared/chain.ts";
 import { GENESIS_HASH } from "../../shared/cursor.ts";
 import { entrySchema } from "../../shared/entry.ts";
+import { seeded } from "../support/facts.ts";
 
 const canonical = suite("canonical JSON (RFC 8785)");
 
@@ -119,6 +120,47 @@ canonical("knows canonical text from any other spelling of the same value", () =
     assert.not(isCanonical(other), other);
   }
 });
+
+canonical("what stands in order already is written as what has to be sorted first", () => {
+  const random = seeded(8785);
+  const texts = [
+    "a",
+    "b",
+    "10",
+    "9",
+    "",
+    "ä",
+    "\ud83d\ude00",
+    "\u0000",
+    '"',
+    "toJSON",
+    "__proto__",
+  ];
+  const text = (): string => texts[Math.floor(random() * texts.length)] ?? "";
+  const value = (depth: number): unknown => {
+    const kind = Math.floor(random() * (depth === 0 ? 4 : 6));
+    if (kind === 0) return text();
+    if (kind === 1) return random() < 0.5 ? Math.floor(random() * 1e6) : -random() / 1e9;
+    if (kind === 2) return random() < 0.5;
+    if (kind === 3) return null;
+    const children = Array.from({ length: Math.floor(random() * 5) }, () => value(depth - 1));
+    if (kind === 4) return children;
+    return Object.fromEntries(children.map((child) => [text(), child]));
+  };
+  for (let i = 0; i < 3_000; i++) {
+    const given = value(3);
+    assert.is(canonicalJson(given), slowly(given));
+    assert.is(canonicalJson(JSON.parse(slowly(given))), slowly(given));
+  }
+});
+
+/** RFC 8785, word for word. */
+function slowly(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(slowly).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([key, child]) => `${JSON.stringify(key)}:${slowly(child)}`).join(",")}}`;
+}
 
 canonical("an entry has the same canonical bytes by its short way", () => {
   const log = "7b0d1c1e-6a5e-4a57-9d5c-2f4d2f3a9b10";

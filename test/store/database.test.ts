@@ -127,7 +127,7 @@ opening("a file with a later page overwritten never gives wrong data", () => {
 opening("a schema that a newer version made fails as newer, and names the way back", async () => {
   const at = place();
   const database = openDatabase(at);
-  database.prepare("INSERT INTO migrations VALUES (2, 'other-chain', ?, 1, 0)").run("0".repeat(64));
+  database.prepare("INSERT INTO migrations VALUES (99, 'other-chain', ?, 1, 0)").run("0".repeat(64));
   database.close();
   await refused(at, "store.schema.newer");
   at.remove();
@@ -136,7 +136,7 @@ opening("a schema that a newer version made fails as newer, and names the way ba
 opening("a newer schema that older code may read is opened as it is", () => {
   const at = place();
   const database = openDatabase(at);
-  database.prepare("INSERT INTO migrations VALUES (2, 'an-index', ?, 0, 0)").run("0".repeat(64));
+  database.prepare("INSERT INTO migrations VALUES (99, 'an-index', ?, 0, 0)").run("0".repeat(64));
   database.close();
   const again = openDatabase(at);
   assert.is(again.prepare("SELECT count(*) FROM entries").pluck().get(), 40);

@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { openStore, vaultPath } from "../../edge/open-store.ts";
+import { logPath, openStore, vaultPath } from "../../edge/open-store.ts";
 import { type Database, openDatabase } from "../../edge/store/database.ts";
 import { migrateDown, readMigrations, removeBackups } from "../../edge/store/migrate.ts";
 import { normalise } from "../../shared/embedding.ts";
 import { storeProcess } from "../support/child.ts";
-import { enrolled, PACK, template } from "../support/facts.ts";
+import { enrolled, PACK, sampled, template } from "../support/facts.ts";
 import { rejects } from "../support/rejects.ts";
 import { testStore } from "../support/store.ts";
 import { tempFolder } from "../support/temp.ts";
@@ -92,6 +92,28 @@ for (const { room, folder } of OURS) {
     temp.remove();
   });
 }
+
+migrating("the head a log once kept beside its entries is there again when that is undone", () => {
+  const at = testStore();
+  at.store.log.append([sampled(1), sampled(2)]);
+  const old = at.store.log.head();
+  const current = at.store.log.begin(randomUUID(), old);
+  at.store.close();
+  const log = OURS.find(({ room }) => room === "log");
+  assert.ok(log);
+  const { logKey: key, folder } = at.options;
+  const options = { path: logPath(folder), key, migrations: log.folder, mode: 0o660 } as const;
+  const database = openDatabase({ ...options, create: false, now: () => 1 });
+  migrateDown(database, log.folder, 1);
+  const heads = database.prepare("SELECT uuid, head_seq, lower(hex(head_hash)) FROM logs").raw();
+  assert.equal(heads.all(), [
+    [old.log, old.seq, old.hash],
+    [current.log, current.seq, current.hash],
+  ]);
+  database.close();
+  assert.equal(at.reopen().log.head(), current);
+  at.remove();
+});
 
 migrating("undone and done again in a vault that was in use, it fills again from the log", () => {
   const at = testStore();

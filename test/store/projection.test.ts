@@ -257,7 +257,6 @@ projections(
       hash = chainHash(hash, body);
       const bytes = Buffer.from(hash, "hex");
       database.prepare("INSERT INTO entries VALUES (?, ?, ?)").run(seq, bytes, body);
-      database.prepare("UPDATE logs SET head_seq = ?, head_hash = ?").run(seq, bytes);
     }
     database.close();
     agent.close();

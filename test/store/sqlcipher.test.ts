@@ -38,7 +38,7 @@ foreign("opens both files with their raw keys, while they are in use and after",
   const { folder, logKey, vaultKey } = at.options;
   const reads = (): void => {
     assert.is(read(logPath(folder), logKey, "SELECT count(*) FROM entries"), "ok 2");
-    assert.is(read(logPath(folder), logKey, "SELECT head_seq FROM logs"), "ok 2");
+    assert.is(read(logPath(folder), logKey, "SELECT first_position FROM logs"), "ok 1");
     assert.is(read(vaultPath(folder), vaultKey, "SELECT name FROM people"), "ok Ada");
   };
   reads();

@@ -78,8 +78,8 @@ appending("an entry says when it was, by both clocks, and whether the wall clock
 });
 
 appending("a clock that goes back changes the time of an entry, never its place", () => {
-  const times = [3_000, 2_000, 1_000, 500];
-  const at = testStore({ now: () => times.shift() ?? 0, monotonicMs: () => 1 });
+  let now = 1_000_000;
+  const at = testStore({ now: () => (now -= 1_000), monotonicMs: () => 1 });
   for (const value of [1, 2]) at.store.log.append([sampled(value)]);
   const entries = entriesOf(at.store.log.readAfter(0, 9));
   assert.equal(

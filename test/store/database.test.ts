@@ -127,7 +127,9 @@ opening("a file with a later page overwritten never gives wrong data", () => {
 opening("a schema that a newer version made fails as newer, and names the way back", async () => {
   const at = place();
   const database = openDatabase(at);
-  database.prepare("INSERT INTO migrations VALUES (99, 'other-chain', ?, 1, 0)").run("0".repeat(64));
+  database
+    .prepare("INSERT INTO migrations VALUES (99, 'other-chain', ?, 1, 0)")
+    .run("0".repeat(64));
   database.close();
   await refused(at, "store.schema.newer");
   at.remove();

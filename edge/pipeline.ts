@@ -8,7 +8,7 @@ import type { Gallery } from "./recognition/gallery.ts";
 import type { Sighting, TrackEvent, Tracker } from "./recognition/track.ts";
 import type { EmbeddedFace, RgbImage } from "./vision/face.ts";
 import { decodeImage } from "./vision/image.ts";
-import { cropFace, type Vision } from "./vision/vision.ts";
+import { cropFace, encodeCrop, type Vision } from "./vision/vision.ts";
 
 /** Where the time of one frame went, ms. */
 export interface FrameTimes {
@@ -116,15 +116,11 @@ function sightingOf(
   gallery: Pick<Gallery, "nearest">,
 ): Sighting {
   const { box, quality, embedding } = face;
-  return {
-    box,
-    widthPx: quality.widthPx,
-    quality: quality.score,
-    reasons: quality.reasons,
-    embedding: quality.usable ? embedding : null,
-    candidates: quality.usable ? gallery.nearest(pack.id, embedding, CANDIDATES) : [],
-    crop: () => cropFace(image, face),
-  };
+  const { widthPx, score, reasons } = quality;
+  const seen = { box, widthPx, quality: score, reasons };
+  if (!quality.usable) return { ...seen, look: null };
+  const candidates = gallery.nearest(pack.id, embedding, CANDIDATES);
+  return { ...seen, look: { embedding, candidates, crop: cropFace(image, face) } };
 }
 
 async function appendEvents(
@@ -148,7 +144,7 @@ async function draftOf(event: TrackEvent): Promise<AnyDraft> {
     return { type: "visit.ended", actor, data };
   }
   const { visit, revision, decision } = event;
-  const crops = await Promise.all(event.crops.map((crop) => crop()));
+  const crops = await Promise.all(event.crops.map(encodeCrop));
   return {
     type: "visit.recognised",
     actor,

@@ -135,6 +135,12 @@ export type EntryPersonal<T extends EntryType> = T extends PersonalType
   ? z.infer<(typeof ENTRY_PERSONAL)[T]>
   : never;
 
+/**
+ * An entry is at most this large, sealed content included. A crop is about 30 kB; three of nothing
+ * but noise are 830 kB.
+ */
+export const ENTRY_BYTES_MAX = 1024 * 1024;
+
 /** Who caused a fact: the device, or a user there or in the centre. */
 export const ACTOR = /^(device|(cli|central):[^\s:]{1,64})$/;
 

@@ -13,6 +13,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { type Cursor, startOf } from "../../shared/cursor.ts";
 import {
   ACTOR,
+  ENTRY_BYTES_MAX,
   ENTRY_DATA,
   ENTRY_PERSONAL,
   type Entry,
@@ -68,8 +69,6 @@ export interface EventLog {
 
 /** One transaction holds at most this many entries, so that a reader never waits long. */
 export const APPEND_LIMIT = 1_000;
-/** An entry is at most this large, sealed content included: a crop is about 20 kB. */
-export const ENTRY_BYTES_MAX = 512 * 1024;
 
 const lastRow = z.object({
   uuid: z.uuid(),

@@ -6,7 +6,7 @@ import { PorchlightError } from "../../shared/errors.ts";
 import type { AnyDraft } from "../log/event-log.ts";
 import { type EmbeddedFace, largestFirst } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";
-import { cropFace, type Vision } from "../vision/vision.ts";
+import { cropFace, encodeCrop, type Vision } from "../vision/vision.ts";
 import type { Gallery } from "./gallery.ts";
 import type { Thresholds } from "./match.ts";
 
@@ -137,7 +137,7 @@ async function judge(photo: Photo, person: string, options: EnrolOptions): Promi
     const likeness = nearest.score.toFixed(3);
     return refuse("nearer to another person", `${likeness} alike somebody enrolled`, face);
   }
-  const crop = await cropFace(image, face);
+  const crop = await encodeCrop(cropFace(image, face));
   const detail = `face ${Math.round(widthPx)} px wide`;
   return { face, crop, report: { taken: true, refusal: null, detail, widthPx, quality } };
 }

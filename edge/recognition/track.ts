@@ -2,7 +2,7 @@
 import { cosine, type Embedding } from "../../shared/embedding.ts";
 import type { Decision } from "../../shared/entry.ts";
 import { overlap } from "../vision/detection.ts";
-import type { Box } from "../vision/face.ts";
+import type { Box, RgbImage } from "../vision/face.ts";
 import {
   type Candidate,
   decide,
@@ -13,18 +13,21 @@ import {
   type Verdict,
 } from "./match.ts";
 
-/** One face in one frame. Faces too poor to judge have reasons and no embedding. */
+/** One face in one frame. */
 export interface Sighting {
   readonly box: Box;
   readonly widthPx: number;
   /** 0 to 1. */
   readonly quality: number;
   readonly reasons: readonly string[];
-  readonly embedding: Embedding | null;
-  /** Most similar people, best first; empty without an embedding. */
-  readonly candidates: readonly Candidate[];
-  /** Encodes the face with some room around it; called only for the best looks. */
-  readonly crop: () => Promise<Buffer>;
+  /** Null where the face is too poor to judge; the reasons say why. */
+  readonly look: {
+    readonly embedding: Embedding;
+    /** Most similar people, best first. */
+    readonly candidates: readonly Candidate[];
+    /** The face with some room around it. */
+    readonly crop: RgbImage;
+  } | null;
 }
 
 export interface SeenFrame {
@@ -53,7 +56,7 @@ export type TrackEvent =
       readonly visit: string;
       readonly revision: number;
       readonly decision: Decision;
-      readonly crops: readonly (() => Promise<Buffer>)[];
+      readonly crops: readonly RgbImage[];
     }
   | {
       readonly kind: "ended";
@@ -68,7 +71,7 @@ interface Look extends Evidence {
   readonly frame: SeenFrame;
   readonly widthPx: number;
   readonly embedding: Embedding;
-  readonly crop: () => Promise<Buffer>;
+  readonly crop: RgbImage;
 }
 
 interface Track {
@@ -175,10 +178,12 @@ function start(frame: SeenFrame, sighting: Sighting, { newId }: TrackOptions): T
  * How well a face fits a track: by likeness where both have been seen well, else by place.
  * 0 is not at all. Place alone never joins two faces that are known to differ.
  */
-function fitOf(track: Track, { box, embedding }: Sighting, samePerson: number): number {
+function fitOf(track: Track, { box, look }: Sighting, samePerson: number): number {
   const place = overlap(track.lastBox, box);
-  if (embedding === null || track.looks.length === 0) return place >= OVERLAP_MIN ? place : 0;
-  const likeness = Math.max(...track.looks.map((look) => cosine(look.embedding, embedding)));
+  if (look === null || track.looks.length === 0) return place >= OVERLAP_MIN ? place : 0;
+  const likeness = Math.max(
+    ...track.looks.map(({ embedding }) => cosine(embedding, look.embedding)),
+  );
   return likeness >= samePerson ? 1 + likeness : 0;
 }
 
@@ -192,10 +197,10 @@ function see(
   track.lastBox = sighting.box;
   track.frames++;
   for (const reason of sighting.reasons) track.refused[reason] = (track.refused[reason] ?? 0) + 1;
-  const { embedding, quality, candidates, widthPx, crop } = sighting;
-  if (embedding !== null) {
-    const look: Look = { frame, embedding, quality, candidates, widthPx, crop };
-    track.looks = [...track.looks, look].sort((a, b) => b.quality - a.quality).slice(0, LOOKS_KEPT);
+  const { look, quality, widthPx } = sighting;
+  if (look !== null) {
+    const seen: Look = { ...look, frame, quality, widthPx };
+    track.looks = [...track.looks, seen].sort((a, b) => b.quality - a.quality).slice(0, LOOKS_KEPT);
   }
   if (track.looks.length === 0 && track.frames < POOR_FRAMES) return [];
   return [...announce(track), ...decideWhenDue(track, frame.monotonicMs, options)];

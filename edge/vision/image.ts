@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import sharp, { type OverlayOptions, type Sharp } from "sharp";
 import { messageOf, PorchlightError } from "../../shared/errors.ts";
 import type { Box, RgbImage } from "./face.ts";
-import { cropRegion } from "./resample.ts";
+import { cropRegion, drawScaled } from "./resample.ts";
 
 export interface DecodeLimits {
   /** Longer side of the result, px: larger pictures are shrunk, JPEG while it is being decoded. */
@@ -101,6 +101,15 @@ export async function encodePng(image: RgbImage): Promise<Buffer> {
 /** A copy of a part of the picture, clipped to it. */
 export function crop(image: RgbImage, box: Box): RgbImage {
   return cropRegion(image, box).image;
+}
+
+/** Scales by a factor below 1, at once. */
+export function shrink(image: RgbImage, factor: number): RgbImage {
+  const width = Math.max(1, Math.round(image.width * factor));
+  const height = Math.max(1, Math.round(image.height * factor));
+  const small = { data: new Uint8Array(width * height * 3), width, height };
+  drawScaled(image, small, { x: 0, y: 0, width, height });
+  return small;
 }
 
 /** Scales to exactly this size. */

@@ -6,6 +6,7 @@ import {
   type TrackEvent,
   type Tracker,
 } from "../../edge/recognition/track.ts";
+import { blank } from "../../edge/vision/image.ts";
 import { type Embedding, normalise } from "../../shared/embedding.ts";
 import { decisionSchema } from "../../shared/entry.ts";
 import { PACK, randomEmbedding, seeded } from "../support/facts.ts";
@@ -50,6 +51,8 @@ class Door {
   }
 }
 
+const CROP = blank(4, 4);
+
 /** A face at a place; without an embedding it is too poor to judge. */
 function face(
   embedding: Embedding | null,
@@ -62,9 +65,11 @@ function face(
     widthPx: 80,
     quality,
     reasons: embedding === null ? ["blurred"] : [],
-    embedding,
-    candidates: embedding === null ? [] : other === null ? [best] : [best, next],
-    crop: async () => Buffer.from("crop"),
+    look: embedding && {
+      embedding,
+      candidates: other === null ? [best] : [best, next],
+      crop: CROP,
+    },
   };
 }
 

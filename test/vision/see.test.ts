@@ -1,11 +1,19 @@
+import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { decodeImage } from "../../edge/vision/image.ts";
+import { decodeImage, resize } from "../../edge/vision/image.ts";
 import { buildPack } from "../../edge/vision/models.ts";
-import { type Analysis, cropFace, openVision, type Vision } from "../../edge/vision/vision.ts";
+import {
+  type Analysis,
+  cropFace,
+  encodeCrop,
+  openVision,
+  type Vision,
+} from "../../edge/vision/vision.ts";
 import { cosine } from "../../shared/embedding.ts";
+import { ENTRY_BYTES_MAX } from "../../shared/entry.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { tempFolder } from "../support/temp.ts";
 
@@ -69,11 +77,23 @@ see("embeds with the mirror image near to where it embeds without", async () => 
 see("knows a face again in its enrolment crop", async () => {
   const { faces } = await vision.analyse(await photo(1));
   for (const face of faces) {
-    const kept = await decodeImage(await cropFace(await photo(1), face));
+    const kept = await decodeImage(await encodeCrop(cropFace(await photo(1), face)));
     const { faces: found } = await vision.analyse(kept);
     const best = Math.max(...found.map(({ embedding }) => cosine(embedding, face.embedding)));
     assert.ok(best > vision.pack.thresholds.match, `cosine ${best}`);
   }
+});
+
+see("keeps a small crop of its own, however large the face and its picture are", async () => {
+  const image = await resize(await photo(1), 1900, 1900);
+  const [face] = await vision.detect(image);
+  assert.ok(face);
+  const kept = cropFace(image, { box: { x: -50, y: 0, width: 1800, height: 1700 } });
+  assert.is(Math.max(kept.width, kept.height), 320);
+  assert.is(kept.data.buffer.byteLength, kept.width * kept.height * 3, "not a part of the frame");
+  const noise = { data: new Uint8Array(randomBytes(320 * 320 * 3)), width: 320, height: 320 };
+  const three = 3 * (await encodeCrop(noise)).toString("base64").length;
+  assert.ok(three < ENTRY_BYTES_MAX * 0.9, "three of the worst crops fit into one entry");
 });
 
 see("keeps overlapping calls apart", async () => {

@@ -31,6 +31,7 @@ for (const name of manifestNames()) {
     file: join(folder, embedder.file),
     provider: "cpu",
     threads: 1,
+    keepMemory: false,
   });
   const [embedding] = await embedChips(session, [goldenChip(embedder.sidePx)], {
     side: embedder.sidePx,

@@ -10,6 +10,12 @@ export interface SessionOptions {
   readonly file: string;
   readonly provider: Provider;
   readonly threads: number;
+  /**
+   * Whether the memory of a run is kept for the next one (ONNX Runtime's arena, which never gives
+   * any back). For a net whose input has one size, all the time: a frame then costs half, for it
+   * need not be mapped anew. A net that sees one face now and eight later does better without.
+   */
+  readonly keepMemory: boolean;
 }
 
 /** A net that takes one uint8 NHWC picture (or a batch of them) and gives named float32 outputs. */
@@ -74,7 +80,8 @@ async function loadRuntime(): Promise<typeof import("onnxruntime-node")> {
   return await import("onnxruntime-node");
 }
 
-function sessionOptions({ provider, threads }: SessionOptions): InferenceSession.SessionOptions {
+function sessionOptions(options: SessionOptions): InferenceSession.SessionOptions {
+  const { provider, threads, keepMemory } = options;
   invariant(Number.isInteger(threads) && threads > 0, "a session has at least one thread");
   return {
     // TensorRT leaves what it cannot build to CUDA, still on the same device.
@@ -82,9 +89,7 @@ function sessionOptions({ provider, threads }: SessionOptions): InferenceSession
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: "sequential",
-    // An arena never gives memory back: after a frame with many faces, 100 MB more for good.
-    // Together with pattern planning it is as fast without (43 against 42 ms a frame).
-    enableCpuMemArena: false,
+    enableCpuMemArena: keepMemory,
     enableMemPattern: false,
     graphOptimizationLevel: "all",
     // Fatal only: what goes wrong is thrown, and said once.

@@ -116,17 +116,18 @@ interface Sessions {
 
 async function openSessions(pack: Pack, provider: Provider, threads: number): Promise<Sessions> {
   const opened: Session[] = [];
-  const open = async (file: string): Promise<Session> => {
-    const session = await openSession({ file: `${pack.folder}/${file}`, provider, threads });
+  const open = async (file: string, keepMemory: boolean): Promise<Session> => {
+    const path = `${pack.folder}/${file}`;
+    const session = await openSession({ file: path, provider, threads, keepMemory });
     opened.push(session);
     return session;
   };
   try {
     const { detector, landmarks, embedder } = pack.file.models;
     return {
-      detector: await open(detector.file),
-      landmarks: landmarks && (await open(landmarks.file)),
-      embedder: await open(embedder.file),
+      detector: await open(detector.file, true),
+      landmarks: landmarks && (await open(landmarks.file, false)),
+      embedder: await open(embedder.file, false),
     };
   } catch (error) {
     await Promise.all(opened.map((session) => session.close()));

@@ -49,8 +49,8 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const IDLE_TIMEOUT_MS = 30_000;
 /** The longest statement we know, a group commit of 10,000 entries, takes a fifth of a second. */
 const STATEMENT_TIMEOUT_MS = 30_000;
-/** Four retries span a second or two: a failover takes longer, and is the caller's to wait out. */
-const ATTEMPTS_MAX = 5;
+/** Seven retries span two seconds: a failover takes longer, and is the caller's to wait out. */
+const ATTEMPTS_MAX = 8;
 const BACKOFF = { firstMs: 50, maxMs: 1_000 } as const;
 
 const INT8 = 20;

@@ -5,6 +5,9 @@ import { cursorSchema, hashSchema } from "./cursor.ts";
 export const PERSONAL_CLASSES = ["profile", "biometric", "media"] as const;
 export type PersonalClass = (typeof PERSONAL_CLASSES)[number];
 
+/** An entry is at most this large, sealed content included: a crop is about 20 kB. */
+export const ENTRY_BYTES_MAX = 512 * 1024;
+
 /** A pseudonymous id: of a person, or of the unknown visitor of one visit. */
 export const subjectSchema = z.uuid().lowercase();
 

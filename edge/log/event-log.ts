@@ -12,6 +12,7 @@ import {
 import type { Clock } from "../../shared/clock.ts";
 import { type Cursor, GENESIS_HASH } from "../../shared/cursor.ts";
 import {
+  ENTRY_BYTES_MAX,
   ENTRY_DATA,
   ENTRY_PERSONAL,
   type Entry,
@@ -67,8 +68,6 @@ export interface EventLog {
 
 /** One transaction holds at most this many entries, so that a reader never waits long. */
 export const APPEND_LIMIT = 1_000;
-/** An entry is at most this large, sealed content included: a crop is about 20 kB. */
-export const ENTRY_BYTES_MAX = 512 * 1024;
 
 const logRow = z.object({
   id: z.int(),

@@ -88,6 +88,11 @@ export interface Link {
   readonly body: string | null;
 }
 
+/** The line of an export: an entry as it was hashed, an emptied one as its place in the chain. */
+export function lineOf({ body, hash, seq }: Link): string {
+  return body ?? `{"hash":"${hash}","seq":${seq}}`;
+}
+
 export type FaultKind = "changed" | "missing" | "reordered" | "forged-head" | "emptied";
 
 /** The first thing wrong with a log. */
@@ -120,8 +125,11 @@ function parse(body: string): Partial<Entry> {
   }
 }
 
+/** Asks for the next link; undefined is the end. */
+type Reading<R> = Generator<void, R, Link | undefined>;
+
 /** Why the entry at `seq` is not the one that was hashed there. Looks ahead: a fault is rare. */
-function diagnose(link: Link, seq: number, previous: string, rest: Iterator<Link>): ChainFault {
+function* diagnose(link: Link, seq: number, previous: string): Reading<ChainFault> {
   const own = link.body === null ? link.seq : seqOf(link.body);
   if (link.seq === seq && (own === seq || own === null)) {
     const canonical = link.body !== null && isCanonical(link.body);
@@ -130,9 +138,8 @@ function diagnose(link: Link, seq: number, previous: string, rest: Iterator<Link
     const note = canonical ? "" : "; the bytes are not canonical JSON";
     return { seq, kind: "changed", detail: detail + note };
   }
-  for (let next = rest.next(); next.done !== true; next = rest.next()) {
-    const { body, seq: stored } = next.value;
-    if ((body === null ? stored : seqOf(body)) === seq) {
+  for (let next = yield; next !== undefined; next = yield) {
+    if ((next.body === null ? next.seq : seqOf(next.body)) === seq) {
       return { seq, kind: "reordered", detail: `entry ${own ?? link.seq} stands in its place` };
     }
   }
@@ -190,16 +197,42 @@ function cutOff(witnesses: readonly Witness[], head: ChainReport["head"]): Chain
  * Hashes stored bytes; trusts nothing it did not compute or was not given as a witness.
  */
 export function verifyChain(links: Iterable<Link>, witnesses: readonly Witness[]): ChainReport {
-  const iterator = links[Symbol.iterator]();
-  try {
-    return follow(iterator, witnesses);
-  } finally {
-    // Stopped at a fault, a query would otherwise stay open and keep its connection busy.
-    iterator.return?.();
+  const reading = follow(witnesses);
+  let step = reading.next();
+  // Stopped at a fault, `for` also ends the query behind the links, which would keep it busy.
+  for (const link of links) {
+    if (step.done === true) break;
+    step = reading.next(link);
   }
+  return reportOf(reading, step);
 }
 
-function follow(iterator: Iterator<Link>, witnesses: readonly Witness[]): ChainReport {
+/** verifyChain over links that arrive page by page. */
+export async function verifyPages(
+  pages: AsyncIterable<Iterable<Link>>,
+  witnesses: readonly Witness[],
+): Promise<ChainReport> {
+  const reading = follow(witnesses);
+  let step = reading.next();
+  for await (const page of pages) {
+    for (const link of page) {
+      if (step.done === true) return step.value;
+      step = reading.next(link);
+    }
+  }
+  return reportOf(reading, step);
+}
+
+function reportOf(
+  reading: Reading<ChainReport>,
+  step: IteratorResult<void, ChainReport>,
+): ChainReport {
+  const last = step.done === true ? step : reading.next(undefined);
+  invariant(last.done === true, "a log is read to its end");
+  return last.value;
+}
+
+function* follow(witnesses: readonly Witness[]): Reading<ChainReport> {
   const witnessed = new Set(witnesses.map(({ seq }) => seq));
   const emptied: number[] = [];
   const sheds: Shed[] = [];
@@ -210,14 +243,13 @@ function follow(iterator: Iterator<Link>, witnesses: readonly Witness[]): ChainR
     head,
     fault,
   });
-  for (let next = iterator.next(); next.done !== true; next = iterator.next()) {
-    const link = next.value;
+  for (let link = yield; link !== undefined; link = yield) {
     const seq = head.seq + 1;
     const sound =
       link.seq === seq &&
       (link.body === null ||
         (link.hash === chainHash(head.hash, link.body) && seqOf(link.body) === seq));
-    if (!sound) return report(diagnose(link, seq, head.hash, iterator));
+    if (!sound) return report(yield* diagnose(link, seq, head.hash));
     const denial = witnessed.has(seq) ? denied(witnesses, seq, link.hash) : null;
     if (denial !== null) return report(denial);
     head = { seq, hash: link.hash };

@@ -137,9 +137,9 @@ export type EntryPersonal<T extends EntryType> = T extends PersonalType
 
 /**
  * An entry is at most this large, sealed content included. A crop is about 30 kB; three of nothing
- * but noise are 830 kB.
+ * but noise are 830 kB. A message to the centre has 1 MiB.
  */
-export const ENTRY_BYTES_MAX = 1024 * 1024;
+export const ENTRY_BYTES_MAX = 896 * 1024;
 
 /** Who caused a fact: the device, or a user there or in the centre. */
 export const ACTOR = /^(device|(cli|central):[^\s:]{1,64})$/;

@@ -13,6 +13,8 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   canonicalize: /^shared\/chain\.ts$/,
   "node-libcamera": /^edge\/camera\/libcamera\.ts$/,
   tinyglobby: /^edge\/camera\/files\.ts$/,
+  pg: /^cloud-sync\/postgres\//,
+  "pg-copy-streams": /^cloud-sync\/postgres\//,
 };
 
 interface Source {
@@ -20,7 +22,7 @@ interface Source {
   readonly text: string;
 }
 
-const sources: readonly Source[] = ["edge", "shared"].flatMap((room) =>
+const sources: readonly Source[] = ["cloud-sync", "edge", "shared"].flatMap((room) =>
   readdirSync(room, { recursive: true, encoding: "utf8" })
     .filter((path) => path.endsWith(".ts"))
     .map((path) => ({ path: `${room}/${path}`, text: readFileSync(`${room}/${path}`, "utf8") })),
@@ -41,6 +43,18 @@ for (const [vendor, home] of Object.entries(HOMES)) {
     );
   });
 }
+
+house("device and centre meet only in shared", () => {
+  const across = sources.filter(
+    ({ path, text }) =>
+      (path.startsWith("edge/") && /from "[./]+\/cloud-sync\//.test(text)) ||
+      (path.startsWith("cloud-sync/") && /from "[./]+\/edge\//.test(text)),
+  );
+  assert.equal(
+    across.map(({ path }) => path),
+    [],
+  );
+});
 
 house("only a composition root reads the environment", () => {
   const roots = /^edge\/(main|relay\/main|cli\/porchlight)\.ts$/;

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import type { Witness } from "../../shared/chain.ts";
+import { lineOf, type Witness } from "../../shared/chain.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { pause } from "../../shared/retry.ts";
 import { keySources } from "../config.ts";
@@ -11,11 +11,6 @@ import { dateOf } from "./words.ts";
 
 const POLL_MS = 250;
 const READ_ENTRIES = 1_000;
-
-/** An entry as it was hashed; an emptied one as its place in the chain. */
-function lineOf({ body, hash, seq }: StoredEntry): string {
-  return body ?? `{"hash":"${hash}","seq":${seq}}`;
-}
 
 function* entriesAfter(log: EventLog, seq: number): Generator<StoredEntry> {
   let after = seq;

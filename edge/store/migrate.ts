@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import {
   chmodSync,
   closeSync,
@@ -12,56 +11,31 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
-import { invariant, PorchlightError } from "../../shared/errors.ts";
+import { invariant } from "../../shared/errors.ts";
+import {
+  type AppliedMigration,
+  appliedSchema,
+  ensureRunnable,
+  type Migration,
+  parseMigrations,
+} from "../../shared/migrations.ts";
 import type { Database } from "./database.ts";
 
 /** A folder of `0001-name.sql` and `0001-name.down.sql`. Forward only in production. */
 export type MigrationFolder = URL;
-
-export interface Migration {
-  readonly number: number;
-  readonly name: string;
-  readonly up: string;
-  readonly down: string;
-  readonly sha256: string;
-  /** Older code must not run once this one is applied: first line `--! breaking`. */
-  readonly breaking: boolean;
-}
 
 export interface MigrateContext {
   readonly path: string;
   readonly now: () => number;
 }
 
-const FILE_NAME = /^(\d{4})-([a-z0-9-]+)\.sql$/;
-const appliedSchema = z.array(
-  z.object({ number: z.int(), name: z.string(), sha256: z.string(), breaking: z.int() }),
-);
-type Applied = z.infer<typeof appliedSchema>[number];
+const appliedRows = z.array(appliedSchema);
 
 export function readMigrations(folder: MigrationFolder): readonly Migration[] {
-  const migrations = readdirSync(folder)
-    .filter((file) => !file.endsWith(".down.sql"))
-    .sort()
-    .map((file): Migration => {
-      const [, digits = "", name = ""] = FILE_NAME.exec(file) ?? [];
-      invariant(digits !== "", `${file} is named NNNN-what-it-does.sql`);
-      const up = readFileSync(new URL(file, folder), "utf8");
-      const down = readFileSync(new URL(file.replace(/\.sql$/, ".down.sql"), folder), "utf8");
-      const sha256 = createHash("sha256").update(up).digest("hex");
-      return {
-        number: Number(digits),
-        name,
-        up,
-        down,
-        sha256,
-        breaking: up.startsWith("--! breaking"),
-      };
-    });
-  migrations.forEach(({ number, name }, i) => {
-    invariant(number === i + 1, `migration ${name} continues the numbering`);
-  });
-  return migrations;
+  const files = readdirSync(folder).filter((file) => file.endsWith(".sql"));
+  return parseMigrations(
+    new Map(files.map((file) => [file, readFileSync(new URL(file, folder), "utf8")])),
+  );
 }
 
 /**
@@ -76,7 +50,11 @@ export function migrate(
 ): void {
   const migrations = readMigrations(folder);
   const applied = readApplied(database);
-  checkApplied(applied, migrations, context.path);
+  ensureRunnable(applied, migrations, {
+    place: context.path,
+    program: "porchlight",
+    wayBack: "restore the copy it made: <file>.before-NNNN",
+  });
   const missing = migrations.filter(({ number }) => number > applied.length);
   if (missing.length === 0) return;
   if (applied.length > 0) backUp(database, applied.length, context.path);
@@ -108,38 +86,13 @@ export function removeBackups(path: string): void {
   }
 }
 
-function readApplied(database: Database): Applied[] {
+function readApplied(database: Database): AppliedMigration[] {
   const table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migrations'";
   if (database.prepare(table).get() === undefined) return [];
   const rows = database.prepare(
     "SELECT number, name, sha256, breaking FROM migrations ORDER BY number",
   );
-  return appliedSchema.parse(rows.all());
-}
-
-function checkApplied(
-  applied: readonly Applied[],
-  known: readonly Migration[],
-  path: string,
-): void {
-  for (const { number, name, sha256, breaking } of applied) {
-    const migration = known[number - 1];
-    if (migration === undefined) {
-      if (breaking === 0) continue;
-      throw new PorchlightError(
-        "store.schema.newer",
-        `${path} was changed by a newer porchlight (migration ${number}, ${name})`,
-        { hint: "install that version again, or restore the copy it made: <file>.before-NNNN" },
-      );
-    }
-    if (migration.sha256 !== sha256) {
-      throw new PorchlightError(
-        "store.schema.changed",
-        `migration ${number} (${name}) of ${path} is not the one this program has`,
-        { hint: "reinstall porchlight: a released migration never changes" },
-      );
-    }
-  }
+  return appliedRows.parse(rows.all());
 }
 
 /** Leaves a whole copy of what was there before, or none; a copy half written is never taken for one. */

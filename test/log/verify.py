@@ -14,7 +14,7 @@ import sys
 MEMBERS = ["actor", "at", "clock", "data", "log", "monotonicMs", "sealed", "seq", "subject", "type"]
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 EMPTIED = re.compile(rb'\{"hash":"([0-9a-f]{64})","seq":([1-9][0-9]*)\}')
-ENTRY_BYTES_MAX = 1_048_576
+ENTRY_BYTES_MAX = 917_504
 ESCAPES = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 
 

@@ -1,6 +1,12 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type ChainFault, chainHash, type Link, verifyChain } from "../../shared/chain.ts";
+import {
+  type ChainFault,
+  chainHash,
+  type Link,
+  verifyChain,
+  verifyPages,
+} from "../../shared/chain.ts";
 import { GENESIS_HASH } from "../../shared/cursor.ts";
 
 const faults = suite("verifyChain names the first bad entry and what is wrong with it");
@@ -178,6 +184,20 @@ faults("a changed hash of an emptied entry shows in the next one", () => {
   const links = chain([...Array.from({ length: 6 }, () => TICK), shedding(3, 3)]);
   const forged = replaced(links, 3, { body: null, hash: "f".repeat(64) });
   assert.equal(verifyChain(forged, [headOf(links)]).fault?.seq, 4);
+});
+
+faults("page by page as in one go, wherever the pages end", async () => {
+  const cases = [sound, sound.slice(0, 3), [], replaced(sound, 4, { body: null })];
+  cases.push([...sound.slice(0, 2), ...sound.slice(3)], [at(sound, 2), at(sound, 1)]);
+  for (const links of cases) {
+    for (const size of [1, 2, 100]) {
+      async function* pages(): AsyncGenerator<readonly Link[]> {
+        for (let i = 0; i < links.length; i += size) yield links.slice(i, i + size);
+      }
+      const witnesses = [headOf(sound)];
+      assert.equal(await verifyPages(pages(), witnesses), verifyChain(links, witnesses));
+    }
+  }
 });
 
 faults.run();

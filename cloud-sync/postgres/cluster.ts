@@ -1,0 +1,151 @@
+/** The data folder of a PostgreSQL of our own: how it is made, and which processes run on it. */
+import { execFile } from "node:child_process";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { messageOf, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
+import type { Account } from "./account.ts";
+import { EMBEDDED_MAJOR } from "./programs.ts";
+
+export const EMBEDDED_USER = "porchlight";
+/** The folder is mode 0700: who reaches the socket in it is its owner or root, and is trusted. */
+const INITDB = [
+  "-U",
+  EMBEDDED_USER,
+  "-E",
+  "UTF8",
+  "--locale=C",
+  "--locale-provider=builtin",
+].concat(["--builtin-locale=C.UTF-8", "--auth-local=trust", "--auth-host=reject"]);
+const NEW = "data.new-";
+
+export interface ClusterOptions {
+  readonly folder: string;
+  readonly initdb: string;
+  readonly account: Account | null;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Makes `<folder>/data` if it is not there: whole or not at all. Two may try at the same time. */
+export async function ensureCluster(options: ClusterOptions): Promise<string> {
+  const { folder, initdb, account, environment } = options;
+  const data = join(folder, "data");
+  if (!existsSync(join(data, "PG_VERSION"))) {
+    removeAbandoned(folder);
+    const partial = join(folder, `${NEW}${process.pid}`);
+    const spawning = { ...account, cwd: folder, env: environment };
+    try {
+      await promisify(execFile)(initdb, ["-D", partial, ...INITDB], spawning);
+    } catch (cause) {
+      rmSync(partial, { recursive: true, force: true });
+      throw new PorchlightError(
+        "postgres.embedded.failed",
+        `no database was made: ${lastWords(cause)}`,
+        {
+          hint: `see whether ${folder} has room (100 MB) and belongs to a user this machine knows`,
+          cause,
+        },
+      );
+    }
+    publish(partial, data, folder);
+  }
+  const version = readFileSync(join(data, "PG_VERSION"), "utf8").trim();
+  if (version === EMBEDDED_MAJOR) return realpathSync(data);
+  throw new PorchlightError(
+    "postgres.embedded.version",
+    `${data} is of PostgreSQL ${version}, and this program brings ${EMBEDDED_MAJOR}`,
+    { hint: "move it with pg_upgrade, or install the porchlight that made it" },
+  );
+}
+
+/** The last line that initdb said before it failed. */
+function lastWords(error: unknown): string {
+  const said = error instanceof Error && "stderr" in error ? String(error.stderr).trim() : "";
+  return said.split("\n").at(-1) || messageOf(error);
+}
+
+function publish(partial: string, data: string, folder: string): void {
+  try {
+    renameSync(partial, data);
+  } catch (error) {
+    // Somebody else was faster: theirs is as good, and may already be in use.
+    rmSync(partial, { recursive: true, force: true });
+    const code = systemCodeOf(error);
+    if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
+  }
+  const handle = openSync(folder, "r");
+  fsyncSync(handle);
+  closeSync(handle);
+}
+
+/** What a process that was killed in the middle of making a database has left. */
+function removeAbandoned(folder: string): void {
+  for (const file of readdirSync(folder).filter((name) => name.startsWith(NEW))) {
+    if (!isAlive(Number(file.slice(NEW.length)))) {
+      rmSync(join(folder, file), { recursive: true, force: true });
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCodeOf(error) === "EPERM";
+  }
+}
+
+/**
+ * Processes of a server on this data folder, its backends included: they all work inside it. Where
+ * there is no /proc, the one that postmaster.pid names, which may by now be another program.
+ */
+export function serversOn(data: string): readonly number[] {
+  if (process.platform !== "linux") {
+    const pid = postmasterOf(data);
+    return pid !== null && isAlive(pid) ? [pid] : [];
+  }
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const inside = readlinkSync(`/proc/${pid}/cwd`) === data;
+        return inside && readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "postgres";
+      } catch {
+        return false; // it has ended meanwhile, or is another user's
+      }
+    })
+    .map(Number);
+}
+
+/** The process that postmaster.pid names, dead or alive. */
+export function postmasterOf(data: string): number | null {
+  try {
+    const [first = ""] = readFileSync(join(data, "postmaster.pid"), "utf8").split("\n");
+    return /^\d+$/.test(first) ? Number(first) : null;
+  } catch (error) {
+    if (systemCodeOf(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/**
+ * Removes a postmaster.pid whose server is gone. PostgreSQL does that itself, unless the number now
+ * belongs to another process of the same user: after a container's restart it often does.
+ */
+export function removeStalePid(data: string): void {
+  if (process.platform === "linux" && serversOn(data).length === 0) {
+    rmSync(join(data, "postmaster.pid"), { force: true });
+  }
+}

@@ -1,0 +1,153 @@
+/** PostgreSQL for the rooms of central: a bounded pool, transactions, and the one place that retries. */
+import pg from "pg";
+import { invariant, PorchlightError } from "../../shared/errors.ts";
+import type { Logger } from "../../shared/logger.ts";
+import { backoffMs, pause } from "../../shared/retry.ts";
+import { copyIn } from "./copy.ts";
+import { databaseFailure } from "./failure.ts";
+
+export interface DatabaseOptions {
+  /** `postgres://user:password@host:port/name`, or with `?host=/folder` for a Unix socket. */
+  readonly url: string;
+  /** Connections at the same time. */
+  readonly connectionsMax?: number;
+  readonly statementTimeoutMs?: number;
+  readonly logger: Logger;
+  /** Even in [0, 1), for the jitter of retries. */
+  readonly random: () => number;
+}
+
+type Value = string | number | bigint | boolean | Date | Buffer | null | readonly Value[];
+
+/** One connection while it is ours: inside a transaction. */
+export interface Connection {
+  /**
+   * Runs one statement; rows are unknown until their reader has checked them (int8 is a bigint).
+   * Without values it may be several statements.
+   */
+  query(text: string, values?: readonly Value[]): Promise<readonly unknown[]>;
+  /** `COPY … FROM STDIN` with these bytes, in whatever format the statement says. */
+  copyIn(statement: string, bytes: Buffer): Promise<void>;
+}
+
+export interface Database extends Pick<Connection, "query"> {
+  /** The server and the database, without the password: for messages. */
+  readonly place: string;
+  /**
+   * Runs `work` in one transaction (READ COMMITTED), again when a failure passes. A commit whose
+   * answer was lost may have happened, so what is run twice must come to the same.
+   * Throws `database.unreachable`, `.busy` or `.full` (remedy `retry`) when it did not pass.
+   */
+  transaction<T>(work: (connection: Connection) => Promise<T>, signal?: AbortSignal): Promise<T>;
+  /** Waits for what runs, and closes every connection. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Ingest, sinks and the API of one process; a server allows 100 connections by default. */
+const CONNECTIONS_MAX = 10;
+const CONNECT_TIMEOUT_MS = 5_000;
+const IDLE_TIMEOUT_MS = 30_000;
+/** The longest statement we know, a group commit of 10,000 entries, takes a fifth of a second. */
+const STATEMENT_TIMEOUT_MS = 30_000;
+/** Seven retries span two seconds: a failover takes longer, and is the caller's to wait out. */
+const ATTEMPTS_MAX = 8;
+const BACKOFF = { firstMs: 50, maxMs: 1_000 } as const;
+
+const INT8 = 20;
+const types: pg.CustomTypesConfig = {
+  // pg's own parser makes text of an int8: a position would be compared as text.
+  getTypeParser: (oid: number, format?: "text" | "binary") =>
+    oid === INT8 && format !== "binary" ? BigInt : pg.types.getTypeParser(oid, format),
+};
+
+/** Connects at the first query. */
+export function createDatabase(options: DatabaseOptions): Database {
+  const { logger, random, statementTimeoutMs = STATEMENT_TIMEOUT_MS } = options;
+  const place = placeOf(options.url);
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    application_name: "porchlight-cloud",
+    max: options.connectionsMax ?? CONNECTIONS_MAX,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    idleTimeoutMillis: IDLE_TIMEOUT_MS,
+    statement_timeout: statementTimeoutMs,
+    idle_in_transaction_session_timeout: statementTimeoutMs,
+    keepAlive: true,
+    types,
+  });
+  // An idle connection that breaks is replaced at the next query; unheard, it would end us.
+  pool.on("error", (error) => logger.warn("database connection lost", { reason: error.message }));
+
+  const attempt = async <T>(work: (connection: Connection) => Promise<T>): Promise<T> => {
+    const client = await pool.connect();
+    // Between two statements pg reports a broken connection here; the next statement throws it too.
+    const ignore = (): void => undefined;
+    client.on("error", ignore);
+    let broken: Error | undefined;
+    try {
+      await client.query("BEGIN");
+      const result = await work(connectionOf(client));
+      await client.query("COMMIT");
+      return result;
+    } catch (error) {
+      await client.query("ROLLBACK").catch((lost: Error) => {
+        broken = lost;
+      });
+      throw error;
+    } finally {
+      client.removeListener("error", ignore);
+      client.release(broken);
+    }
+  };
+
+  let closed: Promise<void> | undefined;
+  return {
+    place,
+    async query(text, values) {
+      try {
+        return (await pool.query(text, values === undefined ? undefined : [...values])).rows;
+      } catch (error) {
+        throw databaseFailure(error, place);
+      }
+    },
+    async transaction(work, signal) {
+      for (let tried = 1; ; tried++) {
+        try {
+          return await attempt(work);
+        } catch (error) {
+          const failure = databaseFailure(error, place);
+          const passes = failure instanceof PorchlightError && failure.remedy === "retry";
+          if (!passes || tried === ATTEMPTS_MAX || signal?.aborted) throw failure;
+          logger.warn("database transaction tried again", { code: failure.code, tried });
+          await pause(
+            backoffMs(tried - 1, { ...BACKOFF, random }),
+            signal ?? new AbortController().signal,
+          );
+        }
+      }
+    },
+    close() {
+      closed ??= pool.end();
+      return closed;
+    },
+  };
+}
+
+function connectionOf(client: pg.PoolClient): Connection {
+  return {
+    async query(text, values) {
+      const { rows } = await client.query(text, values === undefined ? undefined : [...values]);
+      // Several statements in one text answer with a list of results.
+      return rows ?? [];
+    },
+    copyIn: (statement, bytes) => copyIn(client, statement, bytes),
+  };
+}
+
+/** host:port/name of a URL; what comes before the host may be a password. */
+function placeOf(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  invariant(parsed !== null, "a database URL was checked where it was read");
+  const host = parsed.searchParams.get("host") ?? parsed.host;
+  return `${host}${parsed.pathname}`;
+}

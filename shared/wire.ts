@@ -1,0 +1,105 @@
+/** What device and centre say to each other over MQTT, apart from the batches (batch.ts). */
+import { z } from "zod";
+import { cursorSchema } from "./cursor.ts";
+import { PorchlightError } from "./errors.ts";
+
+/*
+ *     porchlight/v1/<device>/<channel>          <device>: a UUID in lowercase
+ */
+const PREFIX = "porchlight/v1";
+const DEVICE = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
+
+/** Channels and who publishes there: `up` the device, `down` the centre. */
+export const CHANNELS = {
+  log: "up",
+  ack: "down",
+  nack: "down",
+  ring: "up",
+  visitor: "up",
+  state: "up",
+  status: "up",
+  config: "down",
+  models: "down",
+  gallery: "down",
+  command: "down",
+  result: "up",
+  keys: "up",
+  "upload/request": "up",
+  "upload/grant": "down",
+} as const;
+
+export type Channel = keyof typeof CHANNELS;
+
+export interface Topic {
+  readonly device: string;
+  readonly channel: Channel;
+}
+
+const TOPIC = new RegExp(`^${PREFIX}/(${DEVICE})/(.+)$`);
+
+export function topicOf({ device, channel }: Topic): string {
+  const topic = `${PREFIX}/${device}/${channel}`;
+  // A device that is no UUID could name another's topic, or a wildcard.
+  if (parseTopic(topic) === null) throw invalid(`${JSON.stringify(device)} is no device's id`);
+  return topic;
+}
+
+/** The topic filter for one channel of every device. */
+export function filterOf(channel: Channel): string {
+  return `${PREFIX}/+/${channel}`;
+}
+
+/** Null when it is not one of our topics. */
+export function parseTopic(topic: string): Topic | null {
+  const [, device, channel] = TOPIC.exec(topic) ?? [];
+  if (device === undefined || channel === undefined || !isChannel(channel)) return null;
+  return { device, channel };
+}
+
+function isChannel(channel: string): channel is Channel {
+  return Object.hasOwn(CHANNELS, channel);
+}
+
+/** Central has committed everything of this log up to here. */
+export const ackSchema = cursorSchema;
+
+/**
+ * Central has this log up to the cursor, and what came does not follow. `gap`: send again from
+ * there. `fork`: it knows another entry in the next place, and takes nothing more of this log.
+ * `invalid`: what came was not a batch; it is kept for a person to look at.
+ */
+export const nackSchema = z.strictObject({
+  ...cursorSchema.shape,
+  reason: z.enum(["gap", "fork", "invalid"]),
+});
+
+/** An ack is 130 bytes; what is much longer is something else. */
+const MESSAGE_BYTES_MAX = 64 * 1024;
+
+export function encodeMessage<S extends z.ZodType>(schema: S, message: z.infer<S>): Buffer {
+  return Buffer.from(JSON.stringify(schema.parse(message)));
+}
+
+/** A small message, checked. Throws `wire.invalid` (remedy `reject`). */
+export function decodeMessage<S extends z.ZodType>(schema: S, payload: Buffer): z.infer<S> {
+  if (payload.length > MESSAGE_BYTES_MAX) throw invalid(`${payload.length} bytes are too many`);
+  const result = schema.safeParse(jsonOf(payload));
+  if (result.success) return result.data;
+  throw invalid(z.prettifyError(result.error), result.error);
+}
+
+function jsonOf(payload: Buffer): unknown {
+  try {
+    return JSON.parse(payload.toString("utf8"));
+  } catch (cause) {
+    throw invalid("it is not JSON", cause);
+  }
+}
+
+export function invalid(what: string, cause?: unknown): PorchlightError {
+  return new PorchlightError("wire.invalid", `a message is not as it should be: ${what}`, {
+    remedy: "reject",
+    hint: "both ends speak porchlight/v1: compare their versions",
+    cause,
+  });
+}

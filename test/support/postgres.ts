@@ -1,0 +1,119 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chownSync, existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { needs } from "./needs.ts";
+import { tempFolder } from "./temp.ts";
+
+/** Debian's PostgreSQL 15: the oldest one that central supports. */
+const PROGRAMS = "/usr/lib/postgresql/15/bin";
+const READY = "database system is ready to accept connections";
+
+export function needsPostgres(): boolean {
+  const present = existsSync(join(PROGRAMS, "postgres"));
+  return needs(present, "PostgreSQL 15", "apt-get install postgresql-15");
+}
+
+export interface PostgresServer {
+  readonly port: number;
+  /** Makes an empty database, and tells its URL. */
+  freshDatabase(): string;
+  /** Ends the server as a power cut would: no checkpoint, no goodbye. */
+  kill(): Promise<void>;
+  /** Starts it again on the same port and folder. */
+  restart(): Promise<void>;
+  /** Ends it and removes its folder. */
+  stop(): Promise<void>;
+}
+
+/** A server of its own on a free loopback port. It also ends when the test process does. */
+export async function startPostgres(): Promise<PostgresServer> {
+  const folder = tempFolder("postgres");
+  const account = serverAccount();
+  if (account !== null) chownSync(folder.path, account.uid, account.gid);
+  const data = join(folder.path, "data");
+  const initial = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"];
+  execFileSync(join(PROGRAMS, "initdb"), ["-D", data, ...initial], {
+    ...account,
+    stdio: "ignore",
+  });
+  const port = await freePort();
+  const settings = [
+    "listen_addresses=127.0.0.1",
+    `port=${port}`,
+    `unix_socket_directories=${folder.path}`,
+    "wal_level=logical",
+  ].flatMap((setting) => ["-c", setting]);
+
+  const start = async (): Promise<ChildProcess> => {
+    const child = spawn(join(PROGRAMS, "postgres"), ["-D", data, ...settings], {
+      ...account,
+      env: { LC_ALL: "C" },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    process.once("exit", () => child.kill("SIGKILL"));
+    await ready(child);
+    return child;
+  };
+  let server = await start();
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const ended = once(server, "exit");
+    server.kill(signal);
+    await ended;
+  };
+  let databases = 0;
+  return {
+    port,
+    freshDatabase() {
+      const name = `test_${++databases}`;
+      const place = ["-h", "127.0.0.1", "-p", String(port), "-U", "postgres"];
+      execFileSync(join(PROGRAMS, "createdb"), [...place, name]);
+      return `postgres://postgres@127.0.0.1:${port}/${name}`;
+    },
+    kill: () => end("SIGKILL"),
+    async restart() {
+      await end("SIGINT");
+      server = await start();
+    },
+    async stop() {
+      await end("SIGINT");
+      folder.remove();
+    },
+  };
+}
+
+/** PostgreSQL refuses to run as root: then Debian's user of it does. */
+function serverAccount(): { readonly uid: number; readonly gid: number } | null {
+  if (process.getuid?.() !== 0) return null;
+  const [, uid, gid] =
+    /^postgres:[^:]*:(\d+):(\d+):/m.exec(readFileSync("/etc/passwd", "utf8")) ?? [];
+  if (uid === undefined) throw new Error("the package postgresql-15 makes a user postgres");
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (typeof address !== "object" || address === null) throw new Error("a TCP server has a port");
+  return address.port;
+}
+
+/** Resolves when the server takes connections; fails with what it said when it ends before. */
+function ready(child: ChildProcess): Promise<void> {
+  const said: string[] = [];
+  return new Promise((done, failed) => {
+    child.once("exit", () => failed(new Error(`PostgreSQL did not start:\n${said.join("\n")}`)));
+    if (child.stderr === null) return;
+    // Read to the end, so that the server never waits for a full pipe.
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      if (said.length < 50) said.push(line);
+      if (line.includes(READY)) done();
+    });
+  });
+}

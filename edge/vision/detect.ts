@@ -1,25 +1,23 @@
 import { DECODERS, type DetectorArchitecture } from "./decoders.ts";
-import { type Detection, suppressOverlaps, unplace } from "./detection.ts";
+import {
+  blendPoints,
+  type Detection,
+  type DetectorPass,
+  suppressOverlaps,
+  unplace,
+} from "./detection.ts";
 import type { RgbImage } from "./face.ts";
 import { createPyramid, drawScaled, type Placement } from "./resample.ts";
+import { lookAgain } from "./second-look.ts";
 import type { Session } from "./session.ts";
-
-/** One look at the picture. */
-export interface DetectorPass {
-  /** Longer side of the canvas, px; the net's own strides ask for a multiple of 32. */
-  readonly sidePx: number;
-  /**
-   * How much longer the canvas is than the picture in it. Above 1 the picture lies in its middle:
-   * detectors lose faces that fill the frame, and find them in a frame around the frame.
-   */
-  readonly canvas: number;
-}
 
 export interface DetectorOptions {
   readonly architecture: DetectorArchitecture;
   readonly passes: readonly DetectorPass[];
   readonly scoreMin: number;
   readonly iouMax: number;
+  /** For each face that was found, if its points are to be found better. */
+  readonly secondLook?: DetectorPass | undefined;
 }
 
 /** The strides of every detector we know divide this. */
@@ -28,7 +26,7 @@ const STRIDE = 32;
 /** Finds faces, best first, in pixels of the picture. One call at a time: buffers are reused. */
 export function createDetector(
   session: Session,
-  { architecture, passes, scoreMin, iouMax }: DetectorOptions,
+  { architecture, passes, scoreMin, iouMax, secondLook }: DetectorOptions,
 ): (image: RgbImage) => Promise<Detection[]> {
   const decode = DECODERS[architecture];
   const canvases = passes.map(() => new Canvas());
@@ -51,7 +49,16 @@ export function createDetector(
         found.push(unplace(detection, back));
       }
     }
-    return suppressOverlaps(found, iouMax);
+    const faces: Detection[] = [];
+    for (const face of suppressOverlaps(found, iouMax)) {
+      const steady = face.points ? { ...face, points: blendPoints(face, found) } : face;
+      faces.push(
+        secondLook === undefined
+          ? steady
+          : await lookAgain(session, image, steady, { architecture, pass: secondLook, scoreMin }),
+      );
+    }
+    return faces;
   };
 }
 

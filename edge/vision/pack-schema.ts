@@ -23,21 +23,20 @@ const modelFields = {
   normalisation: z.literal("in-graph"),
 };
 
+const passSchema = z.strictObject({
+  sidePx: z.int().multipleOf(32).max(2048),
+  canvas: z.number().min(1).max(4),
+});
+
 const detectorSchema = z.strictObject({
   role: z.literal("detector"),
   architecture: z.enum(DETECTORS),
   ...modelFields,
-  passes: z
-    .array(
-      z.strictObject({
-        sidePx: z.int().multipleOf(32).max(2048),
-        canvas: z.number().min(1).max(4),
-      }),
-    )
-    .min(1)
-    .max(4),
+  passes: z.array(passSchema).min(1).max(4),
   scoreMin: z.number().gt(0).lt(1),
   iouMax: z.number().gt(0).lt(1),
+  /** How each face is looked at again, see second-look.ts. */
+  secondLook: passSchema.optional(),
 });
 
 const landmarksSchema = z.strictObject({

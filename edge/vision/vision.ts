@@ -30,9 +30,9 @@ export interface Analysis {
 
 export interface EmbedOptions {
   /**
-   * Averages each embedding with that of the mirror image, for twice the time: true matches at FAR
-   * 0.1 % rise from 91.0 to 93.1 % (default pack) and 98.95 to 99.25 % (opencv). Both kinds compare
-   * with each other, but the false accept rate rises as well: thresholds hold for one kind.
+   * Averages each embedding with that of the mirror image, for twice the time: over all comparisons
+   * of 1187 photos, true matches at FAR 0.1 % rise from 92.6 to 94.7 % (default pack). Both kinds
+   * compare with each other, but the false accept rate rises as well: thresholds hold for one kind.
    */
   readonly mirrored?: boolean;
 }

@@ -116,6 +116,25 @@ evaluate("pairs of one's own are measured as they are", async () => {
   );
 });
 
+evaluate("scores two photos exactly as identify does", async () => {
+  const known = people.filter(({ stranger }) => !stranger).slice(0, 2);
+  const lines = known.map(({ name }) => `${name}/1.jpg,${name}/3.jpg,1`);
+  writeFileSync(at("alike.csv"), `a,b,same\n${lines.join("\n")}\n`);
+  const ran = await run("--pairs", at("alike.csv"), "--scores", at("alike-scores.csv"));
+  assert.is(ran.code, 0, ran.err);
+  const scored = readFileSync(at("alike-scores.csv"), "utf8").trim().split("\n").slice(1);
+  for (const [i, { name }] of known.entries()) {
+    const gallery = at(`alike-${i}`);
+    mkdirSync(join(gallery, name), { recursive: true });
+    cpSync(at("people", name, "1.jpg"), join(gallery, name, "1.jpg"));
+    const visitor = at("people", name, "3.jpg");
+    const args = ["identify", visitor, "--gallery", gallery, "--json"];
+    const seen = await porchlight(args, environment);
+    const [{ faces } = { faces: [] }] = json<{ faces: { score: number | null }[] }[]>(seen);
+    assert.is(scored[i], `${lines[i]},${faces[0]?.score?.toFixed(4)}`, seen.err);
+  }
+});
+
 evaluate("calibration is kept beside the pack and used from then on", async () => {
   const goal = ["--calibrate", "--far", "0.01", "--gallery-size", "5"];
   const ran = await run(...goal, "--json");

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { evaluate, type LabelledPeople } from "../../edge/evaluate/evaluate.ts";
-import { drawPairs } from "../../edge/evaluate/pairs.ts";
+import { drawPairs, type Pair, parsePairs } from "../../edge/evaluate/pairs.ts";
 import { rateInWords } from "../../edge/evaluate/rate.ts";
 import { decodeImage } from "../../edge/vision/image.ts";
 import { readManifest } from "../../edge/vision/manifest.ts";
@@ -15,8 +15,9 @@ import { sharedData } from "../support/shared-data.ts";
 import { tempFolder } from "../support/temp.ts";
 
 /**
- * A quick look at what docs/accuracy.md measures in full: 60 people, every second photo. The floors
- * lie about a standard error below what these photos gave.
+ * What docs/accuracy.md measures: of the opencv pack in full, for that is what we promise; of the
+ * default pack on 60 people and every second photo. Its floors lie about a standard error below
+ * what these photos gave.
  */
 const accuracy = suite("accuracy on labelled photos");
 const PEOPLE_COUNT = 60;
@@ -36,6 +37,27 @@ function peopleIn(faces: string): LabelledPeople[] {
   });
 }
 
+interface Sample {
+  readonly people: readonly LabelledPeople[];
+  readonly pairs: readonly Pair[];
+}
+
+function quickSample(faces: string): Sample {
+  const people = peopleIn(faces);
+  return { people, pairs: drawPairs(people, 1) };
+}
+
+/** All the labelled pairs, and the people in them. */
+function wholeSample(faces: string): Sample {
+  const pairs = parsePairs(readFileSync(join(faces, "pairs.csv"), "utf8"));
+  const photos = [...new Set(pairs.flatMap(({ a, b }) => [a, b]))].sort();
+  const people = [...new Set(photos.map((photo) => dirname(photo)))].map((person) => ({
+    person,
+    photos: photos.filter((photo) => dirname(photo) === person),
+  }));
+  return { people, pairs };
+}
+
 async function opencvVision(published: string): Promise<Vision> {
   const { signal } = new AbortController();
   const options = { from: published, signal, random: () => 0 };
@@ -47,13 +69,19 @@ async function opencvVision(published: string): Promise<Vision> {
 interface Floors {
   readonly found: number;
   readonly accuracy: number;
+  /** True matches at a false accept rate of 1 %, and of 0.1 %. */
   readonly tar: number;
+  readonly tarStrict: number;
   readonly known: number;
 }
 
-async function measure(vision: Vision, faces: string, floors: Floors): Promise<void> {
-  const people = peopleIn(faces);
-  const { evaluation } = await evaluate(people, drawPairs(people, 1), {
+async function measure(
+  vision: Vision,
+  faces: string,
+  { people, pairs }: Sample,
+  floors: Floors,
+): Promise<void> {
+  const { evaluation } = await evaluate(people, pairs, {
     vision,
     folder: faces,
     maxSidePx: 1280,
@@ -76,6 +104,7 @@ async function measure(vision: Vision, faces: string, floors: Floors): Promise<v
   assert.ok(detection.rate >= floors.found, `found ${detection.rate}`);
   assert.ok(verification.accuracy.rate >= floors.accuracy, rateInWords(verification.accuracy));
   assert.ok(atPercent.tar.rate >= floors.tar, rateInWords(atPercent.tar));
+  assert.ok(atPermille.tar.rate >= floors.tarStrict, rateInWords(atPermille.tar));
   assert.ok(identification.known.rate >= floors.known, rateInWords(identification.known));
   assert.is(identification.wrongPerson.count, 0);
   assert.ok(identification.falseAccepts.rate < 0.06, rateInWords(identification.falseAccepts));
@@ -105,17 +134,29 @@ accuracy("the default pack knows people and lets few strangers in", async () => 
   const faces = sharedData("faces");
   if (faces === null) return;
   const vision = await openDefaultVision();
-  await measure(vision, faces, { found: 0.99, accuracy: 0.98, tar: 0.96, known: 0.9 });
+  await measure(vision, faces, quickSample(faces), {
+    found: 0.99,
+    accuracy: 0.98,
+    tar: 0.96,
+    tarStrict: 0.95,
+    known: 0.9,
+  });
   const { found, wrong } = await detection(vision, faces);
   assert.ok(found >= 42 && wrong <= 2, `${found} found, ${wrong} wrong`);
   await vision.close();
 });
 
-accuracy("the opencv pack does better", async () => {
+accuracy("the opencv pack is right in 99.6 %, and at FAR 0.1 % knows 99.1 %", async () => {
   const [faces, published] = [sharedData("faces"), sharedData("models")];
   if (faces === null || published === null) return;
   const vision = await opencvVision(published);
-  await measure(vision, faces, { found: 1, accuracy: 0.99, tar: 0.985, known: 0.97 });
+  await measure(vision, faces, wholeSample(faces), {
+    found: 1,
+    accuracy: 0.996,
+    tar: 0.996,
+    tarStrict: 0.991,
+    known: 0.98,
+  });
   const { found, wrong } = await detection(vision, faces);
   assert.ok(found === 46 && wrong === 0, `${found} found, ${wrong} wrong`);
   await vision.close();

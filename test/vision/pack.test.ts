@@ -140,7 +140,7 @@ pack("is listed as not here while it is broken, and a folder of the owner's as h
   assert.is(byName.get("by-hand")?.origin, "hand");
   assert.is(byName.get("opencv")?.origin, "pull");
   const words = await porchlight(["models", "list"], environment);
-  assert.match(words.out, /opencv +1\.0\.0 .* porchlight models pull opencv/);
+  assert.match(words.out, /opencv +1\.1\.0 .* porchlight models pull opencv/);
 });
 
 pack.run();

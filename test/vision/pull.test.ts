@@ -89,7 +89,7 @@ pull("puts a pack in place, says how far it is, and leaves nothing else behind",
   await attempt(withRanges, async ({ models, requests, pull: run }) => {
     const steps: number[] = [];
     const { pack, changed } = await run({ progress: ({ done }) => steps.push(done) });
-    assert.is(pack.id, "tiny@1.0.0");
+    assert.is(pack.id, "tiny@1.1.0");
     assert.ok(changed);
     assert.equal(requests, ["/detector.onnx", "/embedder.onnx"]);
     assert.ok(steps.includes(DETECTOR.length) && steps.includes(EMBEDDER.length));

@@ -5,7 +5,7 @@ import type { Logger } from "../../shared/logger.ts";
 import { fitSimilarity, invertSimilarity, type Similarity, warpChip } from "./align.ts";
 import { createDetector } from "./detect.ts";
 import type { Detection } from "./detection.ts";
-import { embedChips, embedMirrored } from "./embed.ts";
+import { embedChips } from "./embed.ts";
 import type { EmbeddedFace, Face, RgbImage } from "./face.ts";
 import { checkGolden, goldenChip } from "./golden.ts";
 import { crop, encodeJpeg, shrink } from "./image.ts";
@@ -28,15 +28,6 @@ export interface Analysis {
   readonly times: StageTimes;
 }
 
-export interface EmbedOptions {
-  /**
-   * Averages each embedding with that of the mirror image, for twice the time: over all comparisons
-   * of 1187 photos, true matches at FAR 0.1 % rise from 92.6 to 94.7 % (default pack). Both kinds
-   * compare with each other, but the false accept rate rises as well: thresholds hold for one kind.
-   */
-  readonly mirrored?: boolean;
-}
-
 /**
  * From a picture to faces and embeddings with the nets of one pack. Calls may overlap; they are
  * worked on one after the other, each net with all the threads.
@@ -48,9 +39,9 @@ export interface Vision {
   /** The faces of a picture, surest first, usable or not. */
   detect(image: RgbImage): Promise<Face[]>;
   /** Unit-length embeddings of faces found in this picture, in their order. */
-  embed(image: RgbImage, faces: readonly Face[], options?: EmbedOptions): Promise<Embedding[]>;
+  embed(image: RgbImage, faces: readonly Face[]): Promise<Embedding[]>;
   /** Both in one go. */
-  analyse(image: RgbImage, options?: EmbedOptions): Promise<Analysis>;
+  analyse(image: RgbImage): Promise<Analysis>;
   close(): Promise<void>;
 }
 
@@ -172,19 +163,15 @@ class PackVision implements Vision {
     return (await this.#inTurn(() => this.#detect(image))).faces;
   }
 
-  async embed(
-    image: RgbImage,
-    faces: readonly Face[],
-    options?: EmbedOptions,
-  ): Promise<Embedding[]> {
-    return await this.#inTurn(() => this.#embed(image, faces, options));
+  async embed(image: RgbImage, faces: readonly Face[]): Promise<Embedding[]> {
+    return await this.#inTurn(() => this.#embed(image, faces));
   }
 
-  async analyse(image: RgbImage, options?: EmbedOptions): Promise<Analysis> {
+  async analyse(image: RgbImage): Promise<Analysis> {
     return await this.#inTurn(async () => {
       const { faces, times } = await this.#detect(image);
       const start = performance.now();
-      const embeddings = await this.#embed(image, faces, options);
+      const embeddings = await this.#embed(image, faces);
       return {
         faces: faces.map((face, i) => {
           const embedding = embeddings[i];
@@ -240,27 +227,19 @@ class PackVision implements Vision {
     return face;
   }
 
-  async #embed(
-    image: RgbImage,
-    faces: readonly Face[],
-    options: EmbedOptions | undefined,
-  ): Promise<Embedding[]> {
+  async #embed(image: RgbImage, faces: readonly Face[]): Promise<Embedding[]> {
     const chips = faces.map((face) => {
       const chip = this.#chips.get(face);
       this.#chips.delete(face);
       if (chip?.image === image) return chip.pixels;
       return warpChip(image, this.#chipToImage(face), this.#template.side);
     });
-    return await this.#embedChips(chips, options);
+    return await this.#embedChips(chips);
   }
 
-  async #embedChips(
-    chips: readonly Uint8Array[],
-    { mirrored = false }: EmbedOptions = {},
-  ): Promise<Embedding[]> {
+  async #embedChips(chips: readonly Uint8Array[]): Promise<Embedding[]> {
     const { sidePx: side, dimension } = this.#pack.file.models.embedder;
-    const embed = mirrored ? embedMirrored : embedChips;
-    return await embed(this.#sessions.embedder, chips, { side, dimension });
+    return await embedChips(this.#sessions.embedder, chips, { side, dimension });
   }
 
   #chipToImage(face: Pick<Face, "points" | "landmarks">): Similarity {

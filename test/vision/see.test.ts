@@ -64,16 +64,6 @@ see("embeds the same with and without what detection kept", async () => {
   assert.is(first.length, vision.pack.dimension);
 });
 
-see("embeds with the mirror image near to where it embeds without", async () => {
-  const image = await photo(2);
-  const faces = await vision.detect(image);
-  const [straight] = await vision.embed(image, faces);
-  const [mirrored] = await vision.embed(image, faces, { mirrored: true });
-  assert.ok(straight && mirrored);
-  const similarity = cosine(straight, mirrored);
-  assert.ok(similarity > 0.97 && similarity < 0.999_999, `cosine ${similarity}`);
-});
-
 see("knows a face again in its enrolment crop", async () => {
   const { faces } = await vision.analyse(await photo(1));
   for (const face of faces) {

@@ -7,10 +7,11 @@ import type { Cursor } from "../shared/cursor.ts";
 import { type Entry, type KnownEntry, knownEntry } from "../shared/entry.ts";
 import { PorchlightError } from "../shared/errors.ts";
 import { type AnyDraft, createEventLog, type EventLog, type StoredEntry } from "./log/event-log.ts";
+import { createLogReader, type LogReader } from "./log/log-reader.ts";
 import { parseEntry } from "./log/open-entry.ts";
 import { createGallery, type Gallery } from "./recognition/gallery.ts";
 import { createVisits, type Visits } from "./recognition/visits.ts";
-import { dataVersion, openDatabase, truncateWal } from "./store/database.ts";
+import { type Database, dataVersion, openDatabase, truncateWal } from "./store/database.ts";
 import { createErasure } from "./store/erasure.ts";
 import { createKeyring, type Keyring } from "./store/keyring.ts";
 import { createLatest, type Latest } from "./store/latest.ts";
@@ -134,13 +135,20 @@ export function openStore(options: StoreOptions): Store {
 }
 
 /** The log alone, as the agent sees it: it reads, verifies and appends, and opens nothing sealed. */
-export function openLog(options: Omit<StoreOptions, "vaultKey">): {
+export interface OpenLog {
   readonly log: EventLog;
+  /** Every log of the store, one after the other. */
+  readonly reader: LogReader;
+  readonly database: Database;
   close(): void;
-} {
+}
+
+export function openLog(options: Omit<StoreOptions, "vaultKey">): OpenLog {
   const database = openLogDatabase(options, false);
   return {
     log: createEventLog({ database, ...options }),
+    reader: createLogReader(database),
+    database,
     close: () => database.close(),
   };
 }

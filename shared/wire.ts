@@ -72,6 +72,22 @@ export const nackSchema = z.strictObject({
   ...cursorSchema.shape,
   reason: z.enum(["gap", "fork", "invalid"]),
 });
+export type Nack = z.infer<typeof nackSchema>;
+
+/**
+ * Retained; the last will says `offline`. `acked` and `lag` are what the device knows: the entries
+ * it holds that are not acknowledged yet. `halted` says why it sends no more of its log.
+ */
+export const statusSchema = z.discriminatedUnion("state", [
+  z.strictObject({ state: z.literal("offline"), version: z.string() }),
+  z.strictObject({
+    state: z.literal("online"),
+    version: z.string(),
+    acked: cursorSchema,
+    lag: z.int().min(0),
+    halted: z.string().nullable(),
+  }),
+]);
 
 /** An ack is 130 bytes; what is much longer is something else. */
 const MESSAGE_BYTES_MAX = 64 * 1024;

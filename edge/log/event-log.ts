@@ -76,7 +76,7 @@ const lastRow = z.object({
   position: z.int().nullable(),
   hash: z.instanceof(Buffer).nullable(),
 });
-const entryRow = z.object({
+export const entryRow = z.object({
   position: z.int(),
   hash: z.instanceof(Buffer),
   body: z.string().nullable(),

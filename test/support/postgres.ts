@@ -1,10 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { needs } from "./needs.ts";
+import { freePort } from "./port.ts";
 import { tempFolder } from "./temp.ts";
 
 /** Debian's PostgreSQL 15: the oldest one that central supports. */
@@ -92,16 +92,6 @@ function serverAccount(): { readonly uid: number; readonly gid: number } | null 
     /^postgres:[^:]*:(\d+):(\d+):/m.exec(readFileSync("/etc/passwd", "utf8")) ?? [];
   if (uid === undefined) throw new Error("the package postgresql-15 makes a user postgres");
   return { uid: Number(uid), gid: Number(gid) };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (typeof address !== "object" || address === null) throw new Error("a TCP server has a port");
-  return address.port;
 }
 
 /** Resolves when the server takes connections; fails with what it said when it ends before. */

@@ -1,0 +1,116 @@
+/** Reads every log of a store in the order in which they followed each other. */
+import { z } from "zod";
+import { type Cursor, startOf } from "../../shared/cursor.ts";
+import { PorchlightError } from "../../shared/errors.ts";
+import type { Database } from "../store/database.ts";
+import { entryRow, type StoredEntry } from "./event-log.ts";
+
+/** Entries of one log, following each other from the place `previous` on. */
+export interface Page {
+  readonly previous: Cursor;
+  readonly entries: readonly StoredEntry[];
+}
+
+export interface LogReader {
+  /** The place before the first entry of the first log. */
+  start(): Cursor;
+  /** The last entry of the current log. */
+  head(): Cursor;
+  /** The same place as it stands here: null when this store has no such log or no such entry. */
+  find(log: string, seq: number): Cursor | null;
+  /**
+   * What follows a place, of one log: at the end of a log it goes on with the one after. Empty at
+   * the end of the last. Throws `log.place.unknown` where another entry, or none, stands there.
+   */
+  after(place: Cursor, limit: number): Page;
+  /** How many entries follow a place. */
+  count(place: Cursor): number;
+}
+
+const spanRow = z.object({ uuid: z.uuid(), first: z.int(), end: z.int() });
+type Span = z.infer<typeof spanRow>;
+
+export function createLogReader(database: Database): LogReader {
+  const spans = database.prepare(
+    `SELECT uuid, first_position AS first, coalesce(
+       lead(first_position) OVER (ORDER BY id),
+       (SELECT coalesce(max(position), 0) + 1 FROM entries)
+     ) AS end FROM logs ORDER BY id`,
+  );
+  const hashAt = database.prepare("SELECT hash FROM entries WHERE position = ?").pluck();
+  const between = database.prepare(
+    `SELECT position, hash, body FROM entries WHERE position >= ? AND position < ?
+     ORDER BY position LIMIT ?`,
+  );
+  const logs = (): Span[] => z.array(spanRow).parse(spans.all());
+
+  const placeIn = ({ uuid, first, end }: Span, seq: number): Cursor | null => {
+    if (seq === 0) return startOf(uuid);
+    const position = first + seq - 1;
+    if (position >= end) return null;
+    const hash = z.instanceof(Buffer).optional().parse(hashAt.get(position));
+    return hash === undefined ? null : { log: uuid, seq, hash: hash.toString("hex") };
+  };
+  const find = (log: string, seq: number): Cursor | null => {
+    const span = logs().find(({ uuid }) => uuid === log);
+    return span === undefined ? null : placeIn(span, seq);
+  };
+  /** The log of this place and those that follow it. */
+  const from = (place: Cursor): [Span, ...Span[]] => {
+    const all = logs();
+    const [own, ...later] = all.slice(all.findIndex(({ uuid }) => uuid === place.log));
+    if (own?.uuid !== place.log || placeIn(own, place.seq)?.hash !== place.hash) {
+      throw unknownPlace(place);
+    }
+    return [own, ...later];
+  };
+  const ends = (): readonly [Span, Span] => {
+    const all = logs();
+    const [first, last] = [all[0], all.at(-1)];
+    if (first !== undefined && last !== undefined) return [first, last];
+    throw new PorchlightError("log.empty", "the store holds no log yet", {
+      hint: "make one: porchlight init",
+    });
+  };
+
+  return {
+    start: () => startOf(ends()[0].uuid),
+    head() {
+      const [, last] = ends();
+      return placeIn(last, last.end - last.first) ?? startOf(last.uuid);
+    },
+    find,
+    after(place, limit) {
+      const [own, ...later] = from(place);
+      const ahead = [{ span: own, previous: place }].concat(
+        later.map((span) => ({ span, previous: startOf(span.uuid) })),
+      );
+      const next = ahead.find(({ span, previous }) => span.first + previous.seq < span.end);
+      if (next === undefined) return { previous: place, entries: [] };
+      const { span, previous } = next;
+      const rows = between.all(span.first + previous.seq, span.end, limit);
+      const entries = z.array(entryRow).parse(rows);
+      return {
+        previous,
+        entries: entries.map(({ position, hash, body }) => ({
+          log: span.uuid,
+          seq: position - span.first + 1,
+          hash: hash.toString("hex"),
+          body,
+        })),
+      };
+    },
+    count(place) {
+      const [own, ...later] = from(place);
+      const rest = own.end - own.first - place.seq;
+      return later.reduce((sum, { first, end }) => sum + end - first, rest);
+    },
+  };
+}
+
+function unknownPlace({ log, seq, hash }: Cursor): PorchlightError {
+  const place = `entry ${seq} (${hash.slice(0, 12)}…) of the log ${log}`;
+  return new PorchlightError("log.place.unknown", `this store does not hold ${place}`, {
+    hint: "see whether the log is whole: porchlight log verify",
+  });
+}

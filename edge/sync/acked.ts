@@ -1,0 +1,35 @@
+import { z } from "zod";
+import { type Cursor, cursorSchema } from "../../shared/cursor.ts";
+import type { Database } from "../store/database.ts";
+
+/** How far the centre has said that it holds the log: a cache of its last word. */
+export interface Acked {
+  readonly cursor: Cursor;
+  /** When it said so: wall clock, ms since the epoch. */
+  readonly at: number;
+}
+
+export interface AckedStore {
+  read(): Acked | null;
+  write(acked: Acked): void;
+}
+
+const row = cursorSchema.extend({ at: z.int() });
+
+export function createAckedStore(database: Database): AckedStore {
+  const select = database.prepare("SELECT log, seq, hash, at FROM acked");
+  const upsert = database.prepare(
+    `INSERT INTO acked (id, log, seq, hash, at) VALUES (1, ?, ?, ?, ?)
+     ON CONFLICT (id) DO UPDATE
+     SET log = excluded.log, seq = excluded.seq, hash = excluded.hash, at = excluded.at`,
+  );
+  return {
+    read() {
+      const stored = row.optional().parse(select.get());
+      if (stored === undefined) return null;
+      const { at, ...cursor } = stored;
+      return { cursor, at };
+    },
+    write: ({ cursor: { log, seq, hash }, at }) => void upsert.run(log, seq, hash, at),
+  };
+}

@@ -1,0 +1,74 @@
+/** Connects again and again, and lets the uplink speak while a session lasts. */
+import type { Clock } from "../../shared/clock.ts";
+import type { Cursor } from "../../shared/cursor.ts";
+import { PorchlightError } from "../../shared/errors.ts";
+import type { Logger } from "../../shared/logger.ts";
+import { backoffMs, pause } from "../../shared/retry.ts";
+import { isNetworkDown } from "./link.ts";
+import { runSession, type SessionOptions } from "./session.ts";
+import type { Halt } from "./uplink.ts";
+
+export interface AgentStatus {
+  readonly state: "connecting" | "connected" | "waiting" | "stopped";
+  /** What the centre has, and when it said so: wall clock, ms since the epoch. */
+  readonly acked: Cursor;
+  readonly ackedAtMs: number | null;
+  /** Entries it has not. */
+  readonly lag: number;
+  readonly inFlight: number;
+  readonly halted: Halt | null;
+  /** When the next connection is tried, and why it has to be. */
+  readonly retryAtMs: number | null;
+  readonly reason: string | null;
+}
+
+export interface AgentOptions extends Omit<SessionOptions, "answered" | "told"> {
+  readonly clock: Clock;
+  /** Even in [0, 1). */
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly report: (status: AgentStatus) => void;
+}
+
+/** For a broker that is there and does not take us: a whole fleet may be waiting with us. */
+const BACKOFF = { firstMs: 500, maxMs: 60_000 };
+/** Without a network an attempt costs nobody anything, and 5 s after it is back we must be too. */
+const BACKOFF_OFFLINE = { firstMs: 500, maxMs: 4_000 };
+
+/**
+ * Runs until the signal is aborted, or everything is acked where that is asked for. Trouble with
+ * the connection never ends it; only a broken store or a programmer error throws.
+ */
+export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
+  const { clock, logger, random, report, uplink } = options;
+  let attempt = 0;
+  const tell = (status: Pick<AgentStatus, "state"> & Partial<AgentStatus>): void => {
+    const lag = uplink.lag();
+    report({ ...uplink.status(), lag, retryAtMs: null, reason: null, ...status });
+  };
+  const session = {
+    ...options,
+    // A session is good once the centre has answered in it, not when a broker has let us in.
+    answered() {
+      attempt = 0;
+    },
+    told: () => tell({ state: "connected" }),
+  };
+  while (!signal.aborted) {
+    tell({ state: "connecting" });
+    try {
+      await runSession(session, signal);
+      break;
+    } catch (error) {
+      if (signal.aborted) break;
+      if (!(error instanceof PorchlightError) || !error.code.startsWith("sync.")) throw error;
+      const { code, hint, message } = error;
+      const limits = isNetworkDown(error) ? BACKOFF_OFFLINE : BACKOFF;
+      const waitMs = backoffMs(attempt++, { ...limits, random });
+      logger.warn(message, { code, hint, retryInMs: waitMs });
+      tell({ state: "waiting", reason: message, retryAtMs: clock.now() + waitMs });
+      await pause(waitMs, signal);
+    }
+  }
+  tell({ state: "stopped" });
+}

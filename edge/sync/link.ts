@@ -1,0 +1,165 @@
+/** One MQTT session of this device. The only home of mqtt on it. */
+import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
+import type { Bundle } from "../../shared/bundle.ts";
+import { invariant, messageOf, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
+import { type Channel, parseTopic, topicOf } from "../../shared/wire.ts";
+
+export interface Link {
+  /** 5 where the broker has it, else 4 (MQTT 3.1.1). */
+  readonly protocol: 4 | 5;
+  /** QoS 1 messages the broker takes before it has acknowledged one (MQTT 5, 3.2.2.3.3). */
+  readonly receiveMaximum: number;
+  /** Resolves once the broker has taken it, which says nothing of the centre. */
+  publish(channel: Channel, payload: Buffer, retain?: boolean): Promise<void>;
+  /** Why the session ended; settles exactly once. */
+  readonly ended: Promise<PorchlightError>;
+  /** Says goodbye, so that the last will is not sent, and waits until the socket is closed. */
+  close(): Promise<void>;
+}
+
+export interface LinkOptions {
+  readonly bundle: Bundle;
+  /** Published, retained, when the session ends without a goodbye. */
+  readonly will: Buffer;
+  /** Channels to listen on. */
+  readonly channels: readonly Channel[];
+  readonly message: (channel: Channel, payload: Buffer) => void;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+/** The broker is asked whether it still lives this often; no answer ends the session. */
+const KEEPALIVE_S = 20;
+/** The broker keeps acks for a device that is away this long; then they are asked for again. */
+const SESSION_EXPIRY_S = 3_600;
+/** An MQTT 3.1.1 broker tells no limit: as many as the smallest one we know takes (aedes: 100). */
+const RECEIVE_MAXIMUM_UNKNOWN = 20;
+/** Larger messages from the centre than any it has reason to send. */
+const PACKET_BYTES_MAX = 1024 * 1024;
+/** CONNACK: 1 in MQTT 3.1.1, 132 in MQTT 5. */
+const UNSUPPORTED_VERSION = [1, 132];
+
+/** Connects and subscribes. Throws `sync.connect` (remedy `retry`) or `sync.refused` (`stop`). */
+export async function openLink(options: LinkOptions, signal: AbortSignal): Promise<Link> {
+  try {
+    return await open(options, 5, signal);
+  } catch (error) {
+    const code = error instanceof PorchlightError ? causeCode(error.cause) : undefined;
+    if (code === undefined || !UNSUPPORTED_VERSION.includes(code)) throw error;
+    return await open(options, 4, signal);
+  }
+}
+
+async function open(options: LinkOptions, protocol: 4 | 5, signal: AbortSignal): Promise<Link> {
+  const { bundle, channels, message } = options;
+  const { device } = bundle;
+  const client = mqtt.connect(bundle.url, connectOptions(options, protocol));
+  let end: (reason: PorchlightError) => void = () => undefined;
+  const ended = new Promise<PorchlightError>((resolve) => {
+    end = resolve;
+  });
+  let failure: unknown;
+  client.on("error", (error) => {
+    failure = error;
+  });
+  client.on("disconnect", ({ reasonCode }) => {
+    failure ??= new Error(`the broker ended the session (reason ${reasonCode ?? "unknown"})`);
+  });
+  client.on("close", () => {
+    end(connectionError(bundle, failure ?? new Error("the connection was closed")));
+    client.end(true);
+  });
+  client.on("message", (topic, payload) => {
+    const parsed = parseTopic(topic);
+    if (parsed?.device === device) message(parsed.channel, payload);
+  });
+  const cancel = (): void => void client.end(true);
+  signal.addEventListener("abort", cancel, { once: true });
+  try {
+    const connack = await connected(client, ended);
+    const topics = channels.map((channel) => topicOf({ device, channel }));
+    await client.subscribeAsync(topics, { qos: 1 });
+    return {
+      protocol,
+      receiveMaximum: connack.properties?.receiveMaximum ?? limitOf(protocol),
+      async publish(channel, payload, retain = false) {
+        invariant(client.connected, "nothing is published without a session");
+        await client.publishAsync(topicOf({ device, channel }), payload, { qos: 1, retain });
+      },
+      ended,
+      close: () => client.endAsync(),
+    };
+  } catch (error) {
+    client.end(true);
+    throw error instanceof PorchlightError ? error : connectionError(bundle, error);
+  } finally {
+    signal.removeEventListener("abort", cancel);
+  }
+}
+
+function connectOptions({ bundle, will }: LinkOptions, protocol: 4 | 5): IClientOptions {
+  const { device, ca, certificate, key, username, password } = bundle;
+  return {
+    protocolVersion: protocol,
+    clientId: `porchlight-${device}`,
+    clean: false,
+    // Who reconnects, and when, is decided by the agent: a session is never taken up again here,
+    // and what the library still held of it is read from the log once more.
+    reconnectPeriod: 0,
+    resubscribe: false,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    keepalive: KEEPALIVE_S,
+    ...(protocol === 5 && {
+      properties: { sessionExpiryInterval: SESSION_EXPIRY_S, maximumPacketSize: PACKET_BYTES_MAX },
+    }),
+    will: { topic: topicOf({ device, channel: "status" }), payload: will, qos: 1, retain: true },
+    ...(ca !== undefined && { ca }),
+    ...(certificate !== undefined && { cert: certificate }),
+    ...(key !== undefined && { key }),
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+  };
+}
+
+function limitOf(protocol: 4 | 5): number {
+  // MQTT 5, 3.2.2.3.3: a broker that names no limit takes 65,535.
+  return protocol === 5 ? 65_535 : RECEIVE_MAXIMUM_UNKNOWN;
+}
+
+function connected(client: MqttClient, ended: Promise<PorchlightError>): Promise<IConnackPacket> {
+  return new Promise((resolve, reject) => {
+    client.once("connect", resolve);
+    ended.then(reject, reject);
+  });
+}
+
+/** Bad credentials and unknown certificates do not mend themselves; all else may. */
+const REFUSED = [4, 5, 134, 135, 138, 140];
+
+function connectionError({ url }: Bundle, cause: unknown): PorchlightError {
+  const { host } = new URL(url);
+  const code = causeCode(cause);
+  if (code !== undefined && REFUSED.includes(code)) {
+    return new PorchlightError("sync.refused", `${host} does not let this device in`, {
+      remedy: "stop",
+      hint: "get a new bundle: porchlight-cloud devices rotate, then: porchlight sync join BUNDLE",
+      cause,
+    });
+  }
+  return new PorchlightError("sync.connect", `no connection to ${host}: ${messageOf(cause)}`, {
+    remedy: "retry",
+    hint: "see whether the broker runs and the address is right: porchlight sync status",
+    cause,
+  });
+}
+
+/** Errors of the machine's own network: the broker has never heard of the attempt. */
+const NETWORK_DOWN = /^(ENETUNREACH|ENETDOWN|EHOSTUNREACH|EAI_AGAIN|ENOTFOUND|ETIMEDOUT)$/;
+
+export function isNetworkDown({ cause }: PorchlightError): boolean {
+  return NETWORK_DOWN.test(systemCodeOf(cause) ?? "") || /connack timeout/i.test(messageOf(cause));
+}
+
+function causeCode(cause: unknown): number | undefined {
+  if (!(cause instanceof Error) || !("code" in cause)) return undefined;
+  return typeof cause.code === "number" ? cause.code : undefined;
+}

@@ -1,0 +1,184 @@
+/** One session with the centre, from connecting to its end. */
+import { setImmediate as breathe } from "node:timers/promises";
+import type { Bundle } from "../../shared/bundle.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { messageOf, PorchlightError } from "../../shared/errors.ts";
+import type { Logger } from "../../shared/logger.ts";
+import {
+  ackSchema,
+  type Channel,
+  decodeMessage,
+  encodeMessage,
+  nackSchema,
+  statusSchema,
+} from "../../shared/wire.ts";
+import { type Link, openLink } from "./link.ts";
+import type { Uplink } from "./uplink.ts";
+
+export interface SessionOptions {
+  readonly bundle: Bundle;
+  /** Of this program, for the status that the centre sees. */
+  readonly version: string;
+  readonly uplink: Uplink;
+  /** Changes when somebody else has appended to the log. */
+  readonly logVersion: () => number;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  readonly logger: Logger;
+  /** The centre has said something. */
+  readonly answered: () => void;
+  /** The status was published. */
+  readonly told: () => void;
+  /** Ends as soon as the centre holds everything there is. */
+  readonly untilAcked: boolean;
+}
+
+/** Batches in flight: a round trip of 100 ms at 50,000 entries a second is five of them. */
+const WINDOW_MAX = 8;
+/** A press or a visit waits no longer than this to be noticed. */
+const POLL_MS = 50;
+/** How often the status is told when only the lag has changed … */
+const STATUS_EVERY_MS = 30_000;
+/** … and when more has. */
+const STATUS_LEAST_MS = 1_000;
+const CHANNELS: readonly Channel[] = ["ack", "nack"];
+
+/**
+ * Returns when the signal is aborted, or when everything is acked where that is asked for. Throws
+ * `sync.connect`, `sync.refused` or `sync.silent` when the session ends otherwise.
+ */
+export async function runSession(options: SessionOptions, signal: AbortSignal): Promise<void> {
+  const { bundle, version, logger } = options;
+  const offline = encodeMessage(statusSchema, { state: "offline", version });
+  const bell = createBell();
+  let problem: unknown = null;
+  const link = await openLink(
+    {
+      bundle,
+      will: offline,
+      channels: CHANNELS,
+      message(channel, payload) {
+        try {
+          receive(options, channel, payload);
+        } catch (error) {
+          problem ??= error;
+        }
+        bell.ring();
+      },
+    },
+    signal,
+  );
+  void link.ended.then((reason) => {
+    problem ??= reason;
+    bell.ring();
+  });
+  logger.info("connected to the centre", { protocol: link.protocol });
+  try {
+    await speak(options, { link, bell, problem: () => problem }, signal);
+  } finally {
+    if (problem === null) await link.publish("status", offline, true);
+    await link.close();
+  }
+}
+
+/** What cannot be read is a fault of the other end: it is told, and changes nothing here. */
+function receive({ uplink, logger, answered }: SessionOptions, channel: Channel, payload: Buffer) {
+  try {
+    if (channel === "ack") uplink.onAck(decodeMessage(ackSchema, payload));
+    else if (channel === "nack") uplink.onNack(decodeMessage(nackSchema, payload));
+    answered();
+  } catch (error) {
+    if (!(error instanceof PorchlightError) || error.remedy !== "reject") throw error;
+    logger.warn("a message from the centre was not understood", {
+      channel,
+      reason: messageOf(error),
+    });
+  }
+}
+
+interface Speaking {
+  readonly link: Link;
+  readonly bell: Bell;
+  /** What has gone wrong, or null. */
+  readonly problem: () => unknown;
+}
+
+async function speak(
+  options: SessionOptions,
+  { link, bell, problem }: Speaking,
+  signal: AbortSignal,
+): Promise<void> {
+  const { uplink, untilAcked, logVersion } = options;
+  const tellStatus = createStatus(options, link);
+  uplink.begin({
+    window: Math.min(WINDOW_MAX, link.receiveMaximum),
+    // Whether it has arrived is told by an ack, or by the end of the session.
+    send: (payload) => void link.publish("log", payload).catch(() => undefined),
+  });
+  let seen: number | null = null;
+  while (!signal.aborted) {
+    const wrong = problem();
+    if (wrong !== null) throw wrong;
+    uplink.check();
+    await tellStatus();
+    const version = logVersion();
+    if (version !== seen || bell.rung()) {
+      if (uplink.pump()) {
+        await breathe();
+        continue;
+      }
+      seen = version;
+      if (untilAcked && uplink.lag() === 0) return;
+    }
+    await bell.wait(POLL_MS, signal);
+  }
+}
+
+/** Publishes the status when it says something new, but not with every ack of a long backlog. */
+function createStatus({ uplink, version, clock, told }: SessionOptions, link: Link) {
+  let last = { acked: "", halted: "", atMs: Number.NEGATIVE_INFINITY };
+  return async (): Promise<void> => {
+    const { acked, halted } = uplink.status();
+    const news = acked.hash !== last.acked || (halted ?? "") !== last.halted;
+    const atMs = clock.monotonicMs();
+    if (atMs - last.atMs < (news ? STATUS_LEAST_MS : STATUS_EVERY_MS)) return;
+    last = { acked: acked.hash, halted: halted ?? "", atMs };
+    const status = { state: "online", version, acked, lag: uplink.lag(), halted } as const;
+    told();
+    await link.publish("status", encodeMessage(statusSchema, status), true);
+  };
+}
+
+interface Bell {
+  ring(): void;
+  /** Whether it has rung since the last wait. */
+  rung(): boolean;
+  /** Until it rings, the time is over or the signal aborted; at once where it has rung already. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+function createBell(): Bell {
+  let ringing = false;
+  let wake: () => void = () => undefined;
+  return {
+    ring() {
+      ringing = true;
+      wake();
+    },
+    rung: () => ringing,
+    async wait(ms, signal) {
+      if (!ringing && !signal.aborted) {
+        await new Promise<void>((resolve) => {
+          const done = (): void => {
+            clearTimeout(timer);
+            signal.removeEventListener("abort", done);
+            resolve();
+          };
+          const timer = setTimeout(done, ms);
+          signal.addEventListener("abort", done, { once: true });
+          wake = done;
+        });
+      }
+      ringing = false;
+    },
+  };
+}

@@ -1,0 +1,213 @@
+/**
+ * Sends the log and follows what the centre says of it: the device's half of the sync protocol,
+ * without a network in it.
+ *
+ *     acked ───────────── sent ─────────── head
+ *       │  batches in flight │  not sent yet │        acked moves on an ack alone; a nack for a gap
+ *       └── ack ────────────►│               │        takes both back to what the centre holds
+ */
+import { BATCH_ENTRIES_MAX, encodeBatch } from "../../shared/batch.ts";
+import type { Clock } from "../../shared/clock.ts";
+import type { Cursor } from "../../shared/cursor.ts";
+import { PorchlightError } from "../../shared/errors.ts";
+import type { Logger } from "../../shared/logger.ts";
+import type { Nack } from "../../shared/wire.ts";
+import type { LogReader } from "../log/log-reader.ts";
+import type { AckedStore } from "./acked.ts";
+
+/** One connection, as far as the log is concerned. */
+export interface UplinkSession {
+  /** Takes a batch; whether it arrived is told by an ack alone. */
+  send(payload: Buffer): void;
+  /** Batches that may be in flight at once. */
+  readonly window: number;
+}
+
+/** Why nothing is sent any more until a person has looked at it. */
+export type Halt = "fork" | "invalid" | "behind";
+
+export interface UplinkStatus {
+  readonly acked: Cursor;
+  readonly ackedAtMs: number | null;
+  readonly inFlight: number;
+  readonly halted: Halt | null;
+}
+
+export interface Uplink {
+  /** A session begins: what the last one had in flight is sent again. */
+  begin(session: UplinkSession): void;
+  /** Sends one batch, if there is one and the window has room; says whether it did. */
+  pump(): boolean;
+  onAck(cursor: Cursor): void;
+  onNack(nack: Nack): void;
+  /** Throws `sync.silent` when a batch has waited too long for its ack. */
+  check(): void;
+  /** Entries the centre has not acknowledged yet. */
+  lag(): number;
+  status(): UplinkStatus;
+}
+
+export interface UplinkOptions {
+  readonly reader: LogReader;
+  readonly store: AckedStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** A commit in the centre takes milliseconds; a TCP session that says nothing proves nothing. */
+export const ACK_TIMEOUT_MS = 20_000;
+/** All batches behind a lost one are answered by a nack each: the first of them is enough. */
+const REWIND_QUIET_MS = 2_000;
+/** A batch that was damaged on its way arrives the next time; one that never does is wrong. */
+const INVALID_MAX = 3;
+
+interface InFlight {
+  readonly last: Cursor;
+  readonly sentAtMs: number;
+}
+
+export function createUplink(options: UplinkOptions): Uplink {
+  return new LogUplink(options);
+}
+
+class LogUplink implements Uplink {
+  readonly #reader: LogReader;
+  readonly #store: AckedStore;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  #session: UplinkSession | null = null;
+  #acked: Cursor;
+  #ackedAtMs: number | null;
+  #sent: Cursor;
+  #inFlight: InFlight[] = [];
+  #halted: Halt | null = null;
+  #rewound: { readonly to: Cursor; readonly atMs: number } | null = null;
+  #invalid = 0;
+
+  constructor({ reader, store, clock, logger }: UplinkOptions) {
+    this.#reader = reader;
+    this.#store = store;
+    this.#clock = clock;
+    this.#logger = logger;
+    const stored = store.read();
+    const known = stored && this.#own(stored.cursor);
+    this.#acked = known ?? reader.start();
+    this.#ackedAtMs = known ? (stored?.at ?? null) : null;
+    this.#sent = this.#acked;
+  }
+
+  begin(session: UplinkSession): void {
+    this.#session = session;
+    this.#sent = this.#acked;
+    this.#inFlight = [];
+    this.#rewound = null;
+  }
+
+  pump(): boolean {
+    if (this.#session === null || this.#halted !== null) return false;
+    if (this.#inFlight.length >= this.#session.window) return false;
+    const { previous, entries } = this.#reader.after(this.#sent, BATCH_ENTRIES_MAX);
+    if (entries.length === 0) return false;
+    const { payload, last } = encodeBatch(previous, entries);
+    this.#session.send(payload);
+    this.#inFlight.push({ last, sentAtMs: this.#clock.monotonicMs() });
+    this.#sent = last;
+    return true;
+  }
+
+  onAck(cursor: Cursor): void {
+    const own = this.#own(cursor);
+    if (own === null) {
+      this.#deny(cursor);
+      return;
+    }
+    if (this.#isAfter(this.#acked, own)) return; // late or doubled: an ack never takes back
+    this.#acked = own;
+    this.#ackedAtMs = this.#clock.now();
+    this.#invalid = 0;
+    this.#store.write({ cursor: own, at: this.#ackedAtMs });
+    this.#inFlight = this.#inFlight.filter(({ last }) => this.#isAfter(last, own));
+    if (this.#isAfter(own, this.#sent)) this.#sent = own;
+  }
+
+  onNack({ reason, ...cursor }: Nack): void {
+    if (reason === "fork") {
+      this.#halt("fork", cursor);
+      return;
+    }
+    if (this.#own(cursor) === null) {
+      this.#deny(cursor);
+      return;
+    }
+    // "Nothing of this log" says nothing of the logs before it.
+    const to = cursor.seq === 0 && this.#isAfter(cursor, this.#acked) ? this.#acked : cursor;
+    const now = this.#clock.monotonicMs();
+    const before = this.#rewound;
+    const again = before?.to.log === to.log && before.to.seq === to.seq;
+    if (again && now - before.atMs < REWIND_QUIET_MS) return;
+    if (reason === "invalid" && ++this.#invalid >= INVALID_MAX) {
+      this.#halt(reason, cursor);
+      return;
+    }
+    this.#rewound = { to, atMs: now };
+    this.#logger.warn("sending again", { reason, seq: to.seq });
+    // The truth lies in the centre, also when it holds less than it once said.
+    this.#acked = to;
+    this.#sent = to;
+    this.#inFlight = [];
+    this.#store.write({ cursor: to, at: this.#clock.now() });
+  }
+
+  check(): void {
+    const [oldest] = this.#inFlight;
+    if (oldest === undefined || this.#halted !== null) return;
+    const waitedMs = this.#clock.monotonicMs() - oldest.sentAtMs;
+    if (waitedMs < ACK_TIMEOUT_MS) return;
+    throw new PorchlightError("sync.silent", `no answer from the centre for ${waitedMs} ms`, {
+      remedy: "retry",
+      hint: "see whether the centre runs: porchlight-cloud status",
+    });
+  }
+
+  lag(): number {
+    return this.#reader.count(this.#acked);
+  }
+
+  status(): UplinkStatus {
+    return {
+      acked: this.#acked,
+      ackedAtMs: this.#ackedAtMs,
+      inFlight: this.#inFlight.length,
+      halted: this.#halted,
+    };
+  }
+
+  /** The place as it stands here, or null where this store knows it otherwise or not at all. */
+  #own({ log, seq, hash }: Cursor): Cursor | null {
+    const own = this.#reader.find(log, seq);
+    return own?.hash === hash ? own : null;
+  }
+
+  /** Logs follow each other in a store; within one, `seq` counts. */
+  #isAfter(place: Cursor, other: Cursor): boolean {
+    if (place.log === other.log) return place.seq > other.seq;
+    return this.#reader.count(place) < this.#reader.count(other);
+  }
+
+  /** The centre names a place that is not ours. */
+  #deny(cursor: Cursor): void {
+    const here = this.#reader.find(cursor.log, cursor.seq);
+    this.#halt(here === null ? "behind" : "fork", cursor);
+  }
+
+  #halt(halted: Halt, { log, seq }: Cursor): void {
+    if (this.#halted === null) this.#logger.error(HALTED[halted], { log, seq, reason: halted });
+    this.#halted = halted;
+  }
+}
+
+const HALTED: Readonly<Record<Halt, string>> = {
+  fork: "the centre knows another entry in this place: nothing is sent until somebody has looked",
+  invalid: "the centre refuses a batch again and again: nothing is sent until somebody has looked",
+  behind: "the centre holds what this log does not: was an old backup restored here?",
+};

@@ -1,0 +1,87 @@
+import * as assert from "uvu/assert";
+import { type OpenLog, openLog } from "../../edge/open-store.ts";
+import { createAckedStore } from "../../edge/sync/acked.ts";
+import { ACK_TIMEOUT_MS, createUplink, type Uplink } from "../../edge/sync/uplink.ts";
+import { lineOf } from "../../shared/chain.ts";
+import { silentLogger } from "../../shared/logger.ts";
+import type { Answer, Centre } from "./centre.ts";
+import { sampled } from "./facts.ts";
+import { type TestStore, testStore } from "./store.ts";
+
+/** A device with a log, its uplink, and a wire that keeps what was sent. */
+export class Device {
+  readonly at: TestStore = testStore();
+  readonly #opened: OpenLog = openLog(this.at.options);
+  readonly wire: Buffer[] = [];
+  now = 0;
+  uplink: Uplink = this.#start();
+
+  #start(): Uplink {
+    const { reader, database } = this.#opened;
+    const clock = { now: () => this.now, monotonicMs: () => this.now };
+    const store = createAckedStore(database);
+    return createUplink({ reader, store, clock, logger: silentLogger });
+  }
+
+  /** As after a kill: what was in memory is gone. */
+  restart(): void {
+    this.uplink = this.#start();
+  }
+
+  begin(window = 8): void {
+    this.uplink.begin({ window, send: (payload) => this.wire.push(payload) });
+  }
+
+  append(count: number): void {
+    for (let left = count; left > 0; left -= 500) {
+      this.at.store.log.append(Array.from({ length: Math.min(left, 500) }, (_, i) => sampled(i)));
+    }
+  }
+
+  pump(): void {
+    while (this.uplink.pump());
+  }
+
+  hear(answer: Answer): void {
+    if ("ack" in answer) this.uplink.onAck(answer.ack);
+    else this.uplink.onNack(answer.nack);
+  }
+
+  /** Everything there is, without a fault. */
+  settle(centre: Centre): void {
+    this.begin();
+    this.now += ACK_TIMEOUT_MS;
+    for (let turn = 0; turn < 1_000 && this.uplink.lag() > 0; turn++) {
+      this.now += 5_000;
+      this.pump();
+      for (const payload of this.wire.splice(0)) this.hear(centre.receive(payload));
+    }
+  }
+
+  /** Each log as it is exported here. */
+  logs(): Map<string, string[]> {
+    const { reader } = this.#opened;
+    const logs = new Map<string, string[]>();
+    let place = reader.start();
+    for (;;) {
+      const { entries } = reader.after(place, 1_000);
+      const last = entries.at(-1);
+      if (last === undefined) return logs;
+      logs.set(last.log, (logs.get(last.log) ?? []).concat(entries.map(lineOf)));
+      place = { log: last.log, seq: last.seq, hash: last.hash };
+    }
+  }
+
+  remove(): void {
+    this.#opened.close();
+    this.at.remove();
+  }
+}
+
+/** Whether the centre holds each log of the device, byte for byte. */
+export function same(device: Device, centre: Centre, note = ""): void {
+  for (const [log, lines] of device.logs()) {
+    // Compared as one text: of thousands of lines nobody wants to read the difference.
+    assert.ok(centre.lines(log).join("\n") === lines.join("\n"), `${note} log ${log} differs`);
+  }
+}

@@ -143,7 +143,7 @@ export type EntryPersonal<T extends EntryType> = T extends PersonalType
  *      "sealed":{"<class>":"<base64>"}|null,"seq":…,"subject":…|null,"type":…}
  */
 export const entrySchema = z.strictObject({
-  actor: z.string().regex(/^(device|(cli|central):[^\s:]{1,64})$/),
+  actor: z.string().regex(/^(device|(cli|central):[^\s:\p{Cc}]{1,64})$/u),
   /** Device wall clock, ms since the epoch. Order is by `seq`, never by time. */
   at: z.int(),
   clock: z.enum(["synced", "unsynced"]),

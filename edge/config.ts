@@ -26,7 +26,9 @@ export function programFolder(): string {
 export const DEFAULT_CONFIG_FILE = "/etc/porchlight/porchlight.yaml";
 const PREFIX = "PORCHLIGHT";
 /** Variables that are read elsewhere and are not settings. */
-const RESERVED = ["CONFIG", "LOG_KEY_FILE", "VAULT_KEY_FILE"].map((name) => `${PREFIX}_${name}`);
+const RESERVED = ["CONFIG", "LOG_KEY_FILE", "VAULT_KEY_FILE", "CLOUD_"].map(
+  (name) => `${PREFIX}_${name}`,
+);
 
 const fraction = z.number().min(0).max(1);
 
@@ -91,7 +93,8 @@ export function loadConfig({ file, data, environment }: ConfigRequest): DeviceCo
     });
   }
   const text = existsSync(path) ? readFileSync(path, "utf8") : "";
-  const source = { file: path, text, environment, prefix: PREFIX, reserved: RESERVED };
+  const program = "porchlight";
+  const source = { file: path, text, environment, prefix: PREFIX, reserved: RESERVED, program };
   const config = readConfig(deviceConfigSchema, source);
   return data === undefined ? config : { ...config, data };
 }

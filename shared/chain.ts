@@ -207,12 +207,18 @@ export function verifyChain(links: Iterable<Link>, witnesses: readonly Witness[]
   return reportOf(reading, step);
 }
 
-/** verifyChain over links that arrive page by page. */
+const NONE: ReadonlySet<number> = new Set();
+
+/**
+ * verifyChain over links that arrive page by page. What is in `excused` (it may grow as the pages
+ * come) has no body for a reason that the reader knows.
+ */
 export async function verifyPages(
   pages: AsyncIterable<Iterable<Link>>,
   witnesses: readonly Witness[],
+  excused: ReadonlySet<number> = NONE,
 ): Promise<ChainReport> {
-  const reading = follow(witnesses);
+  const reading = follow(witnesses, excused);
   let step = reading.next();
   for await (const page of pages) {
     for (const link of page) {
@@ -232,7 +238,10 @@ function reportOf(
   return last.value;
 }
 
-function* follow(witnesses: readonly Witness[]): Reading<ChainReport> {
+function* follow(
+  witnesses: readonly Witness[],
+  excused: ReadonlySet<number> = NONE,
+): Reading<ChainReport> {
   const witnessed = new Set(witnesses.map(({ seq }) => seq));
   const emptied: number[] = [];
   const sheds: Shed[] = [];
@@ -259,5 +268,6 @@ function* follow(witnesses: readonly Witness[]): Reading<ChainReport> {
       if (shed !== null) sheds.push(shed);
     }
   }
-  return report(cutOff(witnesses, head) ?? unexplained(emptied, sheds));
+  const open = emptied.filter((seq) => !excused.has(seq));
+  return report(cutOff(witnesses, head) ?? unexplained(open, sheds));
 }

@@ -11,8 +11,10 @@ export interface ConfigSource {
   /** Environment variables that override single values: PREFIX_SECTION_KEY. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly prefix: string;
-  /** Variables with the prefix that are not settings. */
+  /** Variables with the prefix that are not settings; one that ends in _ stands for all of them. */
   readonly reserved: readonly string[];
+  /** The program whose `config schema` shows every setting. */
+  readonly program: string;
 }
 
 interface Problem {
@@ -29,8 +31,8 @@ export function readConfig<S extends z.ZodType>(schema: S, source: ConfigSource)
   const syntax = document.errors.map(
     ({ message, pos }): Problem => ({ line: lines.linePos(pos[0]).line, text: message }),
   );
-  if (syntax.length > 0) throw invalid(source.file, syntax);
-  const value = plainValue(document, source.file);
+  if (syntax.length > 0) throw invalid(source, syntax);
+  const value = plainValue(document, source);
   const overrides = environmentProblems(schema, source);
   for (const override of overrides.values) setIn(value, override.path, override.value);
   const result = schema.safeParse(value);
@@ -42,7 +44,7 @@ export function readConfig<S extends z.ZodType>(schema: S, source: ConfigSource)
     ? []
     : result.error.issues.flatMap((issue) => problemsOf(issue, schema, lineOf, overrides.values));
   if (!result.success || overrides.problems.length > 0) {
-    throw invalid(source.file, [...wrong, ...overrides.problems]);
+    throw invalid(source, [...wrong, ...overrides.problems]);
   }
   return result.data;
 }
@@ -59,20 +61,20 @@ export function variableOf(prefix: string, path: readonly string[]): string {
 }
 
 /** The plain value of a document. Aliases may make it endless: then it is refused. */
-function plainValue(document: Document, file: string): unknown {
+function plainValue(document: Document, source: ConfigSource): unknown {
   try {
     return document.toJS() ?? {};
   } catch (error) {
-    throw invalid(file, [{ line: null, text: messageOf(error) }]);
+    throw invalid(source, [{ line: null, text: messageOf(error) }]);
   }
 }
 
-function invalid(file: string, problems: readonly Problem[]): PorchlightError {
+function invalid({ file, program }: ConfigSource, problems: readonly Problem[]): PorchlightError {
   const sorted = [...problems].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
   const list = sorted.map(({ line, text }) => `  ${line === null ? "" : `line ${line}: `}${text}`);
   return new PorchlightError("config.invalid", `${file} has mistakes:\n${list.join("\n")}`, {
     exitCode: EXIT.config,
-    hint: "see every setting: porchlight config schema",
+    hint: `see every setting: ${program} config schema`,
   });
 }
 
@@ -128,7 +130,7 @@ function environmentProblems(
   const problems: Problem[] = [];
   for (const [variable, text] of Object.entries(environment)) {
     if (text === undefined || !variable.startsWith(`${prefix}_`)) continue;
-    if (reserved.includes(variable)) continue;
+    if (reserved.some((name) => isReserved(variable, name))) continue;
     const path = known.get(variable);
     if (path === undefined) {
       const hint = didYouMean(variable, known.keys());
@@ -141,6 +143,10 @@ function environmentProblems(
     else problems.push({ line: null, text: `${variable}: ${error.message}` });
   }
   return { values, problems };
+}
+
+function isReserved(variable: string, reserved: string): boolean {
+  return reserved.endsWith("_") ? variable.startsWith(reserved) : variable === reserved;
 }
 
 function setIn(root: unknown, path: readonly string[], value: unknown): void {

@@ -15,7 +15,7 @@ export interface EntryColumns {
   readonly actor: string;
 }
 
-const ACTOR = /^(?:cli|central):[^\s:]{1,64}$/;
+const ACTOR = /^(?:cli|central):[^\s:\p{Cc}]{1,64}$/u;
 const TYPE = /^[a-z]+(?:\.[a-z]+)+$/;
 /** What z.uuid() takes, the nil and the max UUID included, in lowercase. */
 const UUID =

@@ -142,7 +142,7 @@ export type EntryPersonal<T extends EntryType> = T extends PersonalType
 export const ENTRY_BYTES_MAX = 896 * 1024;
 
 /** Who caused a fact: the device, or a user there or in the centre. */
-export const ACTOR = /^(device|(cli|central):[^\s:]{1,64})$/;
+export const ACTOR = /^(device|(cli|central):[^\s:\p{Cc}]{1,64})$/u;
 
 /**
  * One fact, as it is written down and hashed (`hash` itself stands outside).

@@ -78,11 +78,12 @@ export function createDatabase(options: DatabaseOptions): Database {
   // An idle connection that breaks is replaced at the next query; unheard, it would end us.
   pool.on("error", (error) => logger.warn("database connection lost", { reason: error.message }));
 
+  // In our hands, a connection that breaks between two statements says so here, and the next
+  // statement throws it. Listening after connect() is too late: its last word may come with its first.
+  pool.on("connect", (client) => client.on("error", () => undefined));
+
   const attempt = async <T>(work: (connection: Connection) => Promise<T>): Promise<T> => {
     const client = await pool.connect();
-    // Between two statements pg reports a broken connection here; the next statement throws it too.
-    const ignore = (): void => undefined;
-    client.on("error", ignore);
     let broken: Error | undefined;
     try {
       await client.query("BEGIN");
@@ -95,7 +96,6 @@ export function createDatabase(options: DatabaseOptions): Database {
       });
       throw error;
     } finally {
-      client.removeListener("error", ignore);
       client.release(broken);
     }
   };

@@ -91,7 +91,11 @@ function invocation(
       values,
       terminal,
       signal,
-      actor: `cli:${userInfo().username.replaceAll(/[\s:]/g, "_").slice(0, 64) || "unknown"}`,
+      actor: `cli:${
+        userInfo()
+          .username.replaceAll(/[\s:\p{Cc}]/gu, "_")
+          .slice(0, 64) || "unknown"
+      }`,
       configFile: configFile ?? "",
       environment,
       config: loaded,

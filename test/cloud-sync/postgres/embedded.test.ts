@@ -173,6 +173,22 @@ embedding("one backend killed ends all connections, and we remain the owner", as
   await at.remove();
 });
 
+embedding("a start that is given up leaves nothing running", async () => {
+  for (const afterMs of [0, 400, 1_000]) {
+    const at = new Place();
+    const given = new AbortController();
+    const starting = at.server.start(given.signal);
+    setTimeout(() => given.abort(), afterMs);
+    // Either it was ready before, or it says that it was aborted.
+    await starting.catch((error: Error) => assert.is(error.name, "AbortError"));
+    await at.stop();
+    assert.equal(serversOn(at.data), []);
+    await at.server.start(NEVER);
+    assert.equal(await at.database.query("SELECT 1 AS one"), [{ one: 1 }]);
+    await at.remove();
+  }
+});
+
 embedding("a pid file that names some other living process is no obstacle", async () => {
   const at = new Place();
   await at.server.start(NEVER);

@@ -1,0 +1,70 @@
+/** The configuration of the central endpoint: its schema, and where it comes from. */
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { readConfig } from "../shared/config.ts";
+import { EXIT, PorchlightError } from "../shared/errors.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export const DEFAULT_CONFIG_FILE = "/etc/porchlight/porchlight-cloud.yaml";
+const PREFIX = "PORCHLIGHT_CLOUD";
+/** Variables that are read elsewhere and are not settings. */
+const RESERVED = [`${PREFIX}_CONFIG`];
+
+const databaseUrl = z.url({
+  protocol: /^postgres(ql)?$/,
+  error: "a database is named as postgres://user:password@host:port/name",
+});
+
+export const cloudConfigSchema = z.strictObject({
+  data: z.string().default("./data").describe("folder of what the centre keeps by itself"),
+  database: z
+    .strictObject({
+      url: databaseUrl
+        .optional()
+        .describe("PostgreSQL 15 or newer (default: one of our own in <data>/postgres)"),
+      connections: z.int().min(2).max(100).default(10).describe("at the same time, at most"),
+      statementTimeoutS: z
+        .int()
+        .min(1)
+        .max(3_600)
+        .default(30)
+        .describe("a statement that takes longer is given up"),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") })
+    .prefault({}),
+});
+
+export type CloudConfig = z.infer<typeof cloudConfigSchema>;
+
+export interface ConfigRequest {
+  /** Given by --config or $PORCHLIGHT_CLOUD_CONFIG; then it must exist. */
+  readonly file: string | undefined;
+  /** Given by --data. */
+  readonly data: string | undefined;
+  readonly environment: Environment;
+}
+
+/** Reads and checks the configuration. Without a file the defaults hold. */
+export function loadConfig({ file, data, environment }: ConfigRequest): CloudConfig {
+  const path = file ?? DEFAULT_CONFIG_FILE;
+  if (file !== undefined && !existsSync(file)) {
+    throw new PorchlightError("config.missing", `there is no configuration at ${file}`, {
+      exitCode: EXIT.config,
+      hint: "leave --config out for the defaults; see every setting: porchlight-cloud config schema",
+    });
+  }
+  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const program = "porchlight-cloud";
+  const source = { file: path, text, environment, prefix: PREFIX, reserved: RESERVED, program };
+  const config = readConfig(cloudConfigSchema, source);
+  return data === undefined ? config : { ...config, data };
+}
+
+/** Where a PostgreSQL of our own has its folder. */
+export function databaseFolder({ data }: CloudConfig): string {
+  return join(resolve(data), "postgres");
+}

@@ -1,0 +1,203 @@
+/** One group commit: batches of many devices are judged, and what is new is written. */
+import { z } from "zod";
+import type { BatchEntry } from "../../shared/batch.ts";
+import type { Cursor } from "../../shared/cursor.ts";
+import { invariant } from "../../shared/errors.ts";
+import type { Connection } from "../postgres/database.ts";
+import type { Arrival } from "./event-log.ts";
+import { claimedPlaces, judge, type LogHead, type Verdict } from "./judge.ts";
+import { makePartitions, nextMonthReady } from "./partitions.ts";
+import { COPY_ROWS, copyRows, type RowsOfLog } from "./rows.ts";
+
+/**
+ * What has become of a batch, and where its log stands: `appended` and `duplicate` are to be
+ * acknowledged with this cursor, `gap` (send again from there), `fork` (the log is frozen, both
+ * stories are kept) and `invalid` (it is a dead letter) to be refused.
+ */
+export interface Outcome {
+  readonly kind: "appended" | "duplicate" | "gap" | "fork" | "invalid";
+  readonly cursor: Cursor;
+  readonly reason: string | null;
+}
+
+/** "porchlog" as eight bytes. Whoever appends waits here, so positions come in order of commits. */
+const LOCK = `WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(x'706f7263686c6f67'::bigint)),
+  moment AS MATERIALIZED (SELECT clock_timestamp() AS at FROM locked)
+  SELECT (extract(epoch FROM at) * 1000000)::bigint AS received, ${nextMonthReady("at")} AS ready
+  FROM moment`;
+const HEADS = `SELECT log, device, head_seq AS seq, head_hash AS hash, frozen_at IS NOT NULL AS frozen
+  FROM logs WHERE log = ANY ($1::uuid[]) OR device = ANY ($2::uuid[]) FOR UPDATE`;
+const HASHES = `SELECT e.log, e.seq, e.hash FROM unnest($1::uuid[], $2::bigint[]) AS place (log, seq)
+  JOIN event_log e ON e.log = place.log AND e.seq = place.seq`;
+const NEW_LOG = `INSERT INTO logs (log, device, parent_log, parent_seq, parent_hash, head_seq, head_hash)
+  VALUES ($1, $2, $3, $4, $5, $6, $7)`;
+const MOVE_HEADS = `UPDATE logs SET head_seq = moved.seq, head_hash = moved.hash
+  FROM unnest($1::uuid[], $2::bigint[], $3::bytea[]) AS moved (log, seq, hash)
+  WHERE logs.log = moved.log`;
+const FREEZE = "UPDATE logs SET frozen_at = coalesce(frozen_at, now()) WHERE log = $1";
+/** A device that goes on telling its other story is kept so far: enough to see what happened. */
+const FORK_ENTRIES_MAX = 10_000;
+const KEEP_FORK = `INSERT INTO forks (log, seq, hash, body)
+  SELECT $1, * FROM unnest($2::bigint[], $3::bytea[], $4::bytea[])
+  WHERE (SELECT count(*) FROM forks WHERE log = $1) < ${FORK_ENTRIES_MAX}
+  ON CONFLICT DO NOTHING`;
+const SHELVE_ENTRIES = `INSERT INTO dead_letters (device, log, seq, reason, payload)
+  SELECT $1, $2, * FROM unnest($3::bigint[], $4::text[], $5::bytea[]) ON CONFLICT DO NOTHING`;
+
+const receivedRow = z.tuple([z.object({ received: z.bigint(), ready: z.boolean() })]);
+const hashColumn = z.instanceof(Buffer).transform((bytes) => bytes.toString("hex"));
+const place = { log: z.string(), seq: z.bigint().transform(Number), hash: hashColumn };
+const headRows = z.array(z.object({ ...place, device: z.string(), frozen: z.boolean() }));
+const hashRows = z.array(z.object(place));
+
+/** Runs inside a transaction, which may be run again: nothing outside it changes. */
+export async function appendAll(
+  connection: Connection,
+  arrivals: readonly Arrival[],
+): Promise<readonly Outcome[]> {
+  const [{ received, ready }] = receivedRow.parse(await connection.query(LOCK));
+  const commit = await prepare(connection, arrivals);
+  const outcomes: Outcome[] = [];
+  for (const arrival of arrivals) outcomes.push(await commit.take(arrival));
+  const rows = commit.rows();
+  if (rows.length > 0) {
+    if (!ready) await makePartitions(connection, received);
+    await connection.copyIn(COPY_ROWS, copyRows(rows, received));
+    await commit.moveHeads();
+  }
+  return outcomes;
+}
+
+async function prepare(connection: Connection, arrivals: readonly Arrival[]): Promise<GroupCommit> {
+  const logs = arrivals.map(({ batch }) => batch.log);
+  const devices = arrivals.map(({ device }) => device);
+  const known = headRows.parse(await connection.query(HEADS, [logs, devices]));
+  const heads = new Map(known.map((head) => [head.log, head]));
+  const places = arrivals.flatMap(({ batch }) =>
+    claimedPlaces(batch, heads.get(batch.log) ?? null),
+  );
+  const columns = [places.map(({ log }) => log), places.map(({ seq }) => seq)];
+  const found = places.length === 0 ? [] : await connection.query(HASHES, columns);
+  const hashes = hashRows
+    .parse(found)
+    .map(({ log, seq, hash }) => [placeKey(log, seq), hash] as const);
+  return new GroupCommit(connection, heads, new Map(hashes));
+}
+
+/** Heads as they will be after this commit, and the rows that go into it. */
+class GroupCommit {
+  readonly #connection: Connection;
+  readonly #heads: Map<string, LogHead>;
+  readonly #hashes: ReadonlyMap<string, string>;
+  readonly #rows: RowsOfLog[] = [];
+
+  constructor(
+    connection: Connection,
+    heads: Map<string, LogHead>,
+    hashes: ReadonlyMap<string, string>,
+  ) {
+    this.#connection = connection;
+    this.#heads = heads;
+    this.#hashes = hashes;
+  }
+
+  async take({ device, batch }: Arrival): Promise<Outcome> {
+    const head = this.#heads.get(batch.log) ?? null;
+    const ofDevice = (each: LogHead): boolean => each.device === device;
+    const own = head === null ? [...this.#heads.values()].filter(ofDevice) : [];
+    const verdict = judge(batch, device, { head, own, hashAt: this.#hashAt });
+    switch (verdict.kind) {
+      case "append":
+        return {
+          kind: "appended",
+          cursor: await this.#append(device, batch.log, verdict),
+          reason: null,
+        };
+      case "duplicate":
+      case "gap":
+        return { ...verdict, reason: null };
+      case "fork":
+        await this.#freeze(batch.log, verdict.entries);
+        return { kind: "fork", cursor: verdict.cursor, reason: null };
+      case "invalid":
+        return verdict;
+    }
+  }
+
+  /** A hash that was stored before, or comes in with this commit. */
+  readonly #hashAt = (log: string, seq: number): string | undefined => {
+    const stored = this.#hashes.get(placeKey(log, seq));
+    if (stored !== undefined) return stored;
+    for (const { log: other, entries } of this.#rows) {
+      const entry = other === log ? entries[seq - (entries[0]?.seq ?? 0)] : undefined;
+      if (entry !== undefined) return entry.hash.toString("hex");
+    }
+    return undefined;
+  };
+
+  rows(): readonly RowsOfLog[] {
+    return this.#rows;
+  }
+
+  async moveHeads(): Promise<void> {
+    const moved = [...new Set(this.#rows.map(({ log }) => log))].flatMap((log) => {
+      const head = this.#heads.get(log);
+      return head === undefined ? [] : [head];
+    });
+    await this.#connection.query(MOVE_HEADS, [
+      moved.map(({ log }) => log),
+      moved.map(({ seq }) => seq),
+      moved.map(({ hash }) => Buffer.from(hash, "hex")),
+    ]);
+  }
+
+  async #append(
+    device: string,
+    log: string,
+    { entries, parent }: Verdict & { readonly kind: "append" },
+  ): Promise<Cursor> {
+    const last = entries.at(-1);
+    invariant(last !== undefined, "what is appended holds an entry");
+    const cursor = { log, seq: last.seq, hash: last.hash.toString("hex") };
+    if (!this.#heads.has(log)) {
+      const from =
+        parent === null
+          ? [null, null, null]
+          : [parent.log, parent.seq, Buffer.from(parent.hash, "hex")];
+      await this.#connection.query(NEW_LOG, [log, device, ...from, last.seq, last.hash]);
+    }
+    this.#heads.set(log, { ...cursor, device, frozen: false });
+    this.#rows.push({ log, entries });
+    await this.#shelve(device, log, entries);
+    return cursor;
+  }
+
+  /** An entry that is none keeps its place in the chain; its bytes go where a person finds them. */
+  async #shelve(device: string, log: string, entries: readonly BatchEntry[]): Promise<void> {
+    const bad = entries.filter(({ fault }) => fault !== null);
+    if (bad.length === 0) return;
+    await this.#connection.query(SHELVE_ENTRIES, [
+      device,
+      log,
+      bad.map(({ seq }) => seq),
+      bad.map(({ fault }) => fault),
+      bad.map(({ body }) => body),
+    ]);
+  }
+
+  async #freeze(log: string, entries: readonly BatchEntry[]): Promise<void> {
+    const head = this.#heads.get(log);
+    if (head !== undefined) this.#heads.set(log, { ...head, frozen: true });
+    await this.#connection.query(FREEZE, [log]);
+    await this.#connection.query(KEEP_FORK, [
+      log,
+      entries.map(({ seq }) => seq),
+      entries.map(({ hash }) => hash),
+      entries.map(({ body }) => body),
+    ]);
+  }
+}
+
+function placeKey(log: string, seq: number): string {
+  return `${log}:${seq}`;
+}

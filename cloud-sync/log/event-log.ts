@@ -1,0 +1,191 @@
+/** The central log: the one way in, and the ways to read and verify it. */
+import { z } from "zod";
+import type { Batch } from "../../shared/batch.ts";
+import { type ChainReport, lineOf, verifyPages, type Witness } from "../../shared/chain.ts";
+import { type Cursor, hashSchema } from "../../shared/cursor.ts";
+import { invariant, PorchlightError } from "../../shared/errors.ts";
+import type { Database } from "../postgres/database.ts";
+import { type MigrationFolder, migrate } from "../postgres/migrate.ts";
+import { appendAll, type Outcome } from "./append.ts";
+
+export const LOG_MIGRATIONS: MigrationFolder = new URL("./migrations/", import.meta.url);
+
+/** A batch, and the device whose topic it came from. */
+export interface Arrival {
+  readonly device: string;
+  readonly batch: Batch;
+}
+
+export interface StoredEntry {
+  /** In the order of commits, across all logs; with holes. */
+  readonly position: bigint;
+  readonly log: string;
+  readonly seq: number;
+  /** 64 lowercase hex digits. */
+  readonly hash: string;
+  /** Null when emptied or shelved; so are the four after it. */
+  readonly body: string | null;
+  readonly type: string | null;
+  /** Device wall clock, ms since the epoch. */
+  readonly at: number | null;
+  readonly subject: string | null;
+  readonly actor: string | null;
+  readonly receivedAt: Date;
+}
+
+/** A log as the centre knows it. */
+export interface LogState extends Cursor {
+  readonly device: string;
+  readonly parent: Cursor | null;
+  readonly frozenAt: Date | null;
+}
+
+export interface CentralLog {
+  /** Brings the schema up to date. */
+  open(): Promise<void>;
+  /**
+   * Takes in batches, in order, in one transaction; resolves once it is committed, with what has
+   * become of each. What is refused is kept: forks beside the log, the rest as dead letters.
+   */
+  append(arrivals: readonly Arrival[], signal?: AbortSignal): Promise<readonly Outcome[]>;
+  /** Keeps a message that could not be read. False when the device's shelf is full. */
+  shelve(letter: Letter): Promise<boolean>;
+  /** Entries of all logs after a position: none of them can still come in before another. */
+  readAfter(position: bigint, limit: number): Promise<readonly StoredEntry[]>;
+  /** Every log, oldest first. */
+  logs(): Promise<readonly LogState[]>;
+  /** Reads and hashes a whole log. Throws `log.unknown`. */
+  verify(log: string, witnesses: readonly Witness[]): Promise<ChainReport>;
+  /** The lines that the device's `porchlight log export` prints of it, page by page. */
+  export(log: string, after: number): AsyncGenerator<readonly string[]>;
+}
+
+export interface Letter {
+  readonly device: string;
+  readonly reason: string;
+  readonly payload: Buffer;
+}
+
+/** Entries in one group commit: 10,000 of 400 bytes are 4 MB and a fifth of a second. */
+export const ARRIVALS_MAX = 256;
+const PAGE_ENTRIES = 1_000;
+/** A device that sends nonsense fills its own shelf, and not the disk. */
+const LETTERS_PER_DEVICE_MAX = 1_000;
+
+const hashColumn = z
+  .instanceof(Buffer)
+  .transform((bytes) => bytes.toString("hex"))
+  .pipe(hashSchema);
+const numberColumn = z.bigint().transform(Number);
+
+const entryRows = z.array(
+  z
+    .object({
+      position: z.bigint(),
+      log: z.string(),
+      seq: numberColumn,
+      hash: hashColumn,
+      body: z.string().nullable(),
+      type: z.string().nullable(),
+      at: numberColumn.nullable(),
+      subject: z.string().nullable(),
+      actor: z.string().nullable(),
+      received_at: z.date(),
+    })
+    .transform(({ received_at: receivedAt, ...row }): StoredEntry => ({ ...row, receivedAt })),
+);
+
+const logRows = z.array(
+  z
+    .object({
+      log: z.string(),
+      device: z.string(),
+      seq: numberColumn,
+      hash: hashColumn,
+      parent_log: z.string().nullable(),
+      parent_seq: numberColumn.nullable(),
+      parent_hash: hashColumn.nullable(),
+      frozen_at: z.date().nullable(),
+    })
+    .transform(({ log, device, seq, hash, ...row }): LogState => {
+      const { parent_log, parent_seq, parent_hash, frozen_at: frozenAt } = row;
+      const known = parent_log !== null && parent_seq !== null && parent_hash !== null;
+      const parent = known ? { log: parent_log, seq: parent_seq, hash: parent_hash } : null;
+      return { log, device, seq, hash, parent, frozenAt };
+    }),
+);
+
+const linkRows = z.array(
+  z.object({
+    seq: numberColumn,
+    hash: hashColumn,
+    body: z.string().nullable(),
+    shelved: z.instanceof(Buffer).nullable(),
+  }),
+);
+type LinkRow = z.infer<typeof linkRows>[number];
+
+const LINKS = `SELECT e.seq, e.hash, e.body, d.payload AS shelved
+  FROM event_log e LEFT JOIN dead_letters d ON d.log = e.log AND d.seq = e.seq
+  WHERE e.log = $1 AND e.seq > $2 ORDER BY e.seq LIMIT ${PAGE_ENTRIES}`;
+const SHELVE = `INSERT INTO dead_letters (device, reason, payload)
+  SELECT $1, $2, $3
+  WHERE (SELECT count(*) FROM dead_letters WHERE device = $1) < ${LETTERS_PER_DEVICE_MAX}
+  RETURNING id`;
+const READ_AFTER = `SELECT position, log, seq, hash, body, type, at, subject, actor, received_at
+  FROM event_log WHERE position > $1 ORDER BY position LIMIT $2`;
+const LOGS = `SELECT log, device, head_seq AS seq, head_hash AS hash, parent_log, parent_seq,
+  parent_hash, frozen_at FROM logs ORDER BY created_at, log`;
+
+export function createCentralLog(database: Database): CentralLog {
+  const pages = async function* (log: string, after: number): AsyncGenerator<readonly LinkRow[]> {
+    for (let seq = after; ; ) {
+      const page = linkRows.parse(await database.query(LINKS, [log, seq]));
+      const last = page.at(-1);
+      if (last === undefined) return;
+      yield page;
+      seq = last.seq;
+    }
+  };
+  const logs = async (): Promise<readonly LogState[]> => logRows.parse(await database.query(LOGS));
+  const stateOf = async (log: string): Promise<LogState> => {
+    const state = (await logs()).find((each) => each.log === log);
+    if (state !== undefined) return state;
+    throw new PorchlightError("log.unknown", `there is no log ${log} here`, {
+      hint: "see which there are: porchlight-cloud log list",
+    });
+  };
+
+  return {
+    open: () => migrate(database, LOG_MIGRATIONS),
+    append(arrivals, signal) {
+      invariant(arrivals.length <= ARRIVALS_MAX, `at most ${ARRIVALS_MAX} batches in one commit`);
+      return database.transaction((each) => appendAll(each, arrivals), signal);
+    },
+    async shelve({ device, reason, payload }) {
+      return (await database.query(SHELVE, [device, reason, payload])).length === 1;
+    },
+    async readAfter(position, limit) {
+      return entryRows.parse(await database.query(READ_AFTER, [position, limit]));
+    },
+    logs,
+    async verify(log, witnesses) {
+      const { seq, hash } = await stateOf(log);
+      const shelved = new Set<number>();
+      const links = async function* (): AsyncGenerator<readonly LinkRow[]> {
+        for await (const page of pages(log, 0)) {
+          for (const row of page) if (row.shelved !== null) shelved.add(row.seq);
+          yield page;
+        }
+      };
+      const head = { seq, hash, from: "the head of the log" };
+      return verifyPages(links(), [head, ...witnesses], shelved);
+    },
+    async *export(log, after) {
+      await stateOf(log);
+      for await (const page of pages(log, after)) {
+        yield page.map((row) => row.shelved?.toString("utf8") ?? lineOf(row));
+      }
+    },
+  };
+}

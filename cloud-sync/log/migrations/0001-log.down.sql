@@ -1,0 +1,4 @@
+DROP TABLE dead_letters;
+DROP TABLE forks;
+DROP TABLE event_log;
+DROP TABLE logs;

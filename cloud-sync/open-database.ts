@@ -1,0 +1,43 @@
+/** The database that a configuration names, or one of our own where it names none. */
+import type { Logger } from "../shared/logger.ts";
+import { type CloudConfig, databaseFolder } from "./config.ts";
+import { createDatabase, type Database } from "./postgres/database.ts";
+import { createEmbeddedPostgres } from "./postgres/embedded.ts";
+
+export interface OpenDatabase {
+  readonly database: Database;
+  /** Closes the pool, and ends a server of our own. */
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  readonly logger: Logger;
+  /** Even in [0, 1), for the jitter of retries. */
+  readonly random: () => number;
+  /** Told when a server of our own is gone for good. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** A server of our own answers once this resolves; a named one is not asked before its first query. */
+export async function openDatabase(
+  config: CloudConfig,
+  { logger, random, failed }: OpenOptions,
+  signal: AbortSignal,
+): Promise<OpenDatabase> {
+  const { url, connections, statementTimeoutS } = config.database;
+  const pool = { connectionsMax: connections, statementTimeoutMs: statementTimeoutS * 1_000 };
+  if (url !== undefined) {
+    const database = createDatabase({ url, logger, random, ...pool });
+    return { database, close: () => database.close() };
+  }
+  const embedded = createEmbeddedPostgres({ folder: databaseFolder(config), logger, failed });
+  await embedded.start(signal);
+  const database = createDatabase({ url: embedded.url, logger, random, ...pool });
+  return {
+    database,
+    async close() {
+      await database.close();
+      await embedded.stop();
+    },
+  };
+}

@@ -13,6 +13,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   canonicalize: /^shared\/chain\.ts$/,
   "node-libcamera": /^edge\/camera\/libcamera\.ts$/,
   tinyglobby: /^edge\/camera\/files\.ts$/,
+  mqtt: /^edge\/sync\/link\.ts$/,
   pg: /^cloud-sync\/postgres\//,
   "pg-copy-streams": /^cloud-sync\/postgres\//,
 };
@@ -57,7 +58,7 @@ house("device and centre meet only in shared", () => {
 });
 
 house("only a composition root reads the environment", () => {
-  const roots = /^edge\/(main|relay\/main|cli\/porchlight)\.ts$/;
+  const roots = /^edge\/(main|relay\/main|sync\/main|cli\/porchlight)\.ts$/;
   const readers = sources
     // session.ts forbids telemetry there before the library loads, and reads nothing.
     .filter(({ path, text }) => !roots.test(path) && /process\.env(?!\["ORT_)/.test(text))

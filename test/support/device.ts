@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { type OpenLog, openLog } from "../../edge/open-store.ts";
+import { type OpenLog, openLog } from "../../edge/open-log.ts";
 import { createAckedStore } from "../../edge/sync/acked.ts";
 import { ACK_TIMEOUT_MS, createUplink, type Uplink } from "../../edge/sync/uplink.ts";
 import { lineOf } from "../../shared/chain.ts";

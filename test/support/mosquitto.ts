@@ -55,11 +55,11 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
 
   const start = async (): Promise<ChildProcess> => {
     const child = spawn(PROGRAM, ["-c", config], { stdio: "ignore" });
-    process.once("exit", () => child.kill("SIGKILL"));
     await listening(port, child);
     return child;
   };
   let broker = await start();
+  process.once("exit", () => broker.kill("SIGKILL"));
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (broker.exitCode !== null || broker.signalCode !== null) return;
     const ended = once(broker, "exit");

@@ -20,6 +20,8 @@ export interface MosquittoOptions {
   readonly users?: Readonly<Record<string, string>>;
   /** More lines of mosquitto.conf. */
   readonly config?: readonly string[];
+  /** Lines for its listener: TLS, WebSocket. */
+  readonly listener?: readonly string[];
 }
 
 export interface Mosquitto {
@@ -45,6 +47,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
   if (users.length > 0) spawnSync("mosquitto_passwd", ["-U", passwords]);
   const lines = [
     `listener ${port} 127.0.0.1`,
+    ...(options.listener ?? []),
     ...(process.getuid?.() === 0 ? ["user root"] : []),
     ...(users.length > 0 ? [`password_file ${passwords}`] : ["allow_anonymous true"]),
     "persistence false",

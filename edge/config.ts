@@ -32,6 +32,10 @@ const RESERVED = ["CONFIG", "LOG_KEY_FILE", "VAULT_KEY_FILE", "SYNC_BUNDLE_FILE"
   (name) => `${PREFIX}_${name}`,
 );
 
+/** Where the units have it: systemd/porchlight-sync.service. */
+const INSTALLED_DATA = "/var/lib/porchlight";
+const INSTALLED_STATUS = "/run/porchlight-sync/status.json";
+
 const fraction = z.number().min(0).max(1);
 
 export const deviceConfigSchema = z.strictObject({
@@ -79,7 +83,9 @@ export const deviceConfigSchema = z.strictObject({
       status: z
         .string()
         .optional()
-        .describe("where the agent says how it fares (default: <data>/sync/status.json)"),
+        .describe(
+          `where the agent says how it fares (default: <data>/sync/status.json, installed ${INSTALLED_STATUS})`,
+        ),
     })
     .prefault({}),
   log: z
@@ -147,6 +153,8 @@ export function bundleSources(config: DeviceConfig, environment: Environment): B
 
 /** Where the agent says how it fares. */
 export function syncStatusPath({ data, sync }: DeviceConfig): string {
+  // Written with every ack: on an installed device into memory, not onto the card.
+  if (sync.status === undefined && resolve(data) === INSTALLED_DATA) return INSTALLED_STATUS;
   return resolve(sync.status ?? join(data, "sync", "status.json"));
 }
 

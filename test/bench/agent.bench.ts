@@ -5,6 +5,7 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import { openLog } from "../../edge/open-log.ts";
 import { dataVersion } from "../../edge/store/database.ts";
 import { createAckedStore } from "../../edge/sync/acked.ts";
@@ -19,6 +20,7 @@ import { testStore } from "../support/store.ts";
 
 const ENTRIES = 100_000;
 const DEVICE = "11111111-2222-4333-8444-555555555555";
+const ACKER = fileURLToPath(new URL("../support/acker.ts", import.meta.url));
 const signal = new AbortController().signal;
 
 const at = testStore();
@@ -43,7 +45,7 @@ function readAll(): number {
 readAll();
 const readMs = readAll();
 const broker = await startMosquitto({ config: ["max_queued_messages 0"] });
-const acker = spawn(process.execPath, ["--import", "tsx", "test/support/acker.ts", broker.url], {
+const acker = spawn(process.execPath, ["--import", "tsx", ACKER, broker.url], {
   stdio: ["ignore", "pipe", "inherit"],
 });
 await once(acker.stdout, "data");

@@ -4,7 +4,7 @@ import { chownSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { messageOf } from "../../shared/errors.ts";
+import { messageOf, systemCodeOf } from "../../shared/errors.ts";
 import { needs } from "./needs.ts";
 import { freePort } from "./port.ts";
 import { tempFolder } from "./temp.ts";
@@ -75,7 +75,12 @@ export async function startPostgres(): Promise<PostgresServer> {
       execFileSync(join(PROGRAMS, "createdb"), [...place, name]);
       return `postgres://postgres@127.0.0.1:${port}/${name}`;
     },
-    kill: () => end("SIGKILL"),
+    async kill() {
+      const backends = childrenOf(server);
+      await end("SIGKILL");
+      // They would answer for a moment longer: nothing survives a power cut.
+      for (const pid of backends) killIfThere(pid);
+    },
     async restart() {
       await end("SIGINT");
       server = await startAgain(start);
@@ -85,6 +90,20 @@ export async function startPostgres(): Promise<PostgresServer> {
       folder.remove();
     },
   };
+}
+
+/** proc_pid_task_children(5). */
+function childrenOf({ pid }: ChildProcess): number[] {
+  const listed = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+  return listed.split(" ").filter(Boolean).map(Number);
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (systemCodeOf(error) !== "ESRCH") throw error;
+  }
 }
 
 /** Backends outlive a server that was killed by a moment, and as long no other may start. */

@@ -10,8 +10,10 @@ import { readConfig } from "../shared/config.ts";
 import { EXIT, PorchlightError } from "../shared/errors.ts";
 import { cameraConfigSchema } from "./camera/config.ts";
 import { clockState } from "./log/clock-state.ts";
+import type { LogOptions } from "./open-log.ts";
 import type { StoreOptions } from "./open-store.ts";
 import { type KeyName, type KeySources, readKey } from "./store/key-file.ts";
+import type { BundleSources } from "./sync/bundle-file.ts";
 import { PROVIDERS } from "./vision/session.ts";
 import type { VisionOptions } from "./vision/vision.ts";
 
@@ -26,7 +28,7 @@ export function programFolder(): string {
 export const DEFAULT_CONFIG_FILE = "/etc/porchlight/porchlight.yaml";
 const PREFIX = "PORCHLIGHT";
 /** Variables that are read elsewhere and are not settings. */
-const RESERVED = ["CONFIG", "LOG_KEY_FILE", "VAULT_KEY_FILE", "CLOUD_"].map(
+const RESERVED = ["CONFIG", "LOG_KEY_FILE", "VAULT_KEY_FILE", "SYNC_BUNDLE_FILE", "CLOUD_"].map(
   (name) => `${PREFIX}_${name}`,
 );
 
@@ -68,6 +70,18 @@ export const deviceConfigSchema = z.strictObject({
     })
     .prefault({}),
   telemetry: z.strictObject({ intervalS: z.int().min(1).max(86_400).default(60) }).prefault({}),
+  sync: z
+    .strictObject({
+      bundle: z
+        .string()
+        .optional()
+        .describe("the way to the centre, from `sync join` (default: <data>/sync/bundle.json)"),
+      status: z
+        .string()
+        .optional()
+        .describe("where the agent says how it fares (default: <data>/sync/status.json)"),
+    })
+    .prefault({}),
   log: z
     .strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") })
     .prefault({}),
@@ -122,13 +136,27 @@ export function keySources(
   };
 }
 
+/** Where the way to the centre may be written down. */
+export function bundleSources(config: DeviceConfig, environment: Environment): BundleSources {
+  return {
+    credentialsDirectory: environment["CREDENTIALS_DIRECTORY"],
+    environmentFile: environment[`${PREFIX}_SYNC_BUNDLE_FILE`],
+    configuredFile: config.sync.bundle ?? join(config.data, "sync", "bundle.json"),
+  };
+}
+
+/** Where the agent says how it fares. */
+export function syncStatusPath({ data, sync }: DeviceConfig): string {
+  return resolve(sync.status ?? join(data, "sync", "status.json"));
+}
+
 /** What it takes to open the log; the vault stays closed. */
 export function logOptions(
   config: DeviceConfig,
   environment: Environment,
   clock: Clock,
   newId: () => string,
-): Omit<StoreOptions, "vaultKey"> {
+): LogOptions {
   return {
     folder: resolve(config.data),
     logKey: readKey("log-key", keySources("log-key", config, environment)),

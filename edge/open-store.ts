@@ -2,32 +2,25 @@
 import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import type { Clock } from "../shared/clock.ts";
 import type { Cursor } from "../shared/cursor.ts";
-import { type Entry, type KnownEntry, knownEntry } from "../shared/entry.ts";
+import { type KnownEntry, knownEntry } from "../shared/entry.ts";
 import { PorchlightError } from "../shared/errors.ts";
 import { type AnyDraft, createEventLog, type EventLog, type StoredEntry } from "./log/event-log.ts";
-import { createLogReader, type LogReader } from "./log/log-reader.ts";
 import { parseEntry } from "./log/open-entry.ts";
+import { type LogOptions, logPath, openLogDatabase } from "./open-log.ts";
 import { createGallery, type Gallery } from "./recognition/gallery.ts";
 import { createVisits, type Visits } from "./recognition/visits.ts";
-import { type Database, dataVersion, openDatabase, truncateWal } from "./store/database.ts";
+import { dataVersion, openDatabase, truncateWal } from "./store/database.ts";
 import { createErasure } from "./store/erasure.ts";
 import { createKeyring, type Keyring } from "./store/keyring.ts";
 import { createLatest, type Latest } from "./store/latest.ts";
 import { removeBackups } from "./store/migrate.ts";
 import { createProjectionRunner, type ProjectionSource } from "./store/projection.ts";
 
-const LOG_MIGRATIONS = new URL("./store/migrations/log/", import.meta.url);
 const VAULT_MIGRATIONS = new URL("./store/migrations/vault/", import.meta.url);
 
-export interface StoreOptions {
-  readonly folder: string;
-  readonly logKey: Uint8Array;
+export interface StoreOptions extends LogOptions {
   readonly vaultKey: Uint8Array;
-  readonly clock: Clock;
-  readonly clockState: (nowMs: number) => Entry["clock"];
-  readonly newId: () => string;
   /** Told of an entry the vault could make nothing of: it is passed over, and stays in the log. */
   readonly passedOver?: (seq: number, reason: unknown) => void;
 }
@@ -47,10 +40,6 @@ export interface Store {
   /** How far the vault has followed the log. */
   followed(): Cursor;
   close(): void;
-}
-
-export function logPath(folder: string): string {
-  return join(folder, "log", "log.db");
 }
 
 export function vaultPath(folder: string): string {
@@ -132,36 +121,6 @@ export function openStore(options: StoreOptions): Store {
     followed: runner.cursor,
     close,
   };
-}
-
-/** The log alone, as the agent sees it: it reads, verifies and appends, and opens nothing sealed. */
-export interface OpenLog {
-  readonly log: EventLog;
-  /** Every log of the store, one after the other. */
-  readonly reader: LogReader;
-  readonly database: Database;
-  close(): void;
-}
-
-export function openLog(options: Omit<StoreOptions, "vaultKey">): OpenLog {
-  const database = openLogDatabase(options, false);
-  return {
-    log: createEventLog({ database, ...options }),
-    reader: createLogReader(database),
-    database,
-    close: () => database.close(),
-  };
-}
-
-function openLogDatabase(options: Omit<StoreOptions, "vaultKey">, create: boolean) {
-  return openDatabase({
-    path: logPath(options.folder),
-    key: options.logKey,
-    migrations: LOG_MIGRATIONS,
-    mode: 0o660,
-    create,
-    now: options.clock.now,
-  });
 }
 
 function openVaultDatabase(options: StoreOptions, create: boolean) {

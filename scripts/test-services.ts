@@ -28,6 +28,7 @@ const NEEDS: readonly Need[] = [
     file: "/usr/share/doc/gir1.2-gst-rtsp-server-1.0",
   },
   { debianPackage: "python3-gi", file: "/usr/share/doc/python3-gi" },
+  { debianPackage: "openssl", file: "/usr/bin/openssl" },
   { debianPackage: "mosquitto", file: "/usr/sbin/mosquitto" },
   { debianPackage: "postgresql-15", file: "/usr/lib/postgresql/15/bin/postgres" },
   { debianPackage: "debootstrap", file: "/usr/sbin/debootstrap", full: true },

@@ -4,7 +4,8 @@ import { dirname, resolve } from "node:path";
 import { systemClock } from "../../shared/clock.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { keySources, loadConfig, storeOptions } from "../config.ts";
-import { createStore, logPath } from "../open-store.ts";
+import { logPath } from "../open-log.ts";
+import { createStore } from "../open-store.ts";
 import { createKeyFile, keyPath } from "../store/key-file.ts";
 import type { Invocation, Verb } from "./verb.ts";
 

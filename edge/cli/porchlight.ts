@@ -7,7 +7,8 @@ import { systemClock } from "../../shared/clock.ts";
 import { EXIT, type ExitCode, PorchlightError } from "../../shared/errors.ts";
 import { didYouMean } from "../../shared/near-miss.ts";
 import { type DeviceConfig, loadConfig, logOptions, storeOptions } from "../config.ts";
-import { openLog, openStore, type Store } from "../open-store.ts";
+import { type OpenLog, openLog } from "../open-log.ts";
+import { openStore, type Store } from "../open-store.ts";
 import { overview, verbHelp } from "./help.ts";
 import { createTerminal, type Terminal } from "./terminal.ts";
 import { type Invocation, type Options, usageError, type Values, type Verb } from "./verb.ts";
@@ -76,10 +77,14 @@ function invocation(
     typeof values["config"] === "string" ? values["config"] : environment["PORCHLIGHT_CONFIG"];
   let config: DeviceConfig | undefined;
   let store: Store | undefined;
-  let logOnly: ReturnType<typeof openLog> | undefined;
+  let logOnly: OpenLog | undefined;
   const loaded = (): DeviceConfig => {
     config ??= loadConfig({ file: configFile, data, environment });
     return config;
+  };
+  const openedLog = (): OpenLog => {
+    logOnly ??= openLog(logOptions(loaded(), environment, systemClock, randomUUID));
+    return logOnly;
   };
   return {
     close() {
@@ -103,10 +108,8 @@ function invocation(
         store ??= openStore(storeOptions(loaded(), environment, systemClock, randomUUID));
         return store;
       },
-      log() {
-        logOnly ??= openLog(logOptions(loaded(), environment, systemClock, randomUUID));
-        return logOnly.log;
-      },
+      log: () => openedLog().log,
+      openedLog,
     },
   };
 }

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { EXIT } from "../../shared/errors.ts";
-import { logPath, vaultPath } from "../open-store.ts";
+import { logPath } from "../open-log.ts";
+import { vaultPath } from "../open-store.ts";
 import type { Verb } from "./verb.ts";
 import { bytes, dateOf } from "./words.ts";
 

@@ -2,6 +2,7 @@ import type { ParseArgsConfig } from "node:util";
 import { EXIT, type ExitCode, PorchlightError } from "../../shared/errors.ts";
 import type { DeviceConfig } from "../config.ts";
 import type { EventLog } from "../log/event-log.ts";
+import type { OpenLog } from "../open-log.ts";
 import type { Store } from "../open-store.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -41,6 +42,8 @@ export interface Invocation {
   store(): Store;
   /** Opens the log alone: the log key is enough, and nothing sealed can be read. */
   log(): EventLog;
+  /** The same, with what lies beside the log: its earlier lives, and the agent's place in it. */
+  openedLog(): OpenLog;
   /** The environment, for what is passed on to other programs. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }

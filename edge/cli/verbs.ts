@@ -20,6 +20,7 @@ import { peopleList, peopleRemove, peopleRename, peopleShow } from "./people.ts"
 import { start } from "./start.ts";
 import { status } from "./status.ts";
 import { storeRebuild } from "./store-rebuild.ts";
+import { syncJoin, syncRun, syncStatus, syncVerify } from "./sync.ts";
 import { uninstallVerb } from "./uninstall.ts";
 import type { Verb } from "./verb.ts";
 import { visitsFollow, visitsList, visitsShow } from "./visits.ts";
@@ -48,6 +49,10 @@ export const VERBS: readonly Verb[] = [
   modelsVerify,
   modelsUse,
   modelsReembed,
+  syncJoin,
+  syncStatus,
+  syncRun,
+  syncVerify,
   configCheck,
   configSchema,
   storeRebuild,

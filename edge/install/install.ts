@@ -11,7 +11,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { CAMERA_UNIT, DAEMON_UNIT, type Layout, UNITS } from "./layout.ts";
+import { BUNDLE_CREDENTIAL } from "../sync/bundle-file.ts";
+import { CAMERA_UNIT, DAEMON_UNIT, type Layout, SYNC_UNIT, UNITS } from "./layout.ts";
 import { copyProgram } from "./program.ts";
 
 export interface InstallRequest {
@@ -32,7 +33,7 @@ models: {directory: /var/lib/porchlight/models}
 #   name: front-door
 `;
 
-const OURS = /^porchlight(-keys|-camera@[a-z0-9-]*)?\.service(\.d)?$/;
+const OURS = /^porchlight(-keys|-sync|-camera@[a-z0-9-]*)?\.service(\.d)?$/;
 
 /** Can be run again: an update replaces the program and the units, never the owner's files. */
 export function install({ layout, from, models, node }: InstallRequest): void {
@@ -49,6 +50,8 @@ export function install({ layout, from, models, node }: InstallRequest): void {
     cpSync(models, layout.models, { recursive: true, verbatimSymlinks: true });
   }
   enable(layout, DAEMON_UNIT, DAEMON_UNIT);
+  // It waits for the bundle of a centre, and does nothing before.
+  enable(layout, SYNC_UNIT, SYNC_UNIT);
 }
 
 /** Takes away what install placed. The store, its keys and the configuration only with `purge`. */
@@ -65,7 +68,7 @@ export function uninstall(layout: Layout, purge: boolean): void {
   }
   rmSync(layout.program, { recursive: true, force: true });
   if (!purge) return;
-  for (const key of ["log-key", "vault-key"]) {
+  for (const key of ["log-key", "vault-key", BUNDLE_CREDENTIAL]) {
     rmSync(join(layout.credentials, `porchlight.${key}`), { force: true });
   }
   rmSync(layout.state, { recursive: true, force: true });

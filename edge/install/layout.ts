@@ -35,4 +35,5 @@ export function layoutOf(root: string): Layout {
 
 export const DAEMON_UNIT = "porchlight.service";
 export const CAMERA_UNIT = "porchlight-camera@.service";
-export const UNITS = [DAEMON_UNIT, CAMERA_UNIT, "porchlight-keys.service"] as const;
+export const SYNC_UNIT = "porchlight-sync.service";
+export const UNITS = [DAEMON_UNIT, CAMERA_UNIT, SYNC_UNIT, "porchlight-keys.service"] as const;

@@ -25,6 +25,8 @@ export interface LogReader {
   after(place: Cursor, limit: number): Page;
   /** How many entries follow a place. */
   count(place: Cursor): number;
+  /** The bytes of what follows a place, as it would be sent. */
+  bytes(place: Cursor): number;
 }
 
 const spanRow = z.object({ uuid: z.uuid(), first: z.int(), end: z.int() });
@@ -42,6 +44,9 @@ export function createLogReader(database: Database): LogReader {
     `SELECT position, hash, body FROM entries WHERE position >= ? AND position < ?
      ORDER BY position LIMIT ?`,
   );
+  const bytesFrom = database
+    .prepare("SELECT coalesce(sum(length(CAST(body AS BLOB))), 0) FROM entries WHERE position >= ?")
+    .pluck();
   const logs = (): Span[] => z.array(spanRow).parse(spans.all());
 
   const placeIn = ({ uuid, first, end }: Span, seq: number): Cursor | null => {
@@ -105,6 +110,7 @@ export function createLogReader(database: Database): LogReader {
       const rest = own.end - own.first - place.seq;
       return later.reduce((sum, { first, end }) => sum + end - first, rest);
     },
+    bytes: (place) => z.int().parse(bytesFrom.get(from(place)[0].first + place.seq)),
   };
 }
 

@@ -1,33 +1,18 @@
 /** Connects again and again, and lets the uplink speak while a session lasts. */
 import type { Clock } from "../../shared/clock.ts";
-import type { Cursor } from "../../shared/cursor.ts";
 import { PorchlightError } from "../../shared/errors.ts";
 import type { Logger } from "../../shared/logger.ts";
 import { backoffMs, pause } from "../../shared/retry.ts";
 import { isNetworkDown } from "./link.ts";
 import { runSession, type SessionOptions } from "./session.ts";
-import type { Halt } from "./uplink.ts";
-
-export interface AgentStatus {
-  readonly state: "connecting" | "connected" | "waiting" | "stopped";
-  /** What the centre has, and when it said so: wall clock, ms since the epoch. */
-  readonly acked: Cursor;
-  readonly ackedAtMs: number | null;
-  /** Entries it has not. */
-  readonly lag: number;
-  readonly inFlight: number;
-  readonly halted: Halt | null;
-  /** When the next connection is tried, and why it has to be. */
-  readonly retryAtMs: number | null;
-  readonly reason: string | null;
-}
+import type { AgentStatus } from "./status-file.ts";
 
 export interface AgentOptions extends Omit<SessionOptions, "answered" | "told"> {
   readonly clock: Clock;
   /** Even in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
-  readonly report: (status: AgentStatus) => void;
+  readonly report: (status: Omit<AgentStatus, "atMs" | "pid">) => void;
 }
 
 /** For a broker that is there and does not take us: a whole fleet may be waiting with us. */
@@ -43,8 +28,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const { clock, logger, random, report, uplink } = options;
   let attempt = 0;
   const tell = (status: Pick<AgentStatus, "state"> & Partial<AgentStatus>): void => {
-    const lag = uplink.lag();
-    report({ ...uplink.status(), lag, retryAtMs: null, reason: null, ...status });
+    report({ ...uplink.status(), retryAtMs: null, reason: null, ...status });
   };
   const session = {
     ...options,

@@ -1,4 +1,5 @@
 /** One MQTT session of this device. The only home of mqtt on it. */
+import { setTimeout as sleep } from "node:timers/promises";
 import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
 import type { Bundle } from "../../shared/bundle.ts";
 import { invariant, messageOf, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
@@ -19,14 +20,16 @@ export interface Link {
 
 export interface LinkOptions {
   readonly bundle: Bundle;
-  /** Published, retained, when the session ends without a goodbye. */
-  readonly will: Buffer;
+  /** Published, retained, when the session ends without a goodbye; null for a mere attempt. */
+  readonly will: Buffer | null;
   /** Channels to listen on. */
   readonly channels: readonly Channel[];
   readonly message: (channel: Channel, payload: Buffer) => void;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
+/** A broker that hangs does not take our goodbye either. */
+const GOODBYE_MS = 1_000;
 /** The broker is asked whether it still lives this often; no answer ends the session. */
 const KEEPALIVE_S = 20;
 /** The broker keeps acks for a device that is away this long; then they are asked for again. */
@@ -77,7 +80,7 @@ async function open(options: LinkOptions, protocol: 4 | 5, signal: AbortSignal):
   try {
     const connack = await connected(client, ended);
     const topics = channels.map((channel) => topicOf({ device, channel }));
-    await client.subscribeAsync(topics, { qos: 1 });
+    if (topics.length > 0) await client.subscribeAsync(topics, { qos: 1 });
     return {
       protocol,
       receiveMaximum: connack.properties?.receiveMaximum ?? limitOf(protocol),
@@ -86,7 +89,13 @@ async function open(options: LinkOptions, protocol: 4 | 5, signal: AbortSignal):
         await client.publishAsync(topicOf({ device, channel }), payload, { qos: 1, retain });
       },
       ended,
-      close: () => client.endAsync(),
+      async close() {
+        if (client.connected) {
+          client.end();
+          await Promise.race([ended, sleep(GOODBYE_MS)]);
+        }
+        client.end(true);
+      },
     };
   } catch (error) {
     client.end(true);
@@ -111,7 +120,9 @@ function connectOptions({ bundle, will }: LinkOptions, protocol: 4 | 5): IClient
     ...(protocol === 5 && {
       properties: { sessionExpiryInterval: SESSION_EXPIRY_S, maximumPacketSize: PACKET_BYTES_MAX },
     }),
-    will: { topic: topicOf({ device, channel: "status" }), payload: will, qos: 1, retain: true },
+    ...(will !== null && {
+      will: { topic: topicOf({ device, channel: "status" }), payload: will, qos: 1, retain: true },
+    }),
     ...(ca !== undefined && { ca }),
     ...(certificate !== undefined && { cert: certificate }),
     ...(key !== undefined && { key }),

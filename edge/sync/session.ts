@@ -1,5 +1,5 @@
 /** One session with the centre, from connecting to its end. */
-import { setImmediate as breathe } from "node:timers/promises";
+import { setImmediate as breathe, setTimeout as sleep } from "node:timers/promises";
 import type { Bundle } from "../../shared/bundle.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { messageOf, PorchlightError } from "../../shared/errors.ts";
@@ -26,6 +26,8 @@ export interface SessionOptions {
   readonly logger: Logger;
   /** The centre has said something. */
   readonly answered: () => void;
+  /** Called at least once a second while all is as it should be; the watchdog is fed by it. */
+  readonly alive: () => void;
   /** The status was published. */
   readonly told: () => void;
   /** Ends as soon as the centre holds everything there is. */
@@ -40,6 +42,8 @@ const POLL_MS = 50;
 const STATUS_EVERY_MS = 30_000;
 /** … and when more has. */
 const STATUS_LEAST_MS = 1_000;
+/** A stop takes 5 s at the most, whatever the broker does. */
+const GOODBYE_MS = 1_500;
 const CHANNELS: readonly Channel[] = ["ack", "nack"];
 
 /**
@@ -75,9 +79,15 @@ export async function runSession(options: SessionOptions, signal: AbortSignal): 
   try {
     await speak(options, { link, bell, problem: () => problem }, signal);
   } finally {
-    if (problem === null) await link.publish("status", offline, true);
+    if (problem === null) await goodbye(link, offline);
     await link.close();
   }
+}
+
+/** The last word of a session that ends in peace; a broker that hangs does not hear it. */
+async function goodbye(link: Link, offline: Buffer): Promise<void> {
+  const told = link.publish("status", offline, true).catch(() => undefined);
+  await Promise.race([told, sleep(GOODBYE_MS)]);
 }
 
 /** What cannot be read is a fault of the other end: it is told, and changes nothing here. */
@@ -115,13 +125,15 @@ async function speak(
     send: (payload) => void link.publish("log", payload).catch(() => undefined),
   });
   let seen: number | null = null;
+  let heard = false;
   while (!signal.aborted) {
     const wrong = problem();
     if (wrong !== null) throw wrong;
     uplink.check();
+    options.alive();
     await tellStatus();
     const version = logVersion();
-    if (version !== seen || bell.rung()) {
+    if (version !== seen || heard) {
       if (uplink.pump()) {
         await breathe();
         continue;
@@ -129,7 +141,7 @@ async function speak(
       seen = version;
       if (untilAcked && uplink.lag() === 0) return;
     }
-    await bell.wait(POLL_MS, signal);
+    heard = await bell.wait(POLL_MS, signal);
   }
 }
 
@@ -150,10 +162,11 @@ function createStatus({ uplink, version, clock, told }: SessionOptions, link: Li
 
 interface Bell {
   ring(): void;
-  /** Whether it has rung since the last wait. */
-  rung(): boolean;
-  /** Until it rings, the time is over or the signal aborted; at once where it has rung already. */
-  wait(ms: number, signal: AbortSignal): Promise<void>;
+  /**
+   * Until it rings, the time is over or the signal aborted; at once where it has rung since the
+   * last wait. Says whether it has.
+   */
+  wait(ms: number, signal: AbortSignal): Promise<boolean>;
 }
 
 function createBell(): Bell {
@@ -164,7 +177,6 @@ function createBell(): Bell {
       ringing = true;
       wake();
     },
-    rung: () => ringing,
     async wait(ms, signal) {
       if (!ringing && !signal.aborted) {
         await new Promise<void>((resolve) => {
@@ -178,7 +190,9 @@ function createBell(): Bell {
           wake = done;
         });
       }
+      const rung = ringing;
       ringing = false;
+      return rung;
     },
   };
 }

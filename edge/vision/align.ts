@@ -81,28 +81,29 @@ export function warpChip(image: RgbImage, toImage: Similarity, side: number): Ui
 /** Weights are fractions of 256, so a blend of four bytes fits 24 bits: whole numbers are faster. */
 const ONE = 256;
 const HALF = (ONE * ONE) / 2;
+/** Places are stepped through in 1/65,536 px: 320 steps then end within 1/400 px of their goal. */
+const FINE = 65_536;
+/** Half of 1/256 px: what is cut off below it has then been rounded. */
+const ROUND = 128;
 
 function sample(image: RgbImage, { a, b, tx, ty }: Similarity, side: number): Uint8Array {
   const { data, width, height } = image;
   const out = new Uint8Array(side * side * 3);
   const stride = width * 3;
+  const [stepX, stepY] = [Math.round(a * FINE), Math.round(b * FINE)];
   let o = 0;
   for (let y = 0; y < side; y++) {
-    let sourceX = tx - b * y;
-    let sourceY = ty + a * y;
-    for (let x = 0; x < side; x++, o += 3, sourceX += a, sourceY += b) {
-      const left = Math.floor(sourceX);
-      const top = Math.floor(sourceY);
-      const right = sourceX - left;
-      const down = sourceY - top;
+    let atX = Math.round((tx - b * y) * FINE) + ROUND;
+    let atY = Math.round((ty + a * y) * FINE) + ROUND;
+    for (let x = 0; x < side; x++, o += 3, atX += stepX, atY += stepY) {
+      const [left, top] = [atX >> 16, atY >> 16];
+      const [right, down] = [(atX >> 8) & 255, (atY >> 8) & 255];
       if (left >= 0 && top >= 0 && left + 1 < width && top + 1 < height) {
         const i = top * stride + left * 3;
         const j = i + stride;
-        const across = (right * ONE + 0.5) | 0;
-        const along = (down * ONE + 0.5) | 0;
-        const weightD = across * along;
-        const weightB = across * ONE - weightD;
-        const weightC = along * ONE - weightD;
+        const weightD = right * down;
+        const weightB = right * ONE - weightD;
+        const weightC = down * ONE - weightD;
         const weightA = ONE * ONE - weightB - weightC - weightD;
         out[o] =
           ((data[i] ?? 0) * weightA +
@@ -126,7 +127,7 @@ function sample(image: RgbImage, { a, b, tx, ty }: Similarity, side: number): Ui
             HALF) >>
           16;
       } else if (left >= -1 && top >= -1 && left < width && top < height) {
-        sampleEdge(image, { left, top, right, down }, out, o);
+        sampleEdge(image, { left, top, right: right / ONE, down: down / ONE }, out, o);
       }
     }
   }

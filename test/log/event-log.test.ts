@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { clockState } from "../../edge/log/clock-state.ts";
 import { APPEND_LIMIT, type StoredEntry } from "../../edge/log/event-log.ts";
 import { parseEntry } from "../../edge/log/open-entry.ts";
-import { openLog } from "../../edge/open-store.ts";
+import { openLog } from "../../edge/open-log.ts";
 import { chainHash, isCanonical } from "../../shared/chain.ts";
 import { GENESIS_HASH } from "../../shared/cursor.ts";
 import { ENTRY_DATA, type Entry } from "../../shared/entry.ts";

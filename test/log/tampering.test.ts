@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { logPath } from "../../edge/open-store.ts";
+import { logPath } from "../../edge/open-log.ts";
 import { type Database, openDatabase } from "../../edge/store/database.ts";
 import { type ChainReport, canonicalJson, chainHash, type Witness } from "../../shared/chain.ts";
 import type { Cursor } from "../../shared/cursor.ts";

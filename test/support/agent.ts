@@ -1,7 +1,7 @@
-import { type OpenLog, openLog } from "../../edge/open-store.ts";
+import { type OpenLog, openLog } from "../../edge/open-log.ts";
 import { dataVersion } from "../../edge/store/database.ts";
 import { createAckedStore } from "../../edge/sync/acked.ts";
-import { type AgentStatus, runAgent } from "../../edge/sync/agent.ts";
+import { type AgentOptions, runAgent } from "../../edge/sync/agent.ts";
 import { createUplink } from "../../edge/sync/uplink.ts";
 import type { Bundle } from "../../shared/bundle.ts";
 import { systemClock } from "../../shared/clock.ts";
@@ -17,7 +17,7 @@ export class AgentDevice {
   readonly #opened: OpenLog = openLog(this.at.options);
   #stop = new AbortController();
   #ended: Promise<void> = Promise.resolve();
-  status: AgentStatus | null = null;
+  status: Parameters<AgentOptions["report"]>[0] | null = null;
 
   constructor(entries: number) {
     this.id = deviceOf(this.#opened.reader);
@@ -48,6 +48,7 @@ export class AgentDevice {
         report: (status) => {
           this.status = status;
         },
+        alive: () => undefined,
         untilAcked: false,
       },
       this.#stop.signal,

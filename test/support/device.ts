@@ -1,7 +1,7 @@
 import * as assert from "uvu/assert";
 import { z } from "zod";
 import type { LogReader } from "../../edge/log/log-reader.ts";
-import { type OpenLog, openLog } from "../../edge/open-store.ts";
+import { type OpenLog, openLog } from "../../edge/open-log.ts";
 import { createAckedStore } from "../../edge/sync/acked.ts";
 import { ACK_TIMEOUT_MS, createUplink, type Uplink } from "../../edge/sync/uplink.ts";
 import { lineOf } from "../../shared/chain.ts";

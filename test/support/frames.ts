@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { RgbImage } from "../../edge/vision/face.ts";
+import type { Box, RgbImage } from "../../edge/vision/face.ts";
 import { crop, decodeImage, resize } from "../../edge/vision/image.ts";
 import { BUNDLED_PHOTOS } from "./people.ts";
 
@@ -21,6 +21,24 @@ export async function frameOf(
   const [x, y] = [(photo.width - across) / 2, (photo.height - down) / 2];
   return await resize(crop(photo, { x, y, width: across, height: down }), width, height);
 }
+
+/** What a doorbell mostly sees: one of the people of a photo, and what is around the face. */
+export async function portraitOf(
+  width: number,
+  height: number,
+  { box }: { readonly box: Box },
+  name: string,
+): Promise<RgbImage> {
+  const photo = await decodeImage(readFileSync(join(BUNDLED_PHOTOS, name)));
+  const across = Math.max(box.width, box.height) * PORTRAIT_WIDTH;
+  const down = (across * height) / width;
+  const [x, y] = [box.x + (box.width - across) / 2, box.y + (box.height - down) / 2];
+  const part = crop(photo, { x, y, width: across, height: down });
+  return await resize(part, width, height);
+}
+
+/** In widths of the face: the people beside it are not in it. */
+const PORTRAIT_WIDTH = 2;
 
 export interface Peer {
   /** Its name and version, as it says them. */

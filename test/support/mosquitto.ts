@@ -20,6 +20,8 @@ export interface MosquittoOptions {
   readonly users?: Readonly<Record<string, string>>;
   /** More lines of mosquitto.conf. */
   readonly config?: readonly string[];
+  /** Lines for its listener: TLS, WebSocket. */
+  readonly listener?: readonly string[];
 }
 
 export interface Mosquitto {
@@ -45,6 +47,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
   if (users.length > 0) spawnSync("mosquitto_passwd", ["-U", passwords]);
   const lines = [
     `listener ${port} 127.0.0.1`,
+    ...(options.listener ?? []),
     ...(process.getuid?.() === 0 ? ["user root"] : []),
     ...(users.length > 0 ? [`password_file ${passwords}`] : ["allow_anonymous true"]),
     "persistence false",
@@ -55,11 +58,11 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
 
   const start = async (): Promise<ChildProcess> => {
     const child = spawn(PROGRAM, ["-c", config], { stdio: "ignore" });
-    process.once("exit", () => child.kill("SIGKILL"));
     await listening(port, child);
     return child;
   };
   let broker = await start();
+  process.once("exit", () => broker.kill("SIGKILL"));
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (broker.exitCode !== null || broker.signalCode !== null) return;
     const ended = once(broker, "exit");

@@ -15,6 +15,7 @@ import { tempFolder } from "../support/temp.ts";
 const EXPOSURE_MAX = {
   "porchlight.service": 0.6,
   "porchlight-camera@.service": 1.5,
+  "porchlight-sync.service": 1.5,
   "porchlight-keys.service": 1.5,
 } as const;
 
@@ -51,6 +52,19 @@ units("the daemon has no network in any configuration, and the camera no key of 
   assert.is(secrets.length, 1);
   assert.match(secrets[0] ?? "", /^camera-url:/);
   assert.not.equal(settings("porchlight-camera@.service", "User"), ["porchlight"]);
+});
+
+units("the agent has the network, and of the store nothing but the log and its key", () => {
+  const secrets = settings("porchlight-sync.service", "LoadCredentialEncrypted");
+  assert.equal(
+    secrets.map((secret) => secret.split(":")[0]),
+    ["log-key", "sync-bundle"],
+  );
+  assert.equal(settings("porchlight-sync.service", "BindPaths"), ["/var/lib/porchlight/log"]);
+  assert.match(settings("porchlight-sync.service", "TemporaryFileSystem")[0] ?? "", "/var:ro");
+  assert.equal(settings("porchlight-sync.service", "PrivateDevices"), ["yes"]);
+  assert.equal(settings("porchlight-sync.service", "User"), ["porchlight-sync"]);
+  assert.match(readFileSync("systemd/tmpfiles.conf", "utf8"), "/var/lib/porchlight/vault 0700");
 });
 
 units("what was measured to break or slow the daemon is in no unit of it", () => {

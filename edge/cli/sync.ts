@@ -1,0 +1,165 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { systemClock } from "../../shared/clock.ts";
+import { EXIT, type ExitCode, PorchlightError } from "../../shared/errors.ts";
+import { bundleSources, syncStatusPath } from "../config.ts";
+import { credentialPath, encryptCredential } from "../install/credentials.ts";
+import { layoutOf } from "../install/layout.ts";
+import { parseEntry } from "../log/open-entry.ts";
+import type { OpenLog } from "../open-log.ts";
+import { createAckedStore } from "../sync/acked.ts";
+import { BUNDLE_CREDENTIAL, parseBundle, writeBundle } from "../sync/bundle-file.ts";
+import { openLink } from "../sync/link.ts";
+import { type AgentStatus, readStatus } from "../sync/status-file.ts";
+import type { Invocation, Verb } from "./verb.ts";
+import { bytes, dateOf } from "./words.ts";
+
+/** Who this device is: its store has said so in its first entry. */
+function deviceOf({ reader }: OpenLog): unknown {
+  const [first] = reader.after(reader.start(), 1).entries;
+  return first?.body == null ? null : parseEntry(first.body).data["device"];
+}
+
+/** On an installed device secrets are encrypted for the machine, and only systemd reads them. */
+function installedCredential(): string | null {
+  const { credentials } = layoutOf("/");
+  const installed = existsSync(credentialPath(credentials, "log-key"));
+  return installed ? credentialPath(credentials, BUNDLE_CREDENTIAL) : null;
+}
+
+export const syncJoin: Verb = {
+  name: "sync join",
+  usage: "<bundle> [--unchecked]",
+  summary: "let this device send its log to the centre that made the bundle",
+  options: { unchecked: { type: "boolean" } },
+  optionHelp: { "--unchecked": "keep the bundle without trying whether the centre answers" },
+  example: "porchlight sync join front-door.bundle",
+  operands: { min: 1, max: 1 },
+  async run({ operands, values, config, environment, openedLog, signal, terminal }) {
+    const bundle = parseBundle(operands[0] ?? "");
+    const device = deviceOf(openedLog());
+    if (bundle.device !== device) {
+      throw new PorchlightError(
+        "sync.bundle.other",
+        `the bundle is for the device ${bundle.device}, this one is ${device}`,
+        { hint: `in the centre: porchlight-cloud devices add ${device} --out BUNDLE` },
+      );
+    }
+    if (values["unchecked"] !== true) {
+      const nothing = { will: null, channels: [], message: () => undefined };
+      const link = await openLink({ bundle, ...nothing }, signal);
+      await link.close();
+    }
+    const credential = installedCredential();
+    if (credential !== null) {
+      encryptCredential(credential, BUNDLE_CREDENTIAL, Buffer.from(JSON.stringify(bundle)));
+    } else writeBundle(bundleSources(config(), environment).configuredFile, bundle);
+    const next = credential === null ? "porchlight sync run" : "systemctl restart porchlight-sync";
+    const { host } = new URL(bundle.url);
+    terminal.data({ device, centre: host }, `joined the centre at ${host}\nnext: ${next}`);
+    return EXIT.ok;
+  },
+};
+
+/** The agent's word, unless its process is gone. */
+function agentOf(path: string): AgentStatus | null {
+  const status = readStatus(path);
+  return status !== null && existsSync(`/proc/${status.pid}`) ? status : null;
+}
+
+function factsOf({ config, openedLog }: Invocation) {
+  const { reader, database } = openedLog();
+  const stored = createAckedStore(database).read();
+  const acked = stored?.cursor ?? reader.start();
+  const [oldest] = reader.after(acked, 1).entries;
+  const at = oldest?.body == null ? null : parseEntry(oldest.body).at;
+  const agent = agentOf(syncStatusPath(config()));
+  return {
+    state: agent?.state ?? "not running",
+    head: reader.head(),
+    acked,
+    ackedAtMs: stored?.at ?? null,
+    lagEntries: reader.count(acked),
+    lagSeconds: at === null ? 0 : Math.max(0, Math.round((systemClock.now() - at) / 1_000)),
+    bufferedBytes: reader.bytes(acked),
+    inFlight: agent?.inFlight ?? 0,
+    halted: agent?.halted ?? null,
+    retryAtMs: agent?.retryAtMs ?? null,
+    reason: agent?.reason ?? null,
+  };
+}
+
+export const syncStatus: Verb = {
+  name: "sync status",
+  usage: "",
+  summary: "how much of the log the centre has, and what keeps it from having more",
+  options: {},
+  optionHelp: {},
+  example: "porchlight sync status --json",
+  operands: { min: 0, max: 0 },
+  async run(invocation) {
+    const facts = factsOf(invocation);
+    const { acked, ackedAtMs, head, lagEntries, lagSeconds, retryAtMs, reason, halted } = facts;
+    const retry = retryAtMs === null ? "" : `, tries again at ${dateOf(retryAtMs)}`;
+    const lines = [
+      `agent       ${facts.state}${retry}`,
+      ...(reason === null ? [] : [`because     ${reason}`]),
+      ...(halted === null ? [] : [`halted      ${halted}: porchlight sync verify`]),
+      `log         ${head.seq} entries`,
+      `acked       ${acked.seq}${ackedAtMs === null ? "" : `, at ${dateOf(ackedAtMs)}`}`,
+      `lag         ${lagEntries} entries, ${lagSeconds} s, ${bytes(facts.bufferedBytes)}`,
+    ];
+    invocation.terminal.data(facts, lines.join("\n"));
+    return EXIT.ok;
+  },
+};
+
+export const syncRun: Verb = {
+  name: "sync run",
+  usage: "[--until-acked]",
+  summary: "send the log to the centre: runs the agent in this terminal until Ctrl-C",
+  options: { "until-acked": { type: "boolean" } },
+  optionHelp: { "--until-acked": "end as soon as the centre has everything" },
+  example: "porchlight sync run --until-acked",
+  operands: { min: 0, max: 0 },
+  async run({ config, configFile, values, environment }) {
+    config();
+    const main = fileURLToPath(new URL("../sync/main.js", import.meta.url));
+    const args = [main];
+    if (configFile !== "") args.push("--config", configFile);
+    if (typeof values["data"] === "string") args.push("--data", values["data"]);
+    if (values["until-acked"] === true) args.push("--until-acked");
+    const child = spawn(process.execPath, args, { stdio: "inherit", env: { ...environment } });
+    const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
+    process.on("SIGTERM", forward);
+    return new Promise<ExitCode>((done, failed) => {
+      child.once("error", failed);
+      child.once("close", (code) => done(code === EXIT.ok ? EXIT.ok : code === 78 ? 78 : 1));
+    }).finally(() => process.off("SIGTERM", forward));
+  },
+};
+
+export const syncVerify: Verb = {
+  name: "sync verify",
+  usage: "",
+  summary: "read the whole log, and hold it against what the centre has acknowledged",
+  options: {},
+  optionHelp: {},
+  example: "porchlight sync verify",
+  operands: { min: 0, max: 0 },
+  async run({ openedLog, terminal }) {
+    const { log, database } = openedLog();
+    const acked = createAckedStore(database).read()?.cursor ?? null;
+    const head = log.head();
+    const witness = acked?.log === head.log ? [{ ...acked, from: "the centre" }] : [];
+    const { entries, fault } = log.verify(witness);
+    const known = acked === null ? "it has acknowledged nothing yet" : `it has entry ${acked.seq}`;
+    const words =
+      fault === null
+        ? `the log is whole: ${entries} entries; the centre agrees, ${known}`
+        : `entry ${fault.seq} is wrong (${fault.kind}): ${fault.detail}`;
+    terminal.data({ log: head.log, entries, acked, fault }, words);
+    return fault === null ? EXIT.ok : EXIT.failed;
+  },
+};

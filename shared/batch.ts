@@ -111,6 +111,16 @@ export function decodeBatch(payload: Buffer): Batch {
   return { log, previous: start, entries };
 }
 
+/** The log that a message says it is of, even if the rest of it is no batch; null when unreadable. */
+export function claimedLog(payload: Buffer): string | null {
+  try {
+    const plain = unpack(payload).subarray(0, HEADER_BYTES_MAX);
+    return headerOf(plain.subarray(0, plain.indexOf(NEWLINE))).log;
+  } catch {
+    return null; // the one who asks has no better answer than this
+  }
+}
+
 function unpack(payload: Buffer): Buffer {
   if (payload.length > PAYLOAD_BYTES_MAX) throw invalid(`${payload.length} bytes are too many`);
   if (payload[0] !== 0x1f || payload[1] !== 0x8b) return payload;

@@ -13,7 +13,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   canonicalize: /^shared\/chain\.ts$/,
   "node-libcamera": /^edge\/camera\/libcamera\.ts$/,
   tinyglobby: /^edge\/camera\/files\.ts$/,
-  mqtt: /^edge\/sync\/link\.ts$/,
+  mqtt: /^(edge\/sync\/link|cloud-sync\/ingest\/mqtt-source)\.ts$/,
   pg: /^cloud-sync\/postgres\//,
   "pg-copy-streams": /^cloud-sync\/postgres\//,
 };

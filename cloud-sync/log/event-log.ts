@@ -52,6 +52,8 @@ export interface CentralLog {
   shelve(letter: Letter): Promise<boolean>;
   /** Entries of all logs after a position: none of them can still come in before another. */
   readAfter(position: bigint, limit: number): Promise<readonly StoredEntry[]>;
+  /** How far the newest log of a device is here; null when it has none. */
+  newest(device: string): Promise<Cursor | null>;
   /** Every log, oldest first. */
   logs(): Promise<readonly LogState[]>;
   /** Reads and hashes a whole log. Throws `log.unknown`. */
@@ -115,6 +117,8 @@ const logRows = z.array(
     }),
 );
 
+const cursorRows = z.array(z.object({ log: z.string(), seq: numberColumn, hash: hashColumn }));
+
 const linkRows = z.array(
   z.object({
     seq: numberColumn,
@@ -132,6 +136,9 @@ const SHELVE = `INSERT INTO dead_letters (device, reason, payload)
   SELECT $1, $2, $3
   WHERE (SELECT count(*) FROM dead_letters WHERE device = $1) < ${LETTERS_PER_DEVICE_MAX}
   RETURNING id`;
+const NEWEST = `SELECT log, head_seq AS seq, head_hash AS hash FROM logs WHERE device = $1
+  AND NOT EXISTS (SELECT FROM logs later WHERE later.parent_log = logs.log)
+  ORDER BY created_at DESC, log LIMIT 1`;
 const READ_AFTER = `SELECT position, log, seq, hash, body, type, at, subject, actor, received_at
   FROM event_log WHERE position > $1 ORDER BY position LIMIT $2`;
 const LOGS = `SELECT log, device, head_seq AS seq, head_hash AS hash, parent_log, parent_seq,
@@ -164,6 +171,9 @@ export function createCentralLog(database: Database): CentralLog {
     },
     async shelve({ device, reason, payload }) {
       return (await database.query(SHELVE, [device, reason, payload])).length === 1;
+    },
+    async newest(device) {
+      return cursorRows.parse(await database.query(NEWEST, [device]))[0] ?? null;
     },
     async readAfter(position, limit) {
       return entryRows.parse(await database.query(READ_AFTER, [position, limit]));

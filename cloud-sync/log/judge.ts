@@ -98,9 +98,9 @@ function judgeNew(batch: Batch, device: string, { own, hashAt }: Known): Verdict
       ? append
       : invalid(start, "it names no parent, and the device has a log");
   }
-  const before = own.find(({ log }) => log === parent.log);
-  if (before === undefined) return invalid(start, "its parent is no log of this device");
   // What the parent held up to there has to come first, or it would be missing for ever.
+  const before = own.find(({ log }) => log === parent.log);
+  if (before === undefined) return { kind: "gap", cursor: startOf(parent.log) };
   if (parent.seq > before.seq) {
     return { kind: "gap", cursor: { log: before.log, seq: before.seq, hash: before.hash } };
   }

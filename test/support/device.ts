@@ -1,4 +1,6 @@
 import * as assert from "uvu/assert";
+import { z } from "zod";
+import type { LogReader } from "../../edge/log/log-reader.ts";
 import { type OpenLog, openLog } from "../../edge/open-log.ts";
 import { createAckedStore } from "../../edge/sync/acked.ts";
 import { ACK_TIMEOUT_MS, createUplink, type Uplink } from "../../edge/sync/uplink.ts";
@@ -7,6 +9,8 @@ import { silentLogger } from "../../shared/logger.ts";
 import type { Answer, Centre } from "./centre.ts";
 import { sampled } from "./facts.ts";
 import { type TestStore, testStore } from "./store.ts";
+
+const openedSchema = z.object({ data: z.object({ device: z.string() }) });
 
 /** A device with a log, its uplink, and a wire that keeps what was sent. */
 export class Device {
@@ -21,6 +25,10 @@ export class Device {
     const clock = { now: () => this.now, monotonicMs: () => this.now };
     const store = createAckedStore(database);
     return createUplink({ reader, store, clock, logger: silentLogger });
+  }
+
+  id(): string {
+    return deviceOf(this.#opened.reader);
   }
 
   /** As after a kill: what was in memory is gone. */
@@ -59,17 +67,8 @@ export class Device {
   }
 
   /** Each log as it is exported here. */
-  logs(): Map<string, string[]> {
-    const { reader } = this.#opened;
-    const logs = new Map<string, string[]>();
-    let place = reader.start();
-    for (;;) {
-      const { entries } = reader.after(place, 1_000);
-      const last = entries.at(-1);
-      if (last === undefined) return logs;
-      logs.set(last.log, (logs.get(last.log) ?? []).concat(entries.map(lineOf)));
-      place = { log: last.log, seq: last.seq, hash: last.hash };
-    }
+  logs(): ReadonlyMap<string, readonly string[]> {
+    return logsOf(this.#opened.reader);
   }
 
   remove(): void {
@@ -83,5 +82,24 @@ export function same(device: Device, centre: Centre, note = ""): void {
   for (const [log, lines] of device.logs()) {
     // Compared as one text: of thousands of lines nobody wants to read the difference.
     assert.ok(centre.lines(log).join("\n") === lines.join("\n"), `${note} log ${log} differs`);
+  }
+}
+
+/** Who a device says it is, in the first entry of its first log. */
+export function deviceOf(reader: LogReader): string {
+  const [first] = reader.after(reader.start(), 1).entries;
+  return openedSchema.parse(JSON.parse(first?.body ?? "")).data.device;
+}
+
+/** Each log as it is exported. */
+export function logsOf(reader: LogReader): ReadonlyMap<string, readonly string[]> {
+  const logs = new Map<string, string[]>();
+  let place = reader.start();
+  for (;;) {
+    const { entries } = reader.after(place, 1_000);
+    const last = entries.at(-1);
+    if (last === undefined) return logs;
+    logs.set(last.log, (logs.get(last.log) ?? []).concat(entries.map(lineOf)));
+    place = { log: last.log, seq: last.seq, hash: last.hash };
   }
 }

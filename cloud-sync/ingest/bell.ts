@@ -1,0 +1,44 @@
+/** Wakes whoever waits: something has come in, or a commit has ended. */
+export interface Bell {
+  ring(): void;
+  /** From here on it is heard, also before somebody waits for it. */
+  listen(): Listener;
+}
+
+export interface Listener {
+  /** Until it rings, the time (ms) is over, or the signal is aborted. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+/** setTimeout takes no more: 2³¹ − 1 ms. */
+const LONGEST_MS = 2_147_483_647;
+
+export function createBell(): Bell {
+  let rang = 0;
+  const listeners = new Set<() => void>();
+  return {
+    ring() {
+      rang++;
+      for (const wake of [...listeners]) wake();
+    },
+    listen() {
+      const before = rang;
+      return {
+        async wait(ms, signal) {
+          if (rang !== before || signal.aborted) return;
+          await new Promise<void>((resolve) => {
+            const done = (): void => {
+              clearTimeout(timer);
+              listeners.delete(done);
+              signal.removeEventListener("abort", done);
+              resolve();
+            };
+            const timer = setTimeout(done, Math.min(Math.max(ms, 0), LONGEST_MS));
+            listeners.add(done);
+            signal.addEventListener("abort", done, { once: true });
+          });
+        },
+      };
+    },
+  };
+}

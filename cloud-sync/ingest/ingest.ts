@@ -1,0 +1,313 @@
+/**
+ * Takes batches into the central log and says what has become of them: the centre's half of the
+ * sync protocol, without a network in it.
+ *
+ *     take ─► window ─► group commit ─► ack
+ *               ▲          │ early: waits for the batch before it ─► nack `gap`
+ *               └──────────┤ another story: the log is frozen     ─► nack `fork`
+ *                          └ no batch: a dead letter              ─► nack `invalid`
+ *
+ * What is in the window is in memory alone: whoever sent it keeps it until the ack.
+ */
+import { type Batch, claimedLog, decodeBatch, PAYLOAD_BYTES_MAX } from "../../shared/batch.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { type Cursor, startOf } from "../../shared/cursor.ts";
+import { invariant, messageOf, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
+import type { Logger } from "../../shared/logger.ts";
+import { backoffMs, pause } from "../../shared/retry.ts";
+import type { Nack } from "../../shared/wire.ts";
+import type { Outcome } from "../log/append.ts";
+import { ARRIVALS_MAX, type CentralLog } from "../log/event-log.ts";
+import { createBell } from "./bell.ts";
+import { type Item, Waiting } from "./waiting.ts";
+import { Window, type WindowLimits } from "./window.ts";
+
+/** The centre holds everything of this log up to the cursor; or what it has to say against it. */
+export type Answer = { readonly ack: Cursor } | { readonly nack: Nack };
+
+export interface IngestOptions {
+  readonly log: Pick<CentralLog, "append" | "shelve" | "newest">;
+  /** Tells a device. What is lost here is asked for again: it must neither wait nor throw. */
+  readonly answer: (device: string, answer: Answer) => void;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  /** Even in [0, 1), for the jitter of retries. */
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly window?: WindowLimits;
+}
+
+export interface IngestFigures {
+  /** Messages in the window, and batches that wait for the one before them. */
+  readonly inWindow: number;
+  readonly early: number;
+  readonly appendedEntries: number;
+  readonly duplicates: number;
+  readonly gaps: number;
+  readonly forks: number;
+  readonly invalid: number;
+}
+
+export interface Ingest {
+  /**
+   * Resolves once a message of this device's `log` topic is in the window: then the broker may
+   * forget it. Throws when the signal is aborted before there was room.
+   */
+  take(device: string, payload: Buffer, signal: AbortSignal): Promise<void>;
+  /**
+   * One group commit, and its answers. False when there is nothing to do now. Throws a
+   * PorchlightError of remedy `retry` when the database does not answer: nothing is lost by it.
+   */
+  commit(signal?: AbortSignal): Promise<boolean>;
+  /** Commits until the signal is aborted. Throws only what is a mistake of the program. */
+  run(signal: AbortSignal): Promise<void>;
+  figures(): IngestFigures;
+}
+
+/** 32 MB are eight group commits; a thousand small batches are a thousand doors that rang. */
+const WINDOW: WindowLimits = { messages: 1_024, bytes: 32 * 1024 * 1024 };
+/** 10,000 entries of 400 bytes: larger commits are no faster (docs/benchmarks.md). */
+const COMMIT_BYTES_MAX = 8 * 1024 * 1024;
+/** While the server writes one, the next is sent to it; it waits there for the lock. */
+const COMMITS_AT_ONCE = 2;
+/** What an entry takes in memory beside its bytes. */
+const ENTRY_BYTES = 200;
+const BACKOFF = { firstMs: 100, maxMs: 5_000 } as const;
+
+interface Unread {
+  readonly device: string;
+  readonly payload: Buffer;
+  readonly reason: string;
+  /** Where its log stands, where that is known. */
+  readonly cursor: Cursor | null;
+  readonly bytes: number;
+}
+
+export function createIngest(options: IngestOptions): Ingest {
+  return new LogIngest(options);
+}
+
+class LogIngest implements Ingest {
+  readonly #options: IngestOptions;
+  readonly #window: Window;
+  readonly #waiting = new Waiting();
+  readonly #bell = createBell();
+  /** Logs in a commit that is under way: what follows in one of them waits for its end. */
+  readonly #busy = new Set<string>();
+  readonly #figures = { appendedEntries: 0, duplicates: 0, gaps: 0, forks: 0, invalid: 0 };
+  #queue: Item[] = [];
+  #unread: Unread[] = [];
+
+  constructor(options: IngestOptions) {
+    this.#options = options;
+    this.#window = new Window(options.window ?? WINDOW);
+  }
+
+  async take(device: string, payload: Buffer, signal: AbortSignal): Promise<void> {
+    await this.#window.place(signal);
+    const read = readBatch(payload);
+    if (read.batch === null) {
+      const { length: bytes } = payload;
+      this.#window.fill(bytes);
+      this.#unread.push({ device, payload, reason: read.reason, cursor: null, bytes });
+    } else {
+      const bytes = sizeOf(read.batch);
+      this.#window.fill(bytes);
+      const looked = { earlySinceMs: null, looks: 0 };
+      this.#queue.push({ device, payload, batch: read.batch, bytes, ...looked });
+    }
+    this.#bell.ring();
+  }
+
+  async commit(signal?: AbortSignal): Promise<boolean> {
+    const unread = this.#unread.shift();
+    if (unread !== undefined) {
+      await this.#shelve(unread).catch((error: unknown) => {
+        this.#unread.unshift(unread);
+        throw error;
+      });
+      return true;
+    }
+    const group = this.#nextGroup();
+    if (group.length === 0) return false;
+    try {
+      const outcomes = await this.#append(group, signal);
+      this.#settle(group, outcomes);
+    } catch (error) {
+      this.#queue.unshift(...group);
+      throw error;
+    } finally {
+      for (const { batch } of group) this.#busy.delete(batch.log);
+      this.#bell.ring();
+    }
+    return true;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all(Array.from({ length: COMMITS_AT_ONCE }, () => this.#work(signal)));
+  }
+
+  figures(): IngestFigures {
+    const { messages: inWindow } = this.#window;
+    return { inWindow, early: this.#waiting.messages, ...this.#figures };
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    const { random, logger, clock } = this.#options;
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        const heard = this.#bell.listen();
+        const worked = await this.commit(signal);
+        failures = 0;
+        if (!worked) await heard.wait(this.#waiting.nextMs() - clock.monotonicMs(), signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isPassing(error)) throw error;
+        logger.warn("nothing can be stored for now", { code: error.code, reason: error.message });
+        await pause(backoffMs(failures++, { ...BACKOFF, random }), signal);
+      }
+    }
+  }
+
+  /** What goes into the next commit, a log's batches in their order. */
+  #nextGroup(): Item[] {
+    this.#return(this.#waiting.due(this.#options.clock.monotonicMs()));
+    const group: Item[] = [];
+    const rest: Item[] = [];
+    let bytes = 0;
+    for (const item of this.#queue) {
+      const fits = group.length < ARRIVALS_MAX && bytes < COMMIT_BYTES_MAX;
+      if (!fits || this.#busy.has(item.batch.log)) {
+        rest.push(item);
+        continue;
+      }
+      group.push(item);
+      bytes += item.bytes;
+    }
+    for (const { batch } of group) this.#busy.add(batch.log);
+    this.#queue = rest;
+    return group.sort((a, b) => firstOf(a.batch) - firstOf(b.batch));
+  }
+
+  /** Puts what has waited long enough back into the window: it was there before. */
+  #return(items: readonly Item[]): void {
+    for (const { bytes } of items) this.#window.enter(bytes);
+    this.#queue.unshift(...items);
+  }
+
+  /** One transaction for all; one each when something in it is more than the database can bear. */
+  async #append(group: readonly Item[], signal?: AbortSignal): Promise<readonly Outcome[]> {
+    const { log, logger } = this.#options;
+    try {
+      return await log.append(group, signal);
+    } catch (error) {
+      if (!isOfData(error)) throw error;
+      const [only] = group;
+      if (group.length > 1 || only === undefined) {
+        const outcomes: Outcome[] = [];
+        for (const item of group) outcomes.push(...(await this.#append([item], signal)));
+        return outcomes;
+      }
+      const reason = `the database refuses it: ${messageOf(error)}`;
+      logger.error("a batch cannot be stored", {
+        device: only.device,
+        log: only.batch.log,
+        reason,
+      });
+      const cursor = (await log.newest(only.device)) ?? startOf(only.batch.log);
+      return [{ kind: "invalid", cursor, reason }];
+    }
+  }
+
+  #settle(group: readonly Item[], outcomes: readonly Outcome[]): void {
+    // An ack covers all before it, and the first nack of a gap is enough: one a log and commit.
+    const acks = new Map<string, { readonly device: string; readonly ack: Cursor }>();
+    const gaps = new Map<string, { readonly device: string; readonly nack: Nack }>();
+    for (const [i, item] of group.entries()) {
+      const outcome = outcomes[i];
+      invariant(outcome !== undefined, "each batch has its outcome");
+      const { device, batch, bytes } = item;
+      const { kind, cursor } = outcome;
+      this.#window.leave(bytes);
+      if (kind === "appended" || kind === "duplicate") {
+        if (kind === "duplicate") this.#figures.duplicates++;
+        else this.#figures.appendedEntries += batch.entries.length;
+        acks.set(cursor.log, { device, ack: cursor });
+      } else if (kind === "gap") {
+        if (this.#waiting.hold(item, cursor.log, this.#options.clock.monotonicMs())) continue;
+        this.#figures.gaps++;
+        // The device sends again from there: what waits behind it comes with that.
+        this.#waiting.of(cursor.log);
+        gaps.set(cursor.log, { device, nack: { ...cursor, reason: "gap" } });
+      } else this.#refuse(item, outcome);
+    }
+    for (const [log, { device, ack }] of acks) {
+      this.#options.answer(device, { ack });
+      this.#return(this.#waiting.of(log));
+    }
+    for (const { device, nack } of gaps.values()) this.#options.answer(device, { nack });
+  }
+
+  #refuse({ device, batch, payload }: Item, { kind, cursor, reason }: Outcome): void {
+    const { answer, logger } = this.#options;
+    if (kind === "fork") {
+      this.#figures.forks++;
+      const { log, seq } = cursor;
+      logger.error("a device tells another story than it did: its log is frozen", {
+        device,
+        log,
+        seq,
+        hint: "see both: porchlight-cloud log list",
+      });
+      answer(device, { nack: { ...cursor, reason: "fork" } });
+      return;
+    }
+    const { length: bytes } = payload;
+    this.#window.enter(bytes);
+    const known = cursor.log === batch.log && cursor.seq > 0 ? cursor : null;
+    this.#unread.push({ device, payload, reason: reason ?? kind, cursor: known, bytes });
+  }
+
+  /** Keeps what was no batch, and tells the device from where it may go on. */
+  async #shelve({ device, payload, reason, cursor, bytes }: Unread): Promise<void> {
+    const { log, logger, answer } = this.#options;
+    // What is too long to be read is too long to be kept whole.
+    const kept = payload.subarray(0, PAYLOAD_BYTES_MAX);
+    const shelved = await log.shelve({ device, reason, payload: kept });
+    const claimed = claimedLog(payload);
+    const start = claimed === null ? null : startOf(claimed);
+    const from = cursor ?? (await log.newest(device)) ?? start;
+    this.#window.leave(bytes);
+    this.#figures.invalid++;
+    const hint = "look at it: porchlight-cloud dead-letters list";
+    logger.warn("a message was no batch", { device, reason, shelved, hint });
+    if (from !== null) answer(device, { nack: { ...from, reason: "invalid" } });
+  }
+}
+
+function readBatch(
+  payload: Buffer,
+): { readonly batch: Batch } | { readonly batch: null; readonly reason: string } {
+  try {
+    return { batch: decodeBatch(payload) };
+  } catch (error) {
+    if (!(error instanceof PorchlightError) || error.remedy !== "reject") throw error;
+    return { batch: null, reason: error.message };
+  }
+}
+
+function isPassing(error: unknown): error is PorchlightError {
+  return error instanceof PorchlightError && error.remedy === "retry";
+}
+
+/** Data exceptions, constraints and limits (PostgreSQL manual, appendix A): another batch may pass. */
+function isOfData(error: unknown): boolean {
+  return /^(22|23|54)/.test(systemCodeOf(error) ?? "");
+}
+
+function firstOf({ entries }: Batch): number {
+  return entries[0]?.seq ?? 0;
+}
+
+function sizeOf({ entries }: Batch): number {
+  return entries.reduce((sum, { body }) => sum + (body?.length ?? 0) + ENTRY_BYTES, 0);
+}

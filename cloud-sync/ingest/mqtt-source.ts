@@ -1,0 +1,229 @@
+/**
+ * What devices publish, from a broker, and what we answer. The only home of mqtt in the centre.
+ *
+ * mqtt.js reads the next message of a connection when the handler of the last one is done, and a
+ * PUBACK goes out then: a window that is full stops the reading, so the broker keeps the rest.
+ */
+import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import { messageOf } from "../../shared/errors.ts";
+import type { Logger } from "../../shared/logger.ts";
+import { backoffMs, pause } from "../../shared/retry.ts";
+import { filterOf, parseTopic, type Topic, topicOf } from "../../shared/wire.ts";
+
+export interface Broker {
+  /** `mqtt://host:port`, `mqtts://`, `ws://` or `wss://`; without a password. */
+  readonly url: string;
+  /** PEM of the authority behind the broker's certificate; the system's when absent. */
+  readonly ca?: string;
+  /** PEM of our own certificate and key. */
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly username?: string;
+  readonly password?: string;
+}
+
+export interface SourceOptions {
+  readonly broker: Broker;
+  /** Connections that listen; one more speaks. */
+  readonly connections: number;
+  /** Unique among all that connect to the broker. */
+  readonly instance: string;
+  /** Resolves when the message may be forgotten by the broker. */
+  readonly take: (device: string, payload: Buffer, signal: AbortSignal) => Promise<void>;
+  /** Even in [0, 1). */
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+export interface MqttSource {
+  /** Connects, and again whenever that ends, until the signal is aborted. Never throws. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Resolves when every connection stands for the first time. */
+  readonly ready: Promise<void>;
+  /** Sends at least once, unless the connection ends before: nobody may rely on it. */
+  publish(topic: Topic, payload: Buffer): void;
+  /** How many connections stand, the one that speaks included. */
+  connected(): number;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const KEEPALIVE_S = 20;
+/** In the buffers of one connection, of at most 1 MiB each, besides the window. */
+const RECEIVE_MAXIMUM = 16;
+/** Above what a batch may have: too long ones come in, and get an answer. */
+const PACKET_BYTES_MAX = 4 * 1024 * 1024;
+/** Answers of 150 bytes on their way: then the broker has stopped, and devices ask again. */
+const UNSENT_MAX = 10_000;
+const BACKOFF = { firstMs: 100, maxMs: 10_000 } as const;
+const GROUP = "$share/porchlight-ingest/";
+/** CONNACK: 1 in MQTT 3.1.1, 132 in MQTT 5. */
+const UNSUPPORTED_VERSION = [1, 132];
+/** SUBACK and DISCONNECT: shared subscriptions are not supported. */
+const NO_SHARED = 158;
+const SUBACK_FAILURE = 128;
+
+export function createMqttSource(options: SourceOptions): MqttSource {
+  return new Source(options);
+}
+
+class Source implements MqttSource {
+  readonly ready: Promise<void>;
+  readonly #options: SourceOptions;
+  readonly #standing = new Set<string>();
+  #stands: () => void = () => undefined;
+  #protocol: 4 | 5 = 5;
+  /** MQTT 3.1.1 knows no shared subscriptions: there, one connection takes everything. */
+  #shared = true;
+  #speaker: MqttClient | null = null;
+  #unsent = 0;
+
+  constructor(options: SourceOptions) {
+    this.#options = options;
+    this.ready = new Promise((resolve) => {
+      this.#stands = resolve;
+    });
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const listeners = Array.from({ length: this.#options.connections }, (_, i) => `in-${i}`);
+    await Promise.all(["out", ...listeners].map((name) => this.#keep(name, signal)));
+  }
+
+  publish(topic: Topic, payload: Buffer): void {
+    if (this.#speaker?.connected !== true || this.#unsent >= UNSENT_MAX) {
+      this.#options.logger.debug("an answer is not sent: it is asked for again", { ...topic });
+      return;
+    }
+    this.#unsent++;
+    this.#speaker.publish(topicOf(topic), payload, { qos: 1 }, () => {
+      this.#unsent--;
+    });
+  }
+
+  connected(): number {
+    return this.#standing.size;
+  }
+
+  async #keep(name: string, signal: AbortSignal): Promise<void> {
+    const { broker, logger, random } = this.#options;
+    const { host } = new URL(broker.url);
+    for (let failures = 0; !signal.aborted; ) {
+      let stood = false;
+      const reason = await this.#session(name, signal, () => {
+        stood = true;
+        this.#standing.add(name);
+        logger.info("connected to the broker", { host, name, protocol: this.#protocol });
+        if (this.#standing.size > this.#options.connections) this.#stands();
+      });
+      this.#standing.delete(name);
+      if (signal.aborted) return;
+      if (reason === "again") continue;
+      if (stood) failures = 0;
+      const retryInMs = backoffMs(failures++, { ...BACKOFF, random });
+      logger.warn("no connection to the broker", { host, name, reason, retryInMs });
+      await pause(retryInMs, signal);
+    }
+  }
+
+  /** One connection, to its end; says why it ended, or "again" when it is to be tried otherwise. */
+  async #session(name: string, signal: AbortSignal, stands: () => void): Promise<string> {
+    const client = mqtt.connect(this.#options.broker.url, this.#connectOptions(name));
+    let failure: unknown = new Error("the connection was closed");
+    client.on("error", (error) => {
+      failure = error;
+    });
+    client.on("disconnect", ({ reasonCode }) => {
+      failure = Object.assign(new Error("the broker ended it"), { code: reasonCode });
+    });
+    const closed = new Promise<void>((resolve) => client.once("close", () => resolve()));
+    const cancel = (): void => void client.end(true);
+    signal.addEventListener("abort", cancel, { once: true });
+    const ending = new AbortController();
+    const over = AbortSignal.any([signal, ending.signal]);
+    client.handleMessage = (packet, done) => {
+      // A message that found no room before the end is not acknowledged: it comes again.
+      this.#take(packet.topic, packet.payload, over).then(
+        () => done(),
+        () => client.end(true),
+      );
+    };
+    client.once("connect", ({ properties }) => {
+      if (properties?.sharedSubscriptionAvailable === false) this.#shared = false;
+      this.#begin(name, client).then(stands, (error: unknown) => {
+        failure = error;
+        client.end(true);
+      });
+    });
+    await closed;
+    ending.abort();
+    signal.removeEventListener("abort", cancel);
+    if (this.#speaker === client) this.#speaker = null;
+    client.end(true);
+    return this.#otherWay(failure) ? "again" : messageOf(failure);
+  }
+
+  async #begin(name: string, client: MqttClient): Promise<void> {
+    if (name === "out") {
+      this.#speaker = client;
+      this.#unsent = 0;
+      return;
+    }
+    const shared = this.#shared && this.#protocol === 5;
+    if (!shared && name !== "in-0") return;
+    const filter = `${shared ? GROUP : ""}${filterOf("log")}`;
+    const [granted] = await client.subscribeAsync(filter, { qos: 1 });
+    if (granted === undefined || granted.qos >= SUBACK_FAILURE) {
+      throw Object.assign(new Error(`the broker refuses the subscription ${filter}`), {
+        code: granted?.qos,
+      });
+    }
+  }
+
+  /** Whether what went wrong is a thing this broker does not have: then it is done without. */
+  #otherWay(failure: unknown): boolean {
+    const code = codeOf(failure);
+    if (this.#protocol === 5 && code !== null && UNSUPPORTED_VERSION.includes(code)) {
+      this.#protocol = 4;
+      return true;
+    }
+    const without = this.#shared && code === NO_SHARED;
+    if (without) this.#shared = false;
+    return without;
+  }
+
+  async #take(topic: string, payload: Buffer | string, signal: AbortSignal): Promise<void> {
+    const parsed = parseTopic(topic);
+    if (parsed?.channel !== "log") return;
+    const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
+    await this.#options.take(parsed.device, bytes, signal);
+  }
+
+  #connectOptions(name: string): IClientOptions {
+    const { broker, instance } = this.#options;
+    const { ca, certificate, key, username, password } = broker;
+    return {
+      protocolVersion: this.#protocol,
+      clientId: `porchlight-centre-${instance}-${name}`,
+      // What was not taken before the end of a session is sent again by its device.
+      clean: true,
+      // We reconnect by ourselves; what mqtt.js would hold for it would be in memory, unbounded.
+      reconnectPeriod: 0,
+      resubscribe: false,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      keepalive: KEEPALIVE_S,
+      ...(this.#protocol === 5 && {
+        properties: { receiveMaximum: RECEIVE_MAXIMUM, maximumPacketSize: PACKET_BYTES_MAX },
+      }),
+      ...(ca !== undefined && { ca }),
+      ...(certificate !== undefined && { cert: certificate }),
+      ...(key !== undefined && { key }),
+      ...(username !== undefined && { username }),
+      ...(password !== undefined && { password }),
+    };
+  }
+}
+
+function codeOf(error: unknown): number | null {
+  if (!(error instanceof Error) || !("code" in error)) return null;
+  return typeof error.code === "number" ? error.code : null;
+}

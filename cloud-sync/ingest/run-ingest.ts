@@ -1,0 +1,54 @@
+/** Ingest on a broker: what devices publish goes into the log, and the answers go back. */
+import type { Clock } from "../../shared/clock.ts";
+import type { Logger } from "../../shared/logger.ts";
+import { ackSchema, encodeMessage, nackSchema } from "../../shared/wire.ts";
+import type { CentralLog } from "../log/event-log.ts";
+import { type Answer, createIngest, type Ingest } from "./ingest.ts";
+import { type Broker, createMqttSource, type MqttSource } from "./mqtt-source.ts";
+
+export interface IngestService {
+  readonly ingest: Ingest;
+  readonly source: MqttSource;
+  /** Until the signal is aborted. Throws what is a mistake of the program, or `database.denied`. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface IngestServiceOptions {
+  readonly log: CentralLog;
+  readonly broker: Broker;
+  readonly connections: number;
+  /** Unique among all that connect to the broker. */
+  readonly instance: string;
+  readonly clock: Clock;
+  /** Even in [0, 1). */
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+export function createIngestService(options: IngestServiceOptions): IngestService {
+  const { log, broker, connections, instance, clock, random, logger } = options;
+  const answer = (device: string, said: Answer): void => answerOver(source, device, said);
+  const ingest = createIngest({ log, answer, clock, random, logger });
+  const take = ingest.take.bind(ingest);
+  const source = createMqttSource({ broker, connections, instance, take, random, logger });
+  return {
+    ingest,
+    source,
+    async run(signal) {
+      // One that fails takes the other with it.
+      const failed = new AbortController();
+      const both = AbortSignal.any([signal, failed.signal]);
+      const ended = [ingest.run(both), source.run(both)];
+      const results = await Promise.allSettled(
+        ended.map((each) => each.finally(() => failed.abort())),
+      );
+      for (const result of results) if (result.status === "rejected") throw result.reason;
+    },
+  };
+}
+
+function answerOver(source: MqttSource, device: string, answer: Answer): void {
+  if ("ack" in answer) {
+    source.publish({ device, channel: "ack" }, encodeMessage(ackSchema, answer.ack));
+  } else source.publish({ device, channel: "nack" }, encodeMessage(nackSchema, answer.nack));
+}

@@ -1,0 +1,65 @@
+/** How much has been taken from the broker and not been settled yet: what is beyond it stays there. */
+
+export interface WindowLimits {
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+export class Window {
+  readonly #limits: WindowLimits;
+  #messages = 0;
+  #bytes = 0;
+  #next: (() => void)[] = [];
+
+  constructor(limits: WindowLimits) {
+    this.#limits = limits;
+  }
+
+  get messages(): number {
+    return this.#messages;
+  }
+
+  /** Takes a place, as soon as there is one. Throws when the signal is aborted before that. */
+  async place(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    while (this.#isFull()) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          signal.removeEventListener("abort", done);
+          this.#next = this.#next.filter((each) => each !== done);
+          resolve();
+        };
+        this.#next.push(done);
+        signal.addEventListener("abort", done, { once: true });
+      });
+      signal.throwIfAborted();
+    }
+    this.#messages++;
+    this.#wake();
+  }
+
+  /** What is in a place that was taken: it may be larger than what was left. */
+  fill(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  /** Back again, without waiting: it was in before. */
+  enter(bytes: number): void {
+    this.#messages++;
+    this.#bytes += bytes;
+  }
+
+  leave(bytes: number): void {
+    this.#messages--;
+    this.#bytes -= bytes;
+    this.#wake();
+  }
+
+  #isFull(): boolean {
+    return this.#messages >= this.#limits.messages || this.#bytes >= this.#limits.bytes;
+  }
+
+  #wake(): void {
+    if (!this.#isFull()) this.#next[0]?.();
+  }
+}

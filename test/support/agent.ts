@@ -1,0 +1,78 @@
+import { type OpenLog, openLog } from "../../edge/open-log.ts";
+import { dataVersion } from "../../edge/store/database.ts";
+import { createAckedStore } from "../../edge/sync/acked.ts";
+import { type AgentOptions, runAgent } from "../../edge/sync/agent.ts";
+import { createUplink } from "../../edge/sync/uplink.ts";
+import type { Bundle } from "../../shared/bundle.ts";
+import { systemClock } from "../../shared/clock.ts";
+import { silentLogger } from "../../shared/logger.ts";
+import { deviceOf, logsOf } from "./device.ts";
+import { sampled } from "./facts.ts";
+import { testStore } from "./store.ts";
+
+/** A device whose real agent speaks to a real broker. */
+export class AgentDevice {
+  readonly at = testStore();
+  readonly id: string;
+  readonly #opened: OpenLog = openLog(this.at.options);
+  #stop = new AbortController();
+  #ended: Promise<void> = Promise.resolve();
+  status: Parameters<AgentOptions["report"]>[0] | null = null;
+
+  constructor(entries: number) {
+    this.id = deviceOf(this.#opened.reader);
+    this.append(entries);
+  }
+
+  append(count: number): void {
+    for (let left = count; left > 0; left -= 1_000) {
+      const size = Math.min(left, 1_000);
+      this.at.store.log.append(Array.from({ length: size }, (_, i) => sampled(i)));
+    }
+  }
+
+  /** Starts the agent. It takes itself for `id`, whoever it is. */
+  start(bundle: Omit<Bundle, "device" | "format">, id = this.id): void {
+    const { reader, database } = this.#opened;
+    this.#stop = new AbortController();
+    const common = { clock: systemClock, logger: silentLogger };
+    const uplink = createUplink({ reader, store: createAckedStore(database), ...common });
+    this.#ended = runAgent(
+      {
+        ...common,
+        bundle: { format: 1, device: id, ...bundle },
+        version: "test",
+        uplink,
+        logVersion: () => dataVersion(database),
+        random: Math.random,
+        report: (status) => {
+          this.status = status;
+        },
+        alive: () => undefined,
+        untilAcked: false,
+      },
+      this.#stop.signal,
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#ended;
+  }
+
+  lag(): number {
+    const { reader, database } = this.#opened;
+    return reader.count(createAckedStore(database).read()?.cursor ?? reader.start());
+  }
+
+  /** Each log as `log export` prints it here. */
+  logs(): ReadonlyMap<string, readonly string[]> {
+    return logsOf(this.#opened.reader);
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    this.#opened.close();
+    this.at.remove();
+  }
+}

@@ -1,0 +1,46 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Broker } from "../../cloud-sync/ingest/mqtt-source.ts";
+import { createIngestService, type IngestService } from "../../cloud-sync/ingest/run-ingest.ts";
+import type { CentralLog } from "../../cloud-sync/log/event-log.ts";
+import { systemClock } from "../../shared/clock.ts";
+import { createLogger, type Logger } from "../../shared/logger.ts";
+
+/** A logger that keeps what it is told, `warn` and above. */
+export function keepingLogger(): { readonly logger: Logger; readonly lines: string[] } {
+  const lines: string[] = [];
+  const write = (line: string): void => void lines.push(line);
+  return { logger: createLogger({ level: "warn", now: () => 0, write }), lines };
+}
+
+/** An ingest that runs on a broker, to be stopped and started like a process. */
+export class RunningIngest {
+  readonly service: IngestService;
+  readonly logged = keepingLogger();
+  readonly #stop = new AbortController();
+  readonly #ended: Promise<void>;
+
+  constructor(log: CentralLog, broker: Broker, connections = 2) {
+    const { logger } = this.logged;
+    const instance = randomUUID();
+    const more = { random: Math.random, clock: systemClock, logger };
+    this.service = createIngestService({ log, broker, connections, instance, ...more });
+    this.#ended = this.service.run(this.#stop.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#ended;
+  }
+}
+
+/** Waits until it holds; fails after so many milliseconds. */
+export async function eventually(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  withinMs = 60_000,
+): Promise<void> {
+  for (const deadline = Date.now() + withinMs; !(await holds()); await sleep(20)) {
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${withinMs} ms`);
+  }
+}

@@ -1,8 +1,7 @@
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../shared/clock.ts";
-import { EXIT, type ExitCode, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import { bundleSources, syncStatusPath } from "../config.ts";
 import { credentialPath, encryptCredential } from "../install/credentials.ts";
 import { layoutOf } from "../install/layout.ts";
@@ -12,6 +11,7 @@ import { createAckedStore } from "../sync/acked.ts";
 import { BUNDLE_CREDENTIAL, parseBundle, writeBundle } from "../sync/bundle-file.ts";
 import { openLink } from "../sync/link.ts";
 import { type AgentStatus, readStatus } from "../sync/status-file.ts";
+import { runProgram } from "./run-program.ts";
 import type { Invocation, Verb } from "./verb.ts";
 import { bytes, dateOf } from "./words.ts";
 
@@ -123,20 +123,11 @@ export const syncRun: Verb = {
   optionHelp: { "--until-acked": "end as soon as the centre has everything" },
   example: "porchlight sync run --until-acked",
   operands: { min: 0, max: 0 },
-  async run({ config, configFile, values, environment }) {
-    config();
+  async run(invocation) {
+    invocation.config();
     const main = fileURLToPath(new URL("../sync/main.js", import.meta.url));
-    const args = [main];
-    if (configFile !== "") args.push("--config", configFile);
-    if (typeof values["data"] === "string") args.push("--data", values["data"]);
-    if (values["until-acked"] === true) args.push("--until-acked");
-    const child = spawn(process.execPath, args, { stdio: "inherit", env: { ...environment } });
-    const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
-    process.on("SIGTERM", forward);
-    return new Promise<ExitCode>((done, failed) => {
-      child.once("error", failed);
-      child.once("close", (code) => done(code === EXIT.ok ? EXIT.ok : code === 78 ? 78 : 1));
-    }).finally(() => process.off("SIGTERM", forward));
+    const untilAcked = invocation.values["until-acked"] === true;
+    return await runProgram(main, invocation, { args: untilAcked ? ["--until-acked"] : [] });
   },
 };
 

@@ -1,0 +1,29 @@
+import { spawn } from "node:child_process";
+import { EXIT, type ExitCode } from "../../shared/errors.ts";
+import type { Invocation } from "./verb.ts";
+
+/**
+ * Runs a long-lived program of ours in this terminal, as systemd would: a process of its own, with
+ * this verb's configuration. Signals are passed on; its exit code is the verb's.
+ */
+export async function runProgram(
+  program: string,
+  { configFile, values, environment }: Invocation,
+  more: { readonly args?: readonly string[]; readonly environment?: Record<string, string> } = {},
+): Promise<ExitCode> {
+  const args = [program];
+  if (configFile !== "") args.push("--config", configFile);
+  if (typeof values["data"] === "string") args.push("--data", values["data"]);
+  const child = spawn(process.execPath, [...args, ...(more.args ?? [])], {
+    stdio: "inherit",
+    env: { ...more.environment, ...environment },
+  });
+  const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
+  process.on("SIGHUP", forward).on("SIGTERM", forward);
+  return new Promise<ExitCode>((done, failed) => {
+    child.once("error", failed);
+    child.once("close", (code) => {
+      done(code === EXIT.ok || code === EXIT.config ? code : EXIT.failed);
+    });
+  }).finally(() => process.off("SIGHUP", forward).off("SIGTERM", forward));
+}

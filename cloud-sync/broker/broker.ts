@@ -11,6 +11,7 @@ import { Aedes, type AuthenticateError, type Client, type PublishPacket } from "
 import { invariant, messageOf, PorchlightError } from "../../shared/errors.ts";
 import type { Logger } from "../../shared/logger.ts";
 import { parseTopic, type Topic, topicOf } from "../../shared/wire.ts";
+import { isLoopback } from "../config.ts";
 import { mayPublish, maySubscribe } from "../fleet/topic-rules.ts";
 import type { Source, Take } from "../ingest/source.ts";
 import { LimitedConnection } from "./frame-limit.ts";
@@ -51,11 +52,6 @@ const BAD_PASSWORD = 4;
 
 export function createBroker(options: BrokerOptions): EmbeddedBroker {
   return new Broker(options);
-}
-
-/** Whether only this machine can reach a host. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 class Broker implements EmbeddedBroker {

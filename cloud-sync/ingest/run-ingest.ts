@@ -4,7 +4,7 @@ import type { Logger } from "../../shared/logger.ts";
 import { ackSchema, encodeMessage, nackSchema } from "../../shared/wire.ts";
 import type { CentralLog } from "../log/event-log.ts";
 import { type Answer, createIngest, type Ingest } from "./ingest.ts";
-import type { Source, Take } from "./source.ts";
+import type { Source } from "./source.ts";
 
 export interface IngestService {
   readonly ingest: Ingest;
@@ -15,8 +15,8 @@ export interface IngestService {
 
 export interface IngestServiceOptions {
   readonly log: CentralLog;
-  /** Opens the broker's side: what comes from it is given to `take`. */
-  readonly source: (take: Take) => Source;
+  /** Gives what it receives to `ingest.take`. */
+  readonly source: Source;
   readonly clock: Clock;
   /** Even in [0, 1). */
   readonly random: () => number;
@@ -24,10 +24,9 @@ export interface IngestServiceOptions {
 }
 
 export function createIngestService(options: IngestServiceOptions): IngestService {
-  const { log, clock, random, logger } = options;
+  const { log, source, clock, random, logger } = options;
   const answer = (device: string, said: Answer): void => answerOver(source, device, said);
   const ingest = createIngest({ log, answer, clock, random, logger });
-  const source = options.source(ingest.take.bind(ingest));
   return {
     ingest,
     source,

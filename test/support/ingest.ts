@@ -25,8 +25,8 @@ export class RunningIngest {
     const { logger } = this.logged;
     const instance = randomUUID();
     const random = Math.random;
-    const source = (take: Take) =>
-      createMqttSource({ broker, connections, instance, take, random, logger });
+    const take: Take = (...batch) => this.service.ingest.take(...batch);
+    const source = createMqttSource({ broker, connections, instance, take, random, logger });
     this.service = createIngestService({ log, source, random, clock: systemClock, logger });
     this.#ended = this.service.run(this.#stop.signal);
   }

@@ -33,6 +33,40 @@ export const cloudConfigSchema = z.strictObject({
         .describe("a statement that takes longer is given up"),
     })
     .prefault({}),
+  broker: z
+    .strictObject({
+      host: z.string().default("127.0.0.1").describe("where our own broker listens"),
+      port: z.int().min(0).max(65_535).default(1883).describe("0: any that is free"),
+      certificate: z
+        .string()
+        .optional()
+        .describe("PEM file; with it, TLS: needed unless the host is loopback"),
+      key: z.string().optional().describe("PEM file of its private key"),
+    })
+    .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined), {
+      error: "certificate and key go together",
+    })
+    .refine(({ certificate, host }) => certificate !== undefined || isLoopback(host), {
+      error: "only loopback may do without TLS: set certificate and key",
+    })
+    .prefault({}),
+  mqtt: z
+    .strictObject({
+      url: z
+        .url({ protocol: /^(mqtts?|wss?)$/ })
+        .refine((url) => new URL(url).password === "", {
+          error: "a URL with a password ends up in logs: use mqtt.password",
+        })
+        .optional()
+        .describe("a broker (default: one of our own)"),
+      username: z.string().optional(),
+      password: z.string().optional(),
+      ca: z.string().optional().describe("PEM file of the authority behind its certificate"),
+      certificate: z.string().optional().describe("PEM file of our own certificate"),
+      key: z.string().optional().describe("PEM file of its private key"),
+      connections: z.int().min(1).max(16).default(2).describe("that listen"),
+    })
+    .prefault({}),
   log: z
     .strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") })
     .prefault({}),
@@ -62,6 +96,11 @@ export function loadConfig({ file, data, environment }: ConfigRequest): CloudCon
   const source = { file: path, text, environment, prefix: PREFIX, reserved: RESERVED, program };
   const config = readConfig(cloudConfigSchema, source);
   return data === undefined ? config : { ...config, data };
+}
+
+/** Whether only this machine can reach a host. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 /** Where a PostgreSQL of our own has its folder. */

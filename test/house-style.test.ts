@@ -14,6 +14,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   "node-libcamera": /^edge\/camera\/libcamera\.ts$/,
   tinyglobby: /^edge\/camera\/files\.ts$/,
   mqtt: /^(edge\/sync\/link|cloud-sync\/ingest\/mqtt-source)\.ts$/,
+  aedes: /^cloud-sync\/broker\/broker\.ts$/,
   pg: /^cloud-sync\/postgres\//,
   "pg-copy-streams": /^cloud-sync\/postgres\//,
 };

@@ -9,6 +9,7 @@ import { messageOf } from "../../shared/errors.ts";
 import type { Logger } from "../../shared/logger.ts";
 import { backoffMs, pause } from "../../shared/retry.ts";
 import { filterOf, parseTopic, type Topic, topicOf } from "../../shared/wire.ts";
+import type { Source, Take } from "./source.ts";
 
 export interface Broker {
   /** `mqtt://host:port`, `mqtts://`, `ws://` or `wss://`; without a password. */
@@ -28,22 +29,10 @@ export interface SourceOptions {
   readonly connections: number;
   /** Unique among all that connect to the broker. */
   readonly instance: string;
-  /** Resolves when the message may be forgotten by the broker. */
-  readonly take: (device: string, payload: Buffer, signal: AbortSignal) => Promise<void>;
+  readonly take: Take;
   /** Even in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
-}
-
-export interface MqttSource {
-  /** Connects, and again whenever that ends, until the signal is aborted. Never throws. */
-  run(signal: AbortSignal): Promise<void>;
-  /** Resolves when every connection stands for the first time. */
-  readonly ready: Promise<void>;
-  /** Sends at least once, unless the connection ends before: nobody may rely on it. */
-  publish(topic: Topic, payload: Buffer): void;
-  /** How many connections stand, the one that speaks included. */
-  connected(): number;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -62,11 +51,11 @@ const UNSUPPORTED_VERSION = [1, 132];
 const NO_SHARED = 158;
 const SUBACK_FAILURE = 128;
 
-export function createMqttSource(options: SourceOptions): MqttSource {
-  return new Source(options);
+export function createMqttSource(options: SourceOptions): Source {
+  return new MqttSource(options);
 }
 
-class Source implements MqttSource {
+class MqttSource implements Source {
   readonly ready: Promise<void>;
   readonly #options: SourceOptions;
   readonly #standing = new Set<string>();
@@ -84,6 +73,7 @@ class Source implements MqttSource {
     });
   }
 
+  /** Connects, and again whenever a connection ends. */
   async run(signal: AbortSignal): Promise<void> {
     const listeners = Array.from({ length: this.#options.connections }, (_, i) => `in-${i}`);
     await Promise.all(["out", ...listeners].map((name) => this.#keep(name, signal)));

@@ -4,21 +4,19 @@ import type { Logger } from "../../shared/logger.ts";
 import { ackSchema, encodeMessage, nackSchema } from "../../shared/wire.ts";
 import type { CentralLog } from "../log/event-log.ts";
 import { type Answer, createIngest, type Ingest } from "./ingest.ts";
-import { type Broker, createMqttSource, type MqttSource } from "./mqtt-source.ts";
+import type { Source } from "./source.ts";
 
 export interface IngestService {
   readonly ingest: Ingest;
-  readonly source: MqttSource;
+  readonly source: Source;
   /** Until the signal is aborted. Throws what is a mistake of the program, or `database.denied`. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 export interface IngestServiceOptions {
   readonly log: CentralLog;
-  readonly broker: Broker;
-  readonly connections: number;
-  /** Unique among all that connect to the broker. */
-  readonly instance: string;
+  /** Gives what it receives to `ingest.take`. */
+  readonly source: Source;
   readonly clock: Clock;
   /** Even in [0, 1). */
   readonly random: () => number;
@@ -26,11 +24,9 @@ export interface IngestServiceOptions {
 }
 
 export function createIngestService(options: IngestServiceOptions): IngestService {
-  const { log, broker, connections, instance, clock, random, logger } = options;
+  const { log, source, clock, random, logger } = options;
   const answer = (device: string, said: Answer): void => answerOver(source, device, said);
   const ingest = createIngest({ log, answer, clock, random, logger });
-  const take = ingest.take.bind(ingest);
-  const source = createMqttSource({ broker, connections, instance, take, random, logger });
   return {
     ingest,
     source,
@@ -47,7 +43,7 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
   };
 }
 
-function answerOver(source: MqttSource, device: string, answer: Answer): void {
+function answerOver(source: Source, device: string, answer: Answer): void {
   if ("ack" in answer) {
     source.publish({ device, channel: "ack" }, encodeMessage(ackSchema, answer.ack));
   } else source.publish({ device, channel: "nack" }, encodeMessage(nackSchema, answer.nack));

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Broker } from "../../cloud-sync/ingest/mqtt-source.ts";
+import { type Broker, createMqttSource } from "../../cloud-sync/ingest/mqtt-source.ts";
 import { createIngestService, type IngestService } from "../../cloud-sync/ingest/run-ingest.ts";
+import type { Take } from "../../cloud-sync/ingest/source.ts";
 import type { CentralLog } from "../../cloud-sync/log/event-log.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { createLogger, type Logger } from "../../shared/logger.ts";
@@ -23,8 +24,10 @@ export class RunningIngest {
   constructor(log: CentralLog, broker: Broker, connections = 2) {
     const { logger } = this.logged;
     const instance = randomUUID();
-    const more = { random: Math.random, clock: systemClock, logger };
-    this.service = createIngestService({ log, broker, connections, instance, ...more });
+    const random = Math.random;
+    const take: Take = (...batch) => this.service.ingest.take(...batch);
+    const source = createMqttSource({ broker, connections, instance, take, random, logger });
+    this.service = createIngestService({ log, source, random, clock: systemClock, logger });
     this.#ended = this.service.run(this.#stop.signal);
   }
 

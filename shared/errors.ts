@@ -45,6 +45,12 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** The numeric `code` of an error, as MQTT libraries give it, if it has one. */
+export function numericCodeOf(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !("code" in error)) return undefined;
+  return typeof error.code === "number" ? error.code : undefined;
+}
+
 /** The `code` of a Node system error ("ENOENT"), if it is one. */
 export function systemCodeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error)) return undefined;

@@ -10,6 +10,7 @@
  * What is in the window is in memory alone: whoever sent it keeps it until the ack.
  */
 import { type Batch, claimedLog, decodeBatch, PAYLOAD_BYTES_MAX } from "../../shared/batch.ts";
+import { createBell } from "../../shared/bell.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { type Cursor, startOf } from "../../shared/cursor.ts";
 import { invariant, messageOf, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
@@ -18,7 +19,6 @@ import { backoffMs, pause } from "../../shared/retry.ts";
 import type { Nack } from "../../shared/wire.ts";
 import type { Outcome } from "../log/append.ts";
 import { ARRIVALS_MAX, type CentralLog } from "../log/event-log.ts";
-import { createBell } from "./bell.ts";
 import { type Item, Waiting } from "./waiting.ts";
 import { Window, type WindowLimits } from "./window.ts";
 

@@ -5,7 +5,7 @@
  * PUBACK goes out then: a window that is full stops the reading, so the broker keeps the rest.
  */
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
-import { messageOf } from "../../shared/errors.ts";
+import { messageOf, numericCodeOf } from "../../shared/errors.ts";
 import type { Logger } from "../../shared/logger.ts";
 import { backoffMs, pause } from "../../shared/retry.ts";
 import { filterOf, parseTopic, type Topic, topicOf } from "../../shared/wire.ts";
@@ -171,8 +171,8 @@ class MqttSource implements Source {
 
   /** Whether what went wrong is a thing this broker does not have: then it is done without. */
   #otherWay(failure: unknown): boolean {
-    const code = codeOf(failure);
-    if (this.#protocol === 5 && code !== null && UNSUPPORTED_VERSION.includes(code)) {
+    const code = numericCodeOf(failure);
+    if (this.#protocol === 5 && code !== undefined && UNSUPPORTED_VERSION.includes(code)) {
       this.#protocol = 4;
       return true;
     }
@@ -211,9 +211,4 @@ class MqttSource implements Source {
       ...(password !== undefined && { password }),
     };
   }
-}
-
-function codeOf(error: unknown): number | null {
-  if (!(error instanceof Error) || !("code" in error)) return null;
-  return typeof error.code === "number" ? error.code : null;
 }

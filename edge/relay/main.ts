@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** Composition root of porchlight-camera@.service: network camera → Unix socket. No key, no store. */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../../shared/clock.ts";
@@ -8,6 +8,7 @@ import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import { createLogger } from "../../shared/logger.ts";
 import { streamCamera } from "../camera/stream.ts";
 import { createNotifier } from "../notify.ts";
+import { isExposed } from "../private-file.ts";
 import { networkSource, networkSourceSchema, parseCameraUrl } from "./network-source.ts";
 import { relayFrames } from "./relay.ts";
 
@@ -16,7 +17,6 @@ const USAGE =
   "The camera's URL is read from $CREDENTIALS_DIRECTORY/camera-url or $PORCHLIGHT_CAMERA_URL_FILE.";
 /** ffmpeg takes some seconds to find out what a camera sends. */
 const STALL_MS = 20_000;
-const GROUP_AND_WORLD = 0o077;
 
 const environment = process.env;
 const logger = createLogger({
@@ -36,7 +36,7 @@ function readUrl(): URL {
       hint: "store it for the unit: porchlight install --camera NAME < file-with-the-url",
     });
   }
-  if (!given && (statSync(path).mode & GROUP_AND_WORLD) !== 0) {
+  if (!given && isExposed(path)) {
     throw new PorchlightError("camera.url.exposed", `${path} can be read by others`, {
       exitCode: EXIT.config,
       hint: `chmod 600 ${path}`,

@@ -1,15 +1,8 @@
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { isExposed } from "../private-file.ts";
 
 export type KeyName = "log-key" | "vault-key";
 
@@ -24,7 +17,6 @@ export interface KeySources {
 }
 
 const KEY_BYTES = 32;
-const GROUP_AND_WORLD = 0o077;
 
 /** The file a key will be read from. */
 export function keyPath(name: KeyName, sources: KeySources): string {
@@ -47,7 +39,7 @@ export function readKey(name: KeyName, sources: KeySources): Buffer {
     });
   }
   // systemd's credential folder is private to the service, whatever the modes inside say.
-  const exposed = (statSync(path).mode & GROUP_AND_WORLD) !== 0;
+  const exposed = isExposed(path);
   if (exposed && path !== join(sources.credentialsDirectory ?? "", name)) {
     throw new PorchlightError("key.exposed", `${path} can be read by others than its owner`, {
       exitCode: EXIT.config,

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { type Bundle, bundleSchema } from "../../shared/bundle.ts";
 import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { isExposed } from "../private-file.ts";
 
 /** Where the bundle may come from, in this order. */
 export interface BundleSources {
@@ -14,7 +15,6 @@ export interface BundleSources {
 }
 
 export const BUNDLE_CREDENTIAL = "sync-bundle";
-const GROUP_AND_WORLD = 0o077;
 
 /**
  * The bundle that this device has joined with. Throws `sync.unjoined`, `sync.bundle.exposed` or
@@ -31,7 +31,7 @@ export function readBundle(sources: BundleSources): Bundle {
       hint: "there: porchlight-cloud devices add; then here: porchlight sync join BUNDLE",
     });
   }
-  if ((statSync(path).mode & GROUP_AND_WORLD) !== 0) {
+  if (isExposed(path)) {
     throw new PorchlightError("sync.bundle.exposed", `${path} can be read by others`, {
       exitCode: EXIT.config,
       hint: `chmod 600 ${path}`,

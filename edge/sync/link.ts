@@ -2,7 +2,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
 import type { Bundle } from "../../shared/bundle.ts";
-import { invariant, messageOf, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
+import {
+  invariant,
+  messageOf,
+  numericCodeOf,
+  PorchlightError,
+  systemCodeOf,
+} from "../../shared/errors.ts";
 import { type Channel, parseTopic, topicOf } from "../../shared/wire.ts";
 
 export interface Link {
@@ -46,7 +52,7 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
   try {
     return await open(options, 5, signal);
   } catch (error) {
-    const code = error instanceof PorchlightError ? causeCode(error.cause) : undefined;
+    const code = error instanceof PorchlightError ? numericCodeOf(error.cause) : undefined;
     if (code === undefined || !UNSUPPORTED_VERSION.includes(code)) throw error;
     return await open(options, 4, signal);
   }
@@ -92,7 +98,7 @@ async function open(options: LinkOptions, protocol: 4 | 5, signal: AbortSignal):
       async close() {
         if (client.connected) {
           client.end();
-          await Promise.race([ended, sleep(GOODBYE_MS)]);
+          await Promise.race([ended, sleep(GOODBYE_MS, undefined, { ref: false })]);
         }
         client.end(true);
       },
@@ -148,7 +154,7 @@ const REFUSED = [4, 5, 134, 135, 138, 140];
 
 function connectionError({ url }: Bundle, cause: unknown): PorchlightError {
   const { host } = new URL(url);
-  const code = causeCode(cause);
+  const code = numericCodeOf(cause);
   if (code !== undefined && REFUSED.includes(code)) {
     return new PorchlightError("sync.refused", `${host} does not let this device in`, {
       remedy: "stop",
@@ -168,9 +174,4 @@ const NETWORK_DOWN = /^(ENETUNREACH|ENETDOWN|EHOSTUNREACH|EAI_AGAIN|ENOTFOUND|ET
 
 export function isNetworkDown({ cause }: PorchlightError): boolean {
   return NETWORK_DOWN.test(systemCodeOf(cause) ?? "") || /connack timeout/i.test(messageOf(cause));
-}
-
-function causeCode(cause: unknown): number | undefined {
-  if (!(cause instanceof Error) || !("code" in cause)) return undefined;
-  return typeof cause.code === "number" ? cause.code : undefined;
 }

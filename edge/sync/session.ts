@@ -1,5 +1,6 @@
 /** One session with the centre, from connecting to its end. */
 import { setImmediate as breathe, setTimeout as sleep } from "node:timers/promises";
+import { type Bell, createBell } from "../../shared/bell.ts";
 import type { Bundle } from "../../shared/bundle.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { messageOf, PorchlightError } from "../../shared/errors.ts";
@@ -87,7 +88,7 @@ export async function runSession(options: SessionOptions, signal: AbortSignal): 
 /** The last word of a session that ends in peace; a broker that hangs does not hear it. */
 async function goodbye(link: Link, offline: Buffer): Promise<void> {
   const told = link.publish("status", offline, true).catch(() => undefined);
-  await Promise.race([told, sleep(GOODBYE_MS)]);
+  await Promise.race([told, sleep(GOODBYE_MS, undefined, { ref: false })]);
 }
 
 /** What cannot be read is a fault of the other end: it is told, and changes nothing here. */
@@ -125,6 +126,7 @@ async function speak(
     send: (payload) => void link.publish("log", payload).catch(() => undefined),
   });
   let seen: number | null = null;
+  let listener = bell.listen();
   let heard = false;
   while (!signal.aborted) {
     const wrong = problem();
@@ -141,7 +143,8 @@ async function speak(
       seen = version;
       if (untilAcked && uplink.lag() === 0) return;
     }
-    heard = await bell.wait(POLL_MS, signal);
+    heard = await listener.wait(POLL_MS, signal);
+    listener = bell.listen();
   }
 }
 
@@ -157,42 +160,5 @@ function createStatus({ uplink, version, clock, told }: SessionOptions, link: Li
     const status = { state: "online", version, acked, lag: uplink.lag(), halted } as const;
     told();
     await link.publish("status", encodeMessage(statusSchema, status), true);
-  };
-}
-
-interface Bell {
-  ring(): void;
-  /**
-   * Until it rings, the time is over or the signal aborted; at once where it has rung since the
-   * last wait. Says whether it has.
-   */
-  wait(ms: number, signal: AbortSignal): Promise<boolean>;
-}
-
-function createBell(): Bell {
-  let ringing = false;
-  let wake: () => void = () => undefined;
-  return {
-    ring() {
-      ringing = true;
-      wake();
-    },
-    async wait(ms, signal) {
-      if (!ringing && !signal.aborted) {
-        await new Promise<void>((resolve) => {
-          const done = (): void => {
-            clearTimeout(timer);
-            signal.removeEventListener("abort", done);
-            resolve();
-          };
-          const timer = setTimeout(done, ms);
-          signal.addEventListener("abort", done, { once: true });
-          wake = done;
-        });
-      }
-      const rung = ringing;
-      ringing = false;
-      return rung;
-    },
   };
 }

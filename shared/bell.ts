@@ -1,4 +1,4 @@
-/** Wakes whoever waits: something has come in, or a commit has ended. */
+/** Wakes whoever waits: something has come in, or what was under way has ended. */
 export interface Bell {
   ring(): void;
   /** From here on it is heard, also before somebody waits for it. */
@@ -6,8 +6,8 @@ export interface Bell {
 }
 
 export interface Listener {
-  /** Until it rings, the time (ms) is over, or the signal is aborted. */
-  wait(ms: number, signal: AbortSignal): Promise<void>;
+  /** Until it rings, the time (ms) is over, or the signal is aborted; says whether it has rung. */
+  wait(ms: number, signal: AbortSignal): Promise<boolean>;
 }
 
 /** setTimeout takes no more: 2³¹ − 1 ms. */
@@ -25,7 +25,7 @@ export function createBell(): Bell {
       const before = rang;
       return {
         async wait(ms, signal) {
-          if (rang !== before || signal.aborted) return;
+          if (rang !== before || signal.aborted) return rang !== before;
           await new Promise<void>((resolve) => {
             const done = (): void => {
               clearTimeout(timer);
@@ -37,6 +37,7 @@ export function createBell(): Bell {
             listeners.add(done);
             signal.addEventListener("abort", done, { once: true });
           });
+          return rang !== before;
         },
       };
     },

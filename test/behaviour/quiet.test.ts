@@ -2,11 +2,11 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { collect, type Ran, userEnvironment } from "../support/cli.ts";
 import { needsProgram } from "../support/needs.ts";
 import { bundledPeople, writePhotos, writeScenes } from "../support/people.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 /**

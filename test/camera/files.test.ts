@@ -1,7 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { cameraConfigSchema } from "../../edge/camera/config.ts";
 import { filesOf } from "../../edge/camera/files.ts";
@@ -9,6 +8,7 @@ import { openCamera } from "../../edge/camera/open-camera.ts";
 import { cameraParts, isJpeg, take } from "../support/camera.ts";
 import { needsProgram } from "../support/needs.ts";
 import { rejects } from "../support/rejects.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const files = suite<{ folder: ReturnType<typeof tempFolder> }>("replay of files");

@@ -1,6 +1,6 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { createLatest } from "../../edge/camera/latest.ts";
+import { suite } from "../support/suite.ts";
 
 const latest = suite("latest");
 

@@ -1,7 +1,7 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { createMjpegSplitter } from "../../edge/camera/mjpeg.ts";
 import { blank, compose, encodeJpeg } from "../../edge/vision/image.ts";
+import { suite } from "../support/suite.ts";
 
 const mjpeg = suite("mjpeg");
 const grey = await encodeJpeg(blank(64, 48, [90, 90, 90]));

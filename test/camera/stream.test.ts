@@ -1,7 +1,6 @@
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { cameraConfigSchema } from "../../edge/camera/config.ts";
 import { v4l2Args } from "../../edge/camera/ffmpeg.ts";
@@ -11,6 +10,7 @@ import { processSource, withoutUrls } from "../../edge/camera/source.ts";
 import { streamCamera } from "../../edge/camera/stream.ts";
 import { cameraParts, isJpeg, take, testPicture } from "../support/camera.ts";
 import { needsProgram } from "../support/needs.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const stream = suite("cameras as processes");

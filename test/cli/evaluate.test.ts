@@ -1,6 +1,5 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Actor } from "../../edge/demo/cast.ts";
 import type { Evaluation } from "../../edge/evaluate/evaluate.ts";
@@ -9,6 +8,7 @@ import type { RgbImage } from "../../edge/vision/face.ts";
 import { blank, blur, brighten, encodeJpeg, resize } from "../../edge/vision/image.ts";
 import { json, porchlight } from "../support/cli.ts";
 import { BUNDLED_PHOTOS, bundledPeople, DEFAULT_PACK } from "../support/people.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const evaluate = suite("porchlight evaluate");

@@ -4,12 +4,12 @@ import { once } from "node:events";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { readManifest } from "../../edge/vision/manifest.ts";
 import { porchlight, userEnvironment } from "../support/cli.ts";
 import { type Answer, serveFiles, withRanges } from "../support/file-server.ts";
 import { sharedData } from "../support/shared-data.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const pull = suite("porchlight models pull");

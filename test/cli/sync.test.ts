@@ -1,11 +1,11 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { CentreLink } from "../support/centre-link.ts";
 import { json, porchlight } from "../support/cli.ts";
 import { type Mosquitto, needsMosquitto, startMosquitto } from "../support/mosquitto.ts";
 import { freePort } from "../support/port.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 import { until } from "../support/until.ts";
 

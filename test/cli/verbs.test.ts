@@ -1,11 +1,11 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { VERBS } from "../../edge/cli/verbs.ts";
 import type { Actor } from "../../edge/demo/cast.ts";
 import { json, porchlight } from "../support/cli.ts";
 import { bundledPeople, writePhotos, writeScenes } from "../support/people.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const verbs = suite("the command line");

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { chmodSync } from "node:fs";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type ReadyCentre, runCentre } from "../../cloud-sync/centre.ts";
 import { cloudConfigSchema } from "../../cloud-sync/config.ts";
@@ -8,6 +7,7 @@ import { systemClock } from "../../shared/clock.ts";
 import { AgentDevice } from "../support/agent.ts";
 import { lines } from "../support/central.ts";
 import { eventually, keepingLogger } from "../support/ingest.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const embedded = suite("a centre without servers");

@@ -1,6 +1,5 @@
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type CloudConfig, loadConfig } from "../../cloud-sync/config.ts";
 import { openDatabase } from "../../cloud-sync/open-database.ts";
@@ -8,6 +7,7 @@ import { loadConfig as loadDevice } from "../../edge/config.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { needsPostgres, startPostgres } from "../support/postgres.ts";
 import { rejects } from "../support/rejects.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const configuring = suite("the configuration of the centre");

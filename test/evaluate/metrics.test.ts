@@ -1,4 +1,3 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { calibrate } from "../../edge/evaluate/calibrate.ts";
 import { identifyAll, type Look, planIdentification } from "../../edge/evaluate/identification.ts";
@@ -8,6 +7,7 @@ import { rateInWords, rateOf } from "../../edge/evaluate/rate.ts";
 import { curve, type ScoredPair, thresholdAt, verify } from "../../edge/evaluate/verification.ts";
 import { type Embedding, normalise } from "../../shared/embedding.ts";
 import { rejects } from "../support/rejects.ts";
+import { suite } from "../support/suite.ts";
 
 const metrics = suite("figures of an evaluation");
 const near = (found: number, expected: number, tolerance = 1e-4): void =>

@@ -2,11 +2,11 @@ import { once } from "node:events";
 import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { porchlight, startDaemon } from "../support/cli.ts";
 import { bootAndRun, debianRoot, needsMachine } from "../support/nspawn.ts";
 import { bundledPeople, writePhotos, writeScenes } from "../support/people.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const sandbox = suite("the units on a real Debian, booted");

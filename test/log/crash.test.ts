@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Child, storeProcess, writeOrder } from "../support/child.ts";
 import { seeded } from "../support/facts.ts";
 import { needsProgram } from "../support/needs.ts";
 import { type TestStore, testStore } from "../support/store.ts";
+import { suite } from "../support/suite.ts";
 
 const crashing = suite("a writer that is killed");
 const KILLS = 20;

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { clockState } from "../../edge/log/clock-state.ts";
 import { APPEND_LIMIT, type StoredEntry } from "../../edge/log/event-log.ts";
@@ -10,6 +9,7 @@ import { GENESIS_HASH } from "../../shared/cursor.ts";
 import { ENTRY_DATA, type Entry } from "../../shared/entry.ts";
 import { enrolled, sampled, visit } from "../support/facts.ts";
 import { testStore } from "../support/store.ts";
+import { suite } from "../support/suite.ts";
 
 const appending = suite("the log");
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { AnyDraft } from "../../edge/log/event-log.ts";
 import { createGroupCommit, type GroupCommit } from "../../edge/log/group-commit.ts";
 import { sampled } from "../support/facts.ts";
 import { testStore } from "../support/store.ts";
+import { suite } from "../support/suite.ts";
 
 const grouping = suite("a group commit");
 

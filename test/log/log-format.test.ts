@@ -1,7 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { parseEntry } from "../../edge/log/open-entry.ts";
 import {
@@ -19,6 +18,7 @@ import { enrolled, sampled, seeded, visit } from "../support/facts.ts";
 import { needsProgram } from "../support/needs.ts";
 import { python } from "../support/python.ts";
 import { testStore } from "../support/store.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const format = suite("docs/log-format.md");

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { logPath } from "../../edge/open-log.ts";
 import { type Database, openDatabase } from "../../edge/store/database.ts";
@@ -7,6 +6,7 @@ import { type ChainReport, canonicalJson, chainHash, type Witness } from "../../
 import type { Cursor } from "../../shared/cursor.ts";
 import { sampled } from "../support/facts.ts";
 import { type TestStore, testStore } from "../support/store.ts";
+import { suite } from "../support/suite.ts";
 
 const tampering = suite("somebody with the key of the log, an SQL prompt and");
 const LOG_MIGRATIONS = new URL("../../edge/store/migrations/log/", import.meta.url);

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { castFromGroups } from "../../edge/demo/cast.ts";
 import { emptyPorch } from "../../edge/demo/scenes.ts";
@@ -17,6 +16,7 @@ import type { Vision } from "../../edge/vision/vision.ts";
 import { enrolled, randomEmbedding, seeded, template } from "../support/facts.ts";
 import { BUNDLED_PHOTOS, openDefaultVision } from "../support/people.ts";
 import { type TestStore, testStore } from "../support/store.ts";
+import { suite } from "../support/suite.ts";
 
 const enrolling = suite("enrolment");
 let vision: Vision;

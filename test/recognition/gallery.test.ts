@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openStore } from "../../edge/open-store.ts";
 import type { Candidate } from "../../edge/recognition/match.ts";
@@ -14,6 +13,7 @@ import {
   visit,
 } from "../support/facts.ts";
 import { testStore } from "../support/store.ts";
+import { suite } from "../support/suite.ts";
 
 const gallery = suite("the gallery");
 const random = seeded(7);

@@ -1,4 +1,3 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
   type Candidate,
@@ -7,6 +6,7 @@ import {
   type Evidence,
 } from "../../edge/recognition/match.ts";
 import { seeded } from "../support/facts.ts";
+import { suite } from "../support/suite.ts";
 
 const matching = suite("a decision");
 const SEED = Number(process.env["SEED"] ?? Date.now() % 1_000_000);

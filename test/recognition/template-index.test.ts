@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import Sqlite from "better-sqlite3";
 import * as sqliteVec from "sqlite-vec";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
   createTemplateIndex,
@@ -9,6 +8,7 @@ import {
 } from "../../edge/recognition/template-index.ts";
 import { cosine, embeddingToBytes, normalise } from "../../shared/embedding.ts";
 import { randomEmbedding, seeded } from "../support/facts.ts";
+import { suite } from "../support/suite.ts";
 
 const index = suite("the index of templates");
 const SEED = Number(process.env["SEED"] ?? Date.now() % 1_000_000);

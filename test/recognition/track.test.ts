@@ -1,4 +1,3 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
   createTracker,
@@ -10,6 +9,7 @@ import { blank } from "../../edge/vision/image.ts";
 import { type Embedding, normalise } from "../../shared/embedding.ts";
 import { decisionSchema } from "../../shared/entry.ts";
 import { PACK, randomEmbedding, seeded } from "../support/facts.ts";
+import { suite } from "../support/suite.ts";
 
 const tracking = suite("a visit");
 const random = seeded(11);

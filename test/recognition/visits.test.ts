@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { visit } from "../support/facts.ts";
 import { testStore } from "../support/store.ts";
+import { suite } from "../support/suite.ts";
 
 const visits = suite("the visits");
 

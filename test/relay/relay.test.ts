@@ -5,13 +5,13 @@ import { createConnection } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { parseCameraUrl } from "../../edge/relay/network-source.ts";
 import { collect, porchlight, userEnvironment } from "../support/cli.ts";
 import { needs, needsProgram } from "../support/needs.ts";
 import { bundledPeople, writePhotos, writeScenes } from "../support/people.ts";
 import { needsRtsp, type RtspServer, startRtsp } from "../support/rtsp.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const RELAY = fileURLToPath(new URL("../../dist/edge/relay/main.js", import.meta.url));

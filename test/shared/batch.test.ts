@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
   BATCH_ENTRIES_MAX,
@@ -16,6 +15,7 @@ import { PorchlightError } from "../../shared/errors.ts";
 import { seeded } from "../support/facts.ts";
 import { logOf, visitLike } from "../support/links.ts";
 import { rejects } from "../support/rejects.ts";
+import { suite } from "../support/suite.ts";
 
 const batches = suite("a batch");
 

@@ -1,4 +1,3 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
   canonicalEntry,
@@ -10,6 +9,7 @@ import {
 import { GENESIS_HASH } from "../../shared/cursor.ts";
 import { entrySchema } from "../../shared/entry.ts";
 import { seeded } from "../support/facts.ts";
+import { suite } from "../support/suite.ts";
 
 const canonical = suite("canonical JSON (RFC 8785)");
 

@@ -1,6 +1,6 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { cosine, embeddingFromBytes, embeddingToBytes, normalise } from "../../shared/embedding.ts";
+import { suite } from "../support/suite.ts";
 
 const embedding = suite("an embedding");
 

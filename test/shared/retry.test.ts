@@ -1,6 +1,6 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { backoffMs, pause } from "../../shared/retry.ts";
+import { suite } from "../support/suite.ts";
 
 const backoff = suite("backoff");
 

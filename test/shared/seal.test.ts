@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type SealPlace, seal, unseal } from "../../shared/seal.ts";
 import { rejects } from "../support/rejects.ts";
+import { suite } from "../support/suite.ts";
 
 const sealing = suite("a sealed field");
 

@@ -1,4 +1,3 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
   type ChainFault,
@@ -8,6 +7,7 @@ import {
   verifyPages,
 } from "../../shared/chain.ts";
 import { GENESIS_HASH } from "../../shared/cursor.ts";
+import { suite } from "../support/suite.ts";
 
 const faults = suite("verifyChain names the first bad entry and what is wrong with it");
 

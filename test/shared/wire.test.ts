@@ -1,4 +1,3 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
   ackSchema,
@@ -11,6 +10,7 @@ import {
   topicOf,
 } from "../../shared/wire.ts";
 import { rejects } from "../support/rejects.ts";
+import { suite } from "../support/suite.ts";
 
 const wire = suite("the wire");
 

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { parseEntry } from "../../edge/log/open-entry.ts";
 import { logPath, openLog } from "../../edge/open-log.ts";
@@ -27,6 +26,7 @@ import {
 import { plainPages } from "../support/plain-pages.ts";
 import { rejects } from "../support/rejects.ts";
 import { type TestStore, testStore } from "../support/store.ts";
+import { suite } from "../support/suite.ts";
 
 const canary = suite("a name and a face");
 const CROP = Buffer.from("canary-crop".repeat(400));

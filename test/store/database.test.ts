@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
   type Database,
@@ -12,6 +11,7 @@ import {
 } from "../../edge/store/database.ts";
 import { filesIn } from "../support/bytes.ts";
 import { rejects } from "../support/rejects.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const opening = suite("opening an encrypted file");

@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { deviceConfigSchema, keySources } from "../../edge/config.ts";
 import { createKeyFile, type KeySources, keyPath, readKey } from "../../edge/store/key-file.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { rejects } from "../support/rejects.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const keys = suite("a key file");

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Draft } from "../../edge/log/event-log.ts";
 import { openPersonal, parseEntry } from "../../edge/log/open-entry.ts";
@@ -12,6 +11,7 @@ import { enrolled, erased, randomEmbedding, renamed, seeded, template } from "..
 import { plainPages } from "../support/plain-pages.ts";
 import { rejects } from "../support/rejects.ts";
 import { testStore } from "../support/store.ts";
+import { suite } from "../support/suite.ts";
 
 const keyring = suite("the keyring");
 

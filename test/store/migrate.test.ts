@@ -2,7 +2,6 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { logPath } from "../../edge/open-log.ts";
 import { openStore, vaultPath } from "../../edge/open-store.ts";
@@ -13,6 +12,7 @@ import { storeProcess } from "../support/child.ts";
 import { enrolled, PACK, sampled, template } from "../support/facts.ts";
 import { rejects } from "../support/rejects.ts";
 import { testStore } from "../support/store.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const migrating = suite("migrations");

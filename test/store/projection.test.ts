@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { logPath, openLog } from "../../edge/open-log.ts";
 import { openStore, type Store, vaultPath } from "../../edge/open-store.ts";
@@ -24,6 +23,7 @@ import {
 } from "../support/facts.ts";
 import { rejects } from "../support/rejects.ts";
 import { type TestStore, testStore } from "../support/store.ts";
+import { suite } from "../support/suite.ts";
 
 const projections = suite("the vault");
 const VAULT_MIGRATIONS = new URL("../../edge/store/migrations/vault/", import.meta.url);

@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { logPath } from "../../edge/open-log.ts";
 import { vaultPath } from "../../edge/open-store.ts";
 import { sqlcipherPython } from "../support/python.ts";
 import { type TestStore, testStore } from "../support/store.ts";
+import { suite } from "../support/suite.ts";
 
 const foreign = suite("a SQLCipher 4 tool of another author");
 const program = sqlcipherPython();

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openLog } from "../../edge/open-log.ts";
 import { dataVersion } from "../../edge/store/database.ts";
@@ -13,6 +12,7 @@ import { CentreLink } from "../support/centre-link.ts";
 import { sampled } from "../support/facts.ts";
 import { type Mosquitto, needsMosquitto, startMosquitto } from "../support/mosquitto.ts";
 import { type TestStore, testStore } from "../support/store.ts";
+import { suite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
 
 const syncing = suite("the agent, over a real broker");

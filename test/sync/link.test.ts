@@ -1,4 +1,3 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isNetworkDown, type Link, openLink } from "../../edge/sync/link.ts";
 import type { Bundle } from "../../shared/bundle.ts";
@@ -13,6 +12,7 @@ import {
 import { needsProgram } from "../support/needs.ts";
 import { freePort } from "../support/port.ts";
 import { rejects } from "../support/rejects.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 import { until } from "../support/until.ts";
 

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { ACK_TIMEOUT_MS } from "../../edge/sync/uplink.ts";
 import { GENESIS_HASH } from "../../shared/cursor.ts";
@@ -8,6 +7,7 @@ import { type Answer, Centre } from "../support/centre.ts";
 import { Device, same } from "../support/device.ts";
 import { seeded } from "../support/facts.ts";
 import { rejects } from "../support/rejects.ts";
+import { suite } from "../support/suite.ts";
 
 const sending = suite("the uplink");
 

@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { MEMORY_ENVIRONMENT } from "../../edge/memory.ts";
 import { porchlight, startDaemon } from "../support/cli.ts";
 import { needsProgram } from "../support/needs.ts";
 import { bundledPeople, writeScenes } from "../support/people.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 /** Highest exposure that systemd-analyze(1) may find: its levels, from 0 to 10. */

@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { evaluate, type LabelledPeople } from "../../edge/evaluate/evaluate.ts";
 import { drawPairs, type Pair, parsePairs } from "../../edge/evaluate/pairs.ts";
@@ -12,6 +11,7 @@ import { openVision, type Vision } from "../../edge/vision/vision.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { openDefaultVision } from "../support/people.ts";
 import { sharedData } from "../support/shared-data.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 /**

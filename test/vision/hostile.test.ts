@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp, { type Sharp } from "sharp";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { largestFirst, type RgbImage } from "../../edge/vision/face.ts";
 import { blank, decodeImage } from "../../edge/vision/image.ts";
@@ -9,6 +8,7 @@ import type { Vision } from "../../edge/vision/vision.ts";
 import { cosine } from "../../shared/embedding.ts";
 import { BUNDLED_PHOTOS, openDefaultVision } from "../support/people.ts";
 import { rejects } from "../support/rejects.ts";
+import { suite } from "../support/suite.ts";
 
 const hostile = suite("pictures of every kind");
 const GROUP = readFileSync(join(BUNDLED_PHOTOS, "sample1.jpg"));

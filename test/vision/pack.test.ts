@@ -1,6 +1,5 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { verifyPack } from "../../edge/vision/models.ts";
 import { openVision } from "../../edge/vision/vision.ts";
@@ -8,6 +7,7 @@ import { silentLogger } from "../../shared/logger.ts";
 import { json, porchlight } from "../support/cli.ts";
 import { DEFAULT_PACK } from "../support/people.ts";
 import { rejects } from "../support/rejects.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const pack = suite("a model pack that is not as it should be");

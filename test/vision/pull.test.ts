@@ -1,13 +1,13 @@
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Manifest, readManifest } from "../../edge/vision/manifest.ts";
 import { modelsOf } from "../../edge/vision/pack-schema.ts";
 import { type Pulled, type PullOptions, pullPack } from "../../edge/vision/pull.ts";
 import { type Answer, serveFiles, withRanges } from "../support/file-server.ts";
 import { rejects } from "../support/rejects.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const pull = suite("pulling a model pack");

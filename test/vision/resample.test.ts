@@ -1,7 +1,7 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { RgbImage } from "../../edge/vision/face.ts";
 import { createPyramid, drawScaled, shrinkByBlocks } from "../../edge/vision/resample.ts";
+import { suite } from "../support/suite.ts";
 
 const resample = suite("resampling");
 

@@ -1,10 +1,10 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { createDetector } from "../../edge/vision/detect.ts";
 import type { Detection } from "../../edge/vision/detection.ts";
 import { blank } from "../../edge/vision/image.ts";
 import type { Outputs, Session } from "../../edge/vision/session.ts";
 import { templateOf } from "../../edge/vision/templates.ts";
+import { suite } from "../support/suite.ts";
 
 const look = suite("points of a face, seen more than once");
 const SIDE = 320;

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { decodeImage, resize } from "../../edge/vision/image.ts";
 import { buildPack } from "../../edge/vision/models.ts";
@@ -15,6 +14,7 @@ import {
 import { cosine } from "../../shared/embedding.ts";
 import { ENTRY_BYTES_MAX } from "../../shared/entry.ts";
 import { silentLogger } from "../../shared/logger.ts";
+import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
 /** The six photos that come with the weights: 18 faces, some of the same people. */

@@ -5,7 +5,6 @@ import { connect as connectTcp } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import mqtt, { type MqttClient } from "mqtt";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { createBroker, type EmbeddedBroker } from "../../../cloud-sync/broker/broker.ts";
 import { CENTRE_USER, mosquittoAcl } from "../../../cloud-sync/fleet/topic-rules.ts";
@@ -13,6 +12,7 @@ import type { Take } from "../../../cloud-sync/ingest/source.ts";
 import { silentLogger } from "../../../shared/logger.ts";
 import { CHANNELS, type Channel, filterOf, topicOf } from "../../../shared/wire.ts";
 import { needsMosquitto, startMosquitto } from "../../support/mosquitto.ts";
+import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { until } from "../../support/until.ts";
 

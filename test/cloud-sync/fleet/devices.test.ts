@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { createDevices } from "../../../cloud-sync/fleet/devices.ts";
 import { mosquittoAcl } from "../../../cloud-sync/fleet/topic-rules.ts";
@@ -10,6 +9,7 @@ import { silentLogger } from "../../../shared/logger.ts";
 import { Central } from "../../support/central.ts";
 import { startOwn } from "../../support/engines.ts";
 import { rejects } from "../../support/rejects.ts";
+import { suite } from "../../support/suite.ts";
 import { until } from "../../support/until.ts";
 
 const registering = suite("the devices of a centre");

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { gzipSync } from "node:zlib";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Answer, createIngest } from "../../../cloud-sync/ingest/ingest.ts";
 import { WAIT_MS } from "../../../cloud-sync/ingest/waiting.ts";
@@ -13,6 +12,7 @@ import { Central, Device as Log, lines } from "../../support/central.ts";
 import { startServer } from "../../support/engines.ts";
 import { logOf, opened, visitLike } from "../../support/links.ts";
 import { needsPostgres } from "../../support/postgres.ts";
+import { suite } from "../../support/suite.ts";
 
 const taking = suite("ingest");
 const central = new Central(startServer);

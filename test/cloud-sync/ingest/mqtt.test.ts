@@ -1,4 +1,3 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { createCentralLog } from "../../../cloud-sync/log/event-log.ts";
 import { createDatabase, type Database } from "../../../cloud-sync/postgres/database.ts";
@@ -8,6 +7,7 @@ import { lines } from "../../support/central.ts";
 import { eventually, RunningIngest } from "../../support/ingest.ts";
 import { type Mosquitto, needsMosquitto, startMosquitto } from "../../support/mosquitto.ts";
 import { needsPostgres, type PostgresServer, startPostgres } from "../../support/postgres.ts";
+import { suite } from "../../support/suite.ts";
 
 const arriving = suite("a log on its way to the centre, over Mosquitto into PostgreSQL");
 

@@ -1,4 +1,3 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Answer, createIngest, type Ingest } from "../../../cloud-sync/ingest/ingest.ts";
 import { WAIT_MS } from "../../../cloud-sync/ingest/waiting.ts";
@@ -9,6 +8,7 @@ import { Device } from "../../support/device.ts";
 import { startServer } from "../../support/engines.ts";
 import { seeded } from "../../support/facts.ts";
 import { needsPostgres } from "../../support/postgres.ts";
+import { suite } from "../../support/suite.ts";
 
 const simulating = suite("uplink and ingest, simulated");
 const central = new Central(startServer);

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { lineOf } from "../../../shared/chain.ts";
 import type { Cursor } from "../../../shared/cursor.ts";
@@ -7,6 +6,7 @@ import { Central, Device, lines } from "../../support/central.ts";
 import { type Engine, startOwn, startServer } from "../../support/engines.ts";
 import { batchOf, logOf, opened, visitLike } from "../../support/links.ts";
 import { needsPostgres } from "../../support/postgres.ts";
+import { suite } from "../../support/suite.ts";
 
 const onServer = suite("what comes into the central log, on PostgreSQL 15");
 const onOwn = suite("what comes into the central log, on a PostgreSQL of our own");

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { createCentralLog } from "../../../cloud-sync/log/event-log.ts";
 import { lineOf } from "../../../shared/chain.ts";
@@ -8,6 +7,7 @@ import { type Engine, startOwn, startServer } from "../../support/engines.ts";
 import { logOf, visitLike } from "../../support/links.ts";
 import { needsPostgres } from "../../support/postgres.ts";
 import { rejects } from "../../support/rejects.ts";
+import { suite } from "../../support/suite.ts";
 
 const onServer = suite("the central log, on PostgreSQL 15");
 const onOwn = suite("the central log, on a PostgreSQL of our own");

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type CentralLog, createCentralLog } from "../../../cloud-sync/log/event-log.ts";
 import { createDatabase } from "../../../cloud-sync/postgres/database.ts";
@@ -9,6 +8,7 @@ import { silentLogger } from "../../../shared/logger.ts";
 import { Device, lines } from "../../support/central.ts";
 import { seeded } from "../../support/facts.ts";
 import { needsPostgres, startPostgres } from "../../support/postgres.ts";
+import { suite } from "../../support/suite.ts";
 
 const torn = suite("every entry is in the central log once");
 

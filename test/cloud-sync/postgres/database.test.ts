@@ -1,10 +1,10 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { createDatabase, type Database } from "../../../cloud-sync/postgres/database.ts";
 import { silentLogger } from "../../../shared/logger.ts";
 import { freePort } from "../../support/port.ts";
 import { needsPostgres, type PostgresServer, startPostgres } from "../../support/postgres.ts";
 import { rejects } from "../../support/rejects.ts";
+import { suite } from "../../support/suite.ts";
 
 const database = suite("database");
 

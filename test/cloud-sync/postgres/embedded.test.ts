@@ -12,7 +12,6 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { postmasterOf, serversOn } from "../../../cloud-sync/postgres/cluster.ts";
 import { createEmbeddedPostgres } from "../../../cloud-sync/postgres/embedded.ts";
@@ -21,6 +20,7 @@ import { silentLogger } from "../../../shared/logger.ts";
 import { killed, otherProcess, Place } from "../../support/embedded.ts";
 import { eventually } from "../../support/ingest.ts";
 import { rejects } from "../../support/rejects.ts";
+import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
 
 const embedding = suite("a PostgreSQL of our own");

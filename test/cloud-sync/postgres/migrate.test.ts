@@ -1,13 +1,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { createDatabase, type Database } from "../../../cloud-sync/postgres/database.ts";
 import { migrate, migrateDown } from "../../../cloud-sync/postgres/migrate.ts";
 import { silentLogger } from "../../../shared/logger.ts";
 import { needsPostgres, type PostgresServer, startPostgres } from "../../support/postgres.ts";
 import { rejects } from "../../support/rejects.ts";
+import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
 
 const migrating = suite("migrations of central");

@@ -1,5 +1,8 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { table } from "../../shared/cli/terminal.ts";
+import { text } from "../../shared/cli/verb.ts";
+import { similarity } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { modelsFolder, programFolder, visionOptions } from "../config.ts";
@@ -7,9 +10,7 @@ import { castFromFolders, castFromGroups } from "../demo/cast.ts";
 import { type DemoResult, type DemoVisit, runDemo } from "../demo/demo.ts";
 import { openVision } from "../vision/vision.ts";
 import { peopleIn } from "./photos.ts";
-import { table } from "./terminal.ts";
-import { text, type Verb } from "./verb.ts";
-import { similarity } from "./words.ts";
+import type { Verb } from "./verb.ts";
 
 const HOW_MADE = `Grace is enrolled from one photo and comes in another. Of the others the npm dependency has one photo
 each: their scenes are made from it but share no pixels with the template, every frame having another

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
+import { table } from "../../shared/cli/terminal.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { EXIT, messageOf, PorchlightError } from "../../shared/errors.ts";
 import { silentLogger } from "../../shared/logger.ts";
@@ -10,7 +11,6 @@ import { keyPath, readKey } from "../store/key-file.ts";
 import { decodeImage } from "../vision/image.ts";
 import { listPacks } from "../vision/models.ts";
 import { openVision, type Vision } from "../vision/vision.ts";
-import { table } from "./terminal.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
 interface Finding {

@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { table } from "../../shared/cli/terminal.ts";
+import { text, usageError } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { knownEntry } from "../../shared/entry.ts";
 import { EXIT, type ExitCode, PorchlightError } from "../../shared/errors.ts";
@@ -14,8 +16,7 @@ import type { Person } from "../recognition/gallery.ts";
 import { openVision } from "../vision/vision.ts";
 import { checkedName } from "./people.ts";
 import { photosIn } from "./photos.ts";
-import { table } from "./terminal.ts";
-import { type Invocation, text, usageError, type Verb } from "./verb.ts";
+import type { Invocation, Verb } from "./verb.ts";
 
 /** Frames looked at when enrolling from the camera: a second or two of slightly different looks. */
 const CAMERA_FRAMES = 12;
@@ -34,7 +35,7 @@ async function* filePhotos(paths: readonly string[]): AsyncGenerator<Photo> {
 
 async function* cameraPhotos({ config, signal, environment }: Invocation): AsyncGenerator<Photo> {
   const { camera } = config();
-  if (camera === undefined) throw usageError("the configuration names no camera", "enroll");
+  if (camera === undefined) throw usageError("the configuration names no camera");
   const path = environment["PATH"] ?? "";
   const parts = { clock: systemClock, logger: silentLogger, random: Math.random, signal, path };
   let seen = 0;
@@ -75,7 +76,7 @@ function sourceOf(invocation: Invocation): {
   const visit = text(values, "from-visit");
   const given = [paths.length > 0, values["camera"] === true, visit !== undefined];
   if (given.filter(Boolean).length !== 1) {
-    throw usageError("give photos, --camera or --from-visit ID: one of them", "enroll");
+    throw usageError("give photos, --camera or --from-visit ID: one of them");
   }
   if (visit !== undefined) {
     const photos = visitPhotos(store(), visit);
@@ -135,7 +136,7 @@ export const enroll: Verb = {
   operands: { min: 1, max: 10_000 },
   async run(invocation) {
     const { terminal, values, actor, config, store: open, operands } = invocation;
-    const name = checkedName(operands[0] ?? "", "enroll");
+    const name = checkedName(operands[0] ?? "");
     const dryRun = values["dry-run"] === true;
     const store = open();
     const { photos, total } = sourceOf(invocation);

@@ -1,5 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { table } from "../../shared/cli/terminal.ts";
+import { number, text, usageError, type Values } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/clock.ts";
 import type { Embedding } from "../../shared/embedding.ts";
 import { EXIT, messageOf, PorchlightError } from "../../shared/errors.ts";
@@ -22,10 +24,8 @@ import { verifyPack } from "../vision/models.ts";
 import type { PackIdentity } from "../vision/pack.ts";
 import { openVision } from "../vision/vision.ts";
 import { peopleIn } from "./photos.ts";
-import { table } from "./terminal.ts";
-import { type Invocation, number, text, usageError, type Values, type Verb } from "./verb.ts";
+import type { Invocation, Verb } from "./verb.ts";
 
-const NAME = "evaluate";
 const DEFAULT_FAR = 0.001;
 /** As many as most people have of each other at hand. */
 const PHOTOS_EACH = 3;
@@ -39,15 +39,15 @@ function peopleAndPairs(folder: string, values: Values): [LabelledPeople[], Pair
       person,
       photos: photos.map((photo) => relative(folder, photo)),
     }));
-    const seed = number(values, "seed", { fallback: 1, min: 0, max: 2 ** 32 - 1, verb: NAME });
+    const seed = number(values, "seed", { fallback: 1, min: 0, max: 2 ** 32 - 1 });
     return [people, drawPairs(people, seed)];
   }
-  if (!existsSync(file)) throw usageError(`there are no pairs at ${file}`, NAME);
+  if (!existsSync(file)) throw usageError(`there are no pairs at ${file}`);
   const pairs = parsePairs(readFileSync(file, "utf8"));
   const photos = [...new Set(pairs.flatMap(({ a, b }) => [a, b]))].sort();
   const missing = photos.find((photo) => !existsSync(join(folder, photo)));
   if (missing !== undefined) {
-    throw usageError(`the pairs name ${missing}, which is not in ${folder}`, NAME);
+    throw usageError(`the pairs name ${missing}, which is not in ${folder}`);
   }
   const people = new Map<string, string[]>();
   for (const photo of photos) {
@@ -61,7 +61,7 @@ function checkedOutputs(values: Values): void {
   for (const name of ["scores", "plot"]) {
     const path = text(values, name);
     if (path !== undefined && !existsSync(dirname(resolve(path)))) {
-      throw usageError(`--${name}: there is no folder ${dirname(path)}`, NAME);
+      throw usageError(`--${name}: there is no folder ${dirname(path)}`);
     }
   }
 }
@@ -153,7 +153,7 @@ async function keep(
 }
 
 export const evaluate: Verb = {
-  name: NAME,
+  name: "evaluate",
   usage: "--images DIR [--pairs FILE] [--calibrate]",
   summary: "measure how well a pack knows people, on photos of your own",
   options: {
@@ -185,13 +185,13 @@ export const evaluate: Verb = {
   async run(invocation) {
     const { config, values, terminal, signal } = invocation;
     const folder = text(values, "images");
-    if (folder === undefined) throw usageError("--images names a folder of person/photo.jpg", NAME);
+    if (folder === undefined) throw usageError("--images names a folder of person/photo.jpg");
     checkedOutputs(values);
     const [people, pairs] = peopleAndPairs(folder, values);
-    const size = { fallback: Math.ceil(people.length / 2), min: 1, max: SIZE_MAX, verb: NAME };
-    const each = { fallback: PHOTOS_EACH, min: 1, max: 20, verb: NAME };
+    const size = { fallback: Math.ceil(people.length / 2), min: 1, max: SIZE_MAX };
+    const each = { fallback: PHOTOS_EACH, min: 1, max: 20 };
     const goal = {
-      far: number(values, "far", { fallback: DEFAULT_FAR, min: 1e-9, max: 0.5, verb: NAME }),
+      far: number(values, "far", { fallback: DEFAULT_FAR, min: 1e-9, max: 0.5 }),
       gallerySize: Math.round(number(values, "gallery-size", size)),
       photosEach: Math.round(number(values, "photos-each", each)),
     };

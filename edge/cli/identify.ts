@@ -1,4 +1,7 @@
 import { readFileSync } from "node:fs";
+import { type Terminal, table } from "../../shared/cli/terminal.ts";
+import { text } from "../../shared/cli/verb.ts";
+import { similarity } from "../../shared/cli/words.ts";
 import type { Embedding } from "../../shared/embedding.ts";
 import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import { silentLogger } from "../../shared/logger.ts";
@@ -10,9 +13,7 @@ import { type EmbeddedFace, largestFirst } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";
 import { openVision, type Vision } from "../vision/vision.ts";
 import { peopleIn, photosIn } from "./photos.ts";
-import { type Terminal, table } from "./terminal.ts";
-import { type Invocation, text, type Verb } from "./verb.ts";
-import { similarity } from "./words.ts";
+import type { Invocation, Verb } from "./verb.ts";
 
 type Nearest = (probe: Embedding) => Candidate[];
 type NameOf = (person: string) => string | null;

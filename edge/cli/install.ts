@@ -2,13 +2,14 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { text, usageError } from "../../shared/cli/verb.ts";
 import { EXIT, type ExitCode, PorchlightError } from "../../shared/errors.ts";
 import { modelsFolder, programFolder } from "../config.ts";
 import { credentialPath, encryptCredential, makeKeys } from "../install/credentials.ts";
 import { install, placeCamera } from "../install/install.ts";
 import { DAEMON_UNIT, layoutOf } from "../install/layout.ts";
 import { parseCameraUrl } from "../relay/network-source.ts";
-import { type Invocation, text, usageError, type Verb } from "./verb.ts";
+import type { Invocation, Verb } from "./verb.ts";
 
 /** The folders that ProtectHome= hides from the unit. */
 const HIDDEN = /^\/(home|root|run\/user)\//;
@@ -41,10 +42,10 @@ function mustBeRoot(): void {
 function addCamera({ values, terminal }: Invocation, root: string): ExitCode {
   const [name, address] = [text(values, "camera") ?? "", text(values, "address") ?? ""];
   if (!/^[a-z0-9][a-z0-9-]{0,30}$/.test(name)) {
-    throw usageError("--camera is a name of small letters, digits and dashes", "install");
+    throw usageError("--camera is a name of small letters, digits and dashes");
   }
   if (isIP(address) === 0) {
-    throw usageError("--address is the one IP address that the camera has", "install");
+    throw usageError("--address is the one IP address that the camera has");
   }
   const layout = layoutOf(root);
   placeCamera(layout, name, address);

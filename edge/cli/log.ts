@@ -1,13 +1,14 @@
 import { existsSync } from "node:fs";
 import { lineOf, type Witness } from "../../shared/chain.ts";
+import { number, text, usageError } from "../../shared/cli/verb.ts";
+import { dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { pause } from "../../shared/retry.ts";
 import { keySources } from "../config.ts";
 import type { EventLog, StoredEntry } from "../log/event-log.ts";
 import { parseEntry } from "../log/open-entry.ts";
 import { keyPath } from "../store/key-file.ts";
-import { type Invocation, number, text, usageError, type Verb } from "./verb.ts";
-import { dateOf } from "./words.ts";
+import type { Invocation, Verb } from "./verb.ts";
 
 const POLL_MS = 250;
 const READ_ENTRIES = 1_000;
@@ -49,7 +50,7 @@ export const logTail: Verb = {
   operands: { min: 0, max: 0 },
   async run({ log: open, terminal, values, signal }) {
     const log = open();
-    const wanted = number(values, "n", { fallback: 20, min: 0, max: 100_000, verb: "log tail" });
+    const wanted = number(values, "n", { fallback: 20, min: 0, max: 100_000 });
     const type = text(values, "type");
     const fits = ({ body }: StoredEntry): boolean =>
       type === undefined || (body !== null && parseEntry(body).type === type);
@@ -83,7 +84,7 @@ function witnessesOf({ values, config, environment, store }: Invocation): Witnes
   if (given !== undefined) {
     const [, seq, hash] = /^(\d+):([0-9a-f]{64})$/.exec(given) ?? [];
     if (seq === undefined || hash === undefined) {
-      throw usageError("--head is SEQ:HASH, the hash in 64 hex digits", "log verify");
+      throw usageError("--head is SEQ:HASH, the hash in 64 hex digits");
     }
     witnesses.push({ seq: Number(seq), hash, from: "--head" });
   }
@@ -137,7 +138,7 @@ export const logExport: Verb = {
   operands: { min: 0, max: 0 },
   async run({ log: open, values }) {
     const log = open();
-    const limits = { fallback: 0, min: 0, max: Number.MAX_SAFE_INTEGER, verb: "log export" };
+    const limits = { fallback: 0, min: 0, max: Number.MAX_SAFE_INTEGER };
     const after = number(values, "after", limits);
     for (const stored of entriesAfter(log, after)) {
       if (!process.stdout.write(`${lineOf(stored)}\n`)) {

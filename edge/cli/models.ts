@@ -2,6 +2,9 @@ import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
+import { table } from "../../shared/cli/terminal.ts";
+import { text } from "../../shared/cli/verb.ts";
+import { bytes } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { modelsFolder, visionOptions } from "../config.ts";
@@ -10,9 +13,7 @@ import { readManifest } from "../vision/manifest.ts";
 import { buildPack, listPacks, verifyPack } from "../vision/models.ts";
 import { pullPack } from "../vision/pull.ts";
 import { openVision } from "../vision/vision.ts";
-import { table } from "./terminal.ts";
-import { text, type Verb } from "./verb.ts";
-import { bytes } from "./words.ts";
+import type { Verb } from "./verb.ts";
 
 export const modelsList: Verb = {
   name: "models list",

@@ -1,24 +1,25 @@
 import { createInterface } from "node:readline/promises";
+import { type Terminal, table } from "../../shared/cli/terminal.ts";
+import { usageError } from "../../shared/cli/verb.ts";
+import { dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { findPerson } from "./find-person.ts";
-import { type Terminal, table } from "./terminal.ts";
-import { usageError, type Verb } from "./verb.ts";
-import { dateOf } from "./words.ts";
+import type { Verb } from "./verb.ts";
 
 /** Long enough for any name, short enough for a bell push display. */
 export const NAME_CHARS_MAX = 100;
 
 /** A name as it will be sealed. Throws a usage error for an empty, huge or malformed one. */
-export function checkedName(name: string, verb: string): string {
+export function checkedName(name: string): string {
   const trimmed = name.normalize("NFC").trim();
   const printable = !/\p{Cc}/u.test(trimmed) && !/\p{Cs}/u.test(trimmed);
   if (trimmed !== "" && trimmed.length <= NAME_CHARS_MAX && printable) return trimmed;
-  throw usageError(`a name has 1 to ${NAME_CHARS_MAX} printable characters`, verb);
+  throw usageError(`a name has 1 to ${NAME_CHARS_MAX} printable characters`);
 }
 
-async function confirmed(terminal: Terminal, question: string, verb: string): Promise<boolean> {
+async function confirmed(terminal: Terminal, question: string): Promise<boolean> {
   if (!terminal.interactive) {
-    throw usageError("nobody can be asked here: add --yes to confirm", verb);
+    throw usageError("nobody can be asked here: add --yes to confirm");
   }
   const reader = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await reader.question(`${question} [y/N] `);
@@ -86,7 +87,7 @@ export const peopleRename: Verb = {
   operands: { min: 2, max: 2 },
   async run({ store, terminal, actor, operands: [who = "", next = ""] }) {
     const { gallery, append } = store();
-    const name = checkedName(next, "people rename");
+    const name = checkedName(next);
     const { id } = findPerson(gallery, who);
     append([
       { type: "person.renamed", actor, subject: id, data: {}, personal: { profile: { name } } },
@@ -108,7 +109,7 @@ export const peopleRemove: Verb = {
     const { gallery, append } = store();
     const { id, name, templates } = findPerson(gallery, who);
     const question = `Erase ${name} and ${templates} templates for good?`;
-    if (values["yes"] !== true && !(await confirmed(terminal, question, "people remove"))) {
+    if (values["yes"] !== true && !(await confirmed(terminal, question))) {
       terminal.note("nothing was erased");
       return EXIT.failed;
     }

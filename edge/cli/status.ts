@@ -1,9 +1,9 @@
 import { statSync } from "node:fs";
+import { bytes, dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { logPath } from "../open-log.ts";
 import { vaultPath } from "../open-store.ts";
 import type { Verb } from "./verb.ts";
-import { bytes, dateOf } from "./words.ts";
 
 export const status: Verb = {
   name: "status",

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { bytes, dateOf } from "../../shared/cli/words.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import { bundleSources, syncStatusPath } from "../config.ts";
@@ -13,7 +14,6 @@ import { openLink } from "../sync/link.ts";
 import { type AgentStatus, readStatus } from "../sync/status-file.ts";
 import { runProgram } from "./run-program.ts";
 import type { Invocation, Verb } from "./verb.ts";
-import { bytes, dateOf } from "./words.ts";
 
 /** Who this device is: its store has said so in its first entry. */
 function deviceOf({ reader }: OpenLog): unknown {

@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
+import { text, usageError } from "../../shared/cli/verb.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { uninstall } from "../install/install.ts";
 import { DAEMON_UNIT, layoutOf } from "../install/layout.ts";
-import { text, usageError, type Verb } from "./verb.ts";
+import type { Verb } from "./verb.ts";
 
 export const uninstallVerb: Verb = {
   name: "uninstall",
@@ -26,10 +27,7 @@ export const uninstallVerb: Verb = {
     const layout = layoutOf(root);
     const purge = values["purge"] === true;
     if (purge && values["yes"] !== true) {
-      throw usageError(
-        `--purge destroys ${layout.state} and its keys for good: say --yes too`,
-        "uninstall",
-      );
+      throw usageError(`--purge destroys ${layout.state} and its keys for good: say --yes too`);
     }
     if (root === "/") spawnSync("systemctl", ["disable", "--now", DAEMON_UNIT]);
     uninstall(layout, purge);

@@ -1,10 +1,11 @@
+import { table } from "../../shared/cli/terminal.ts";
+import { number } from "../../shared/cli/verb.ts";
+import { dateOf, duration, similarity } from "../../shared/cli/words.ts";
 import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import { pause } from "../../shared/retry.ts";
 import type { Gallery } from "../recognition/gallery.ts";
 import type { Visit } from "../recognition/visits.ts";
-import { table } from "./terminal.ts";
-import { number, type Verb } from "./verb.ts";
-import { dateOf, duration, similarity } from "./words.ts";
+import type { Verb } from "./verb.ts";
 
 const POLL_MS = 250;
 const HEADER = ["visit", "began", "lasted", "camera", "outcome", "who", "score", "margin"];
@@ -43,7 +44,6 @@ export const visitsList: Verb = {
       fallback: 20,
       min: 1,
       max: 10_000,
-      verb: "visits list",
     });
     const { visits, gallery } = store();
     const list = visits.list(limit).map((visit) => named(visit, gallery));

@@ -1,0 +1,167 @@
+/** A command line: finds the verb, checks its options, runs it, and turns errors into exits. */
+import { parseArgs } from "node:util";
+import { EXIT, type ExitCode, PorchlightError } from "../errors.ts";
+import { didYouMean } from "../near-miss.ts";
+import { overview, verbHelp } from "./help.ts";
+import { createTerminal, type Terminal } from "./terminal.ts";
+import { type Call, type Options, usageError, type Values, type Verb } from "./verb.ts";
+
+export interface Program<I extends Call> {
+  /** As it is typed. */
+  readonly name: string;
+  readonly about: string;
+  readonly firstSteps: string;
+  /** Options that every verb takes, besides --json and --help. */
+  readonly options: Options;
+  readonly optionHelp: Readonly<Record<string, string>>;
+  /** In the order a newcomer meets them. */
+  readonly verbs: readonly Verb<I>[];
+  /** Adds to a call what its verb works on; `close` is called when the verb has ended. */
+  readonly prepare: (call: Call) => { readonly invocation: I; close(): Promise<void> | void };
+}
+
+/** What of the process a command line uses: the composition root hands it over. */
+export type Host = Pick<
+  NodeJS.Process,
+  "argv" | "stdin" | "stdout" | "stderr" | "once" | "removeListener" | "exit"
+>;
+
+const EVERYWHERE: Options = {
+  json: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+};
+
+/** Runs the verb that was typed; the exit code says how it went. */
+export async function runProgram<I extends Call>(
+  program: Program<I>,
+  host: Host,
+): Promise<ExitCode> {
+  const { stdout, stderr, stdin, argv } = host;
+  // A reader such as `head` may leave early: that is not an error of ours.
+  stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    host.exit(EXIT.ok);
+  });
+  const words = argv.slice(2);
+  const terminal = createTerminal(
+    { out: stdout, err: stderr, in: stdin },
+    words.includes("--json"),
+  );
+  const found = findVerb(program, words);
+  try {
+    return await obey(program, { words, found }, terminal, host);
+  } catch (error) {
+    return report(error, program.name, found?.verb.name, (text) => void stderr.write(text));
+  }
+}
+
+interface Typed<I extends Call> {
+  readonly words: readonly string[];
+  readonly found: { readonly verb: Verb<I>; readonly rest: string[] } | null;
+}
+
+async function obey<I extends Call>(
+  program: Program<I>,
+  { words, found }: Typed<I>,
+  terminal: Terminal,
+  host: Host,
+): Promise<ExitCode> {
+  const [first = "--help"] = words;
+  if (["--help", "-h", "help"].includes(first)) {
+    const verbs = program.verbs.map(({ name, summary }) => ({ name, summary }));
+    terminal.data(verbs, overview(program));
+    return words.length === 0 ? EXIT.usage : EXIT.ok;
+  }
+  if (found === null) {
+    const option = words.findIndex((word) => word.startsWith("-"));
+    throw unknownVerb(program, option === -1 ? words : words.slice(0, option));
+  }
+  const { verb, rest } = found;
+  if (rest.includes("--help") || rest.includes("-h")) {
+    terminal.data({ name: verb.name, usage: verb.usage }, verbHelp(program, verb));
+    return EXIT.ok;
+  }
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  host.once("SIGINT", onSignal).once("SIGTERM", onSignal);
+  const parsed = parse(program, verb, rest);
+  const { invocation, close } = program.prepare({ ...parsed, terminal, signal: stop.signal });
+  try {
+    return await verb.run(invocation);
+  } finally {
+    await close();
+    host.removeListener("SIGINT", onSignal).removeListener("SIGTERM", onSignal);
+  }
+}
+
+/** The verb with the most words that the command line begins with. */
+function findVerb<I extends Call>({ verbs }: Program<I>, words: readonly string[]) {
+  for (const length of [2, 1]) {
+    const name = words.slice(0, length).join(" ");
+    const verb = verbs.find((each) => each.name === name);
+    if (verb !== undefined) return { verb, rest: words.slice(length) };
+  }
+  return null;
+}
+
+function unknownVerb<I extends Call>(
+  { name: program, verbs }: Program<I>,
+  words: readonly string[],
+): PorchlightError {
+  const names = verbs.map(({ name }) => name);
+  const group = names.filter((name) => name.startsWith(`${words[0]} `));
+  if (group.length > 0 && words.length === 1) {
+    return usageError(`${program} ${words[0]} needs one more word: ${group.join(", ")}`);
+  }
+  const typed = words.slice(0, 2).join(" ");
+  const hint = didYouMean(typed, names) || didYouMean(words[0] ?? "", names);
+  return usageError(`${program} ${typed} is not a command${hint}`);
+}
+
+function parse<I extends Call>(
+  program: Program<I>,
+  verb: Verb<I>,
+  rest: string[],
+): { readonly values: Values; readonly operands: readonly string[] } {
+  const options = { ...EVERYWHERE, ...program.options, ...verb.options };
+  const misspelled = rest
+    .filter((word) => word.startsWith("--"))
+    .map((word) => word.slice(2).split("=")[0] ?? "")
+    .find((word) => word !== "" && !Object.hasOwn(options, word));
+  if (misspelled !== undefined && rest.indexOf("--") === -1) {
+    const known = Object.keys(options).map((name) => `--${name}`);
+    const hint = didYouMean(`--${misspelled}`, known);
+    throw usageError(`--${misspelled} is not an option of ${verb.name}${hint}`);
+  }
+  const { values, positionals: operands } = parsedArguments(rest, options);
+  const { min, max } = verb.operands;
+  if (operands.length < min || operands.length > max) {
+    throw usageError(`usage: ${program.name} ${verb.name} ${verb.usage}`);
+  }
+  return { values, operands };
+}
+
+function parsedArguments(args: string[], options: Options) {
+  try {
+    return parseArgs({ args, options, allowPositionals: true });
+  } catch (error) {
+    throw usageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function report(
+  error: unknown,
+  program: string,
+  verb: string | undefined,
+  write: (text: string) => void,
+): ExitCode {
+  if (error instanceof PorchlightError) {
+    write(`${program}: ${error.message}\n`);
+    const help = `see: ${program} ${verb === undefined ? "" : `${verb} `}--help`;
+    const hint = error.hint ?? (error.code === "cli.usage" ? help : undefined);
+    if (hint !== undefined) write(`  ${hint}\n`);
+    return error.exitCode;
+  }
+  write(`${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
+  return EXIT.failed;
+}

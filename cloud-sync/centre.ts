@@ -1,16 +1,23 @@
-/** A whole centre: its database, its broker or another's, and ingest between them. */
+/** A whole centre: its database, its broker or another's, ingest between them, and its figures. */
 import { readFileSync } from "node:fs";
 import type { Clock } from "../shared/clock.ts";
+import { messageOf } from "../shared/errors.ts";
 import type { Logger } from "../shared/logger.ts";
+import { type Check, live, ready as readyRoute } from "./api/health.ts";
+import { createMetrics } from "./api/metrics.ts";
+import { type Api, createApi } from "./api/server.ts";
 import { createBroker, type EmbeddedBroker } from "./broker/broker.ts";
-import type { CloudConfig } from "./config.ts";
+import { type CloudConfig, isLoopback } from "./config.ts";
 import { createDevices, type Devices } from "./fleet/devices.ts";
+import { createPresenceBook } from "./fleet/presence.ts";
 import { watchDevices } from "./fleet/watch-devices.ts";
+import { type Identity, openIdentity } from "./identity.ts";
 import { createMqttSource } from "./ingest/mqtt-source.ts";
 import { createIngestService } from "./ingest/run-ingest.ts";
-import type { Source, Take } from "./ingest/source.ts";
+import type { Receiver, Source } from "./ingest/source.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import { openDatabase } from "./open-database.ts";
+import type { Database } from "./postgres/database.ts";
 
 export interface CentreOptions {
   readonly config: CloudConfig;
@@ -25,8 +32,8 @@ export interface CentreOptions {
 export interface ReadyCentre {
   readonly log: CentralLog;
   readonly devices: Devices;
-  /** `host:port/name` of the database, and the broker's URL. */
-  readonly addresses: { readonly database: string; readonly mqtt: string };
+  /** `host:port/name` of the database, and the URLs of the broker and of health and metrics. */
+  readonly addresses: { readonly database: string; readonly mqtt: string; readonly http: string };
 }
 
 /**
@@ -40,59 +47,134 @@ export async function runCentre(
 ): Promise<void> {
   const { config, clock, random, logger } = options;
   const failed = new AbortController();
+  const identity = await openIdentity(config, clock.now());
   const open = { logger, random, failed: (error: unknown) => failed.abort(error) };
   const { database, close } = await openDatabase(config, open, signal);
   try {
-    const log = createCentralLog(database);
-    await log.open();
-    const devices = createDevices(database);
-    const take: Take = (...batch) => service.ingest.take(...batch);
-    const own = config.mqtt.url === undefined ? ownBroker(options, devices, take) : null;
-    const source = own ?? otherBroker(options, config.mqtt.url ?? "", take);
-    const service = createIngestService({ log, source, clock, random, logger });
+    const centre = await assemble(options, database, identity);
     const running = AbortSignal.any([signal, failed.signal]);
-    await own?.start();
-    const tasks = [service.run(running)];
-    if (own !== null) {
-      const disconnect = (device: string): void => own.disconnect(device);
-      tasks.push(watchDevices({ devices, disconnect, logger }, running));
-    }
+    await centre.own?.start();
+    await centre.api.start();
     const ended = Promise.allSettled(
-      tasks.map((task) =>
+      centre.tasks(running).map((task) =>
         task.catch((error: unknown) => {
           failed.abort(error);
           throw error;
         }),
       ),
     );
-    await Promise.race([source.ready, ended]);
-    const mqtt = own?.url() ?? config.mqtt.url ?? "";
-    if (!running.aborted) ready({ log, devices, addresses: { database: database.place, mqtt } });
+    await Promise.race([centre.source.ready, ended]);
+    const mqtt = centre.own?.url() ?? config.mqtt.url ?? "";
+    const addresses = { database: database.place, mqtt, http: centre.api.url() };
+    const { log, devices } = centre;
+    if (!running.aborted) ready({ log, devices, addresses });
     await ended;
+    await centre.api.stop();
     if (failed.signal.aborted) throw failed.signal.reason;
   } finally {
     await close();
   }
 }
 
+interface Assembled {
+  readonly log: CentralLog;
+  readonly devices: Devices;
+  readonly source: Source;
+  /** Our own broker, where there is no other. */
+  readonly own: EmbeddedBroker | null;
+  readonly api: Api;
+  /** Everything that runs until the signal is aborted. */
+  tasks(signal: AbortSignal): Promise<void>[];
+}
+
+async function assemble(
+  options: CentreOptions,
+  database: Database,
+  identity: Identity | null,
+): Promise<Assembled> {
+  const { config, clock, random, logger } = options;
+  const log = createCentralLog(database);
+  await log.open();
+  const devices = createDevices(database);
+  const presence = createPresenceBook({ database, now: clock.now, logger });
+  const receiver: Receiver = {
+    take: (...batch) => service.ingest.take(...batch),
+    hear: ({ device }, payload) => presence.hear(device, payload),
+  };
+  const own =
+    config.mqtt.url === undefined ? ownBroker(options, devices, receiver, identity) : null;
+  const source = own ?? otherBroker(options, config.mqtt.url ?? "", receiver);
+  const service = createIngestService({
+    log,
+    source,
+    clock,
+    random,
+    logger,
+    committed: (entries, ms) => metrics.committed(entries, ms),
+  });
+  const metrics = createMetrics({
+    database,
+    ingest: () => service.ingest.figures(),
+    connections: () => source.connected(),
+  });
+  const { host, port } = config.http;
+  const api = createApi({
+    host,
+    port,
+    tls: isLoopback(host) ? null : identity,
+    routes: {
+      "GET /health/live": live,
+      "GET /health/ready": readyRoute(checksOf(database, source)),
+      "GET /metrics": metrics.route,
+    },
+    logger,
+  });
+  const tasks = (running: AbortSignal): Promise<void>[] => {
+    const disconnect = (device: string): void => own?.disconnect(device);
+    const all = [service.run(running), presence.run(running)];
+    if (own !== null) all.push(watchDevices({ devices, disconnect, logger }, running));
+    return all;
+  };
+  return { log, devices, source, own, api, tasks };
+}
+
+function checksOf(database: Database, source: Source): readonly Check[] {
+  const asked = async (): Promise<string | null> => {
+    try {
+      await database.query("SELECT 1");
+      return null;
+    } catch (error) {
+      return messageOf(error);
+    }
+  };
+  let stands = false;
+  void source.ready.then(() => {
+    stands = true;
+  });
+  return [
+    { name: "database", problem: asked },
+    { name: "broker", problem: async () => (stands ? null : "no connection yet") },
+  ];
+}
+
 function ownBroker(
   { config, logger }: CentreOptions,
   devices: Pick<Devices, "verify">,
-  take: Take,
+  receiver: Receiver,
+  identity: Identity | null,
 ): EmbeddedBroker {
-  const { host, port, certificate, key } = config.broker;
-  const tls =
-    certificate === undefined || key === undefined
-      ? null
-      : { certificate: readFileSync(certificate, "utf8"), key: readFileSync(key, "utf8") };
+  const { host, port } = config.broker;
+  // A certificate that was named is used on loopback too: devices may come through a tunnel.
+  const named = config.tls.certificate !== undefined;
+  const tls = named || !isLoopback(host) ? identity : null;
   const authenticate = devices.verify.bind(devices);
-  return createBroker({ host, port, tls, authenticate, take, logger });
+  return createBroker({ host, port, tls, authenticate, receiver, logger });
 }
 
 function otherBroker(
   { config, newId, random, logger }: CentreOptions,
   url: string,
-  take: Take,
+  receiver: Receiver,
 ): Source {
   const { username, password, ca, certificate, key, connections } = config.mqtt;
   const broker = {
@@ -103,5 +185,5 @@ function otherBroker(
     ...(certificate !== undefined && { certificate: readFileSync(certificate, "utf8") }),
     ...(key !== undefined && { key: readFileSync(key, "utf8") }),
   };
-  return createMqttSource({ broker, connections, instance: newId(), take, random, logger });
+  return createMqttSource({ broker, connections, instance: newId(), receiver, random, logger });
 }

@@ -17,6 +17,15 @@ const databaseUrl = z.url({
   error: "a database is named as postgres://user:password@host:port/name",
 });
 
+const brokerUrl = z
+  .url({
+    protocol: /^(mqtts?|wss?)$/,
+    error: "a broker is named as mqtts://host:port (mqtt, mqtts, ws or wss)",
+  })
+  .refine((url) => new URL(url).password === "", {
+    error: "a URL with a password ends up in logs: use mqtt.password",
+  });
+
 export const cloudConfigSchema = z.strictObject({
   data: z.string().default("./data").describe("folder of what the centre keeps by itself"),
   database: z
@@ -33,32 +42,54 @@ export const cloudConfigSchema = z.strictObject({
         .describe("a statement that takes longer is given up"),
     })
     .prefault({}),
-  broker: z
+  tls: z
     .strictObject({
-      host: z.string().default("127.0.0.1").describe("where our own broker listens"),
-      port: z.int().min(0).max(65_535).default(1883).describe("0: any that is free"),
       certificate: z
         .string()
         .optional()
-        .describe("PEM file; with it, TLS: needed unless the host is loopback"),
+        .describe("PEM file, with its chain (default: one of our own, made when it is needed)"),
       key: z.string().optional().describe("PEM file of its private key"),
+      names: z
+        .array(z.string().min(1))
+        .default([])
+        .describe("by which devices reach us, for a certificate of our own"),
     })
     .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined), {
       error: "certificate and key go together",
     })
-    .refine(({ certificate, host }) => certificate !== undefined || isLoopback(host), {
-      error: "only loopback may do without TLS: set certificate and key",
+    .prefault({}),
+  broker: z
+    .strictObject({
+      host: z
+        .string()
+        .default("127.0.0.1")
+        .describe("where our own broker listens; with TLS, unless it is loopback"),
+      port: z.int().min(0).max(65_535).default(1883).describe("0: any that is free"),
+    })
+    .prefault({}),
+  http: z
+    .strictObject({
+      host: z
+        .string()
+        .default("127.0.0.1")
+        .describe("where health and metrics are served; with TLS, unless it is loopback"),
+      port: z.int().min(0).max(65_535).default(8480).describe("0: any that is free"),
+    })
+    .prefault({}),
+  devices: z
+    .strictObject({
+      url: brokerUrl
+        .optional()
+        .describe("of the broker, as devices reach it (default: mqtt.url, or our own broker)"),
+      ca: z
+        .string()
+        .optional()
+        .describe("PEM file of the authority that devices are to trust (default: our own)"),
     })
     .prefault({}),
   mqtt: z
     .strictObject({
-      url: z
-        .url({ protocol: /^(mqtts?|wss?)$/ })
-        .refine((url) => new URL(url).password === "", {
-          error: "a URL with a password ends up in logs: use mqtt.password",
-        })
-        .optional()
-        .describe("a broker (default: one of our own)"),
+      url: brokerUrl.optional().describe("a broker (default: one of our own)"),
       username: z.string().optional(),
       password: z.string().optional(),
       ca: z.string().optional().describe("PEM file of the authority behind its certificate"),

@@ -16,12 +16,14 @@ export interface OpenOptions {
   readonly random: () => number;
   /** Told when a server of our own is gone for good. */
   readonly failed: (error: unknown) => void;
+  /** Whether the server of a centre that runs on the same folder is used as well. */
+  readonly beside?: boolean;
 }
 
 /** A server of our own answers once this resolves; a named one is not asked before its first query. */
 export async function openDatabase(
   config: CloudConfig,
-  { logger, random, failed }: OpenOptions,
+  { logger, random, failed, beside = false }: OpenOptions,
   signal: AbortSignal,
 ): Promise<OpenDatabase> {
   const { url, connections, statementTimeoutS } = config.database;
@@ -30,7 +32,12 @@ export async function openDatabase(
     const database = createDatabase({ url, logger, random, ...pool });
     return { database, close: () => database.close() };
   }
-  const embedded = createEmbeddedPostgres({ folder: databaseFolder(config), logger, failed });
+  const embedded = createEmbeddedPostgres({
+    folder: databaseFolder(config),
+    logger,
+    failed,
+    beside,
+  });
   await embedded.start(signal);
   const database = createDatabase({ url: embedded.url, logger, random, ...pool });
   return {

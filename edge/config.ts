@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { canonicalJson } from "../shared/chain.ts";
 import type { Clock } from "../shared/clock.ts";
-import { readConfig } from "../shared/config.ts";
+import { readConfig, type Setting, settingsOf } from "../shared/config.ts";
 import { EXIT, PorchlightError } from "../shared/errors.ts";
 import { cameraConfigSchema } from "./camera/config.ts";
 import { clockState } from "./log/clock-state.ts";
@@ -180,21 +180,11 @@ export function storeOptions(...request: Parameters<typeof logOptions>): StoreOp
   return { ...logOptions(...request), vaultKey };
 }
 
-type Setting = string | number | boolean;
-
-/** The settings in force by dotted path, and their digest: what `config.applied` records. */
-export function settingsOf(config: DeviceConfig): {
+/** The settings in force and their digest: what `config.applied` records. */
+export function appliedOf(config: DeviceConfig): {
   readonly sha256: string;
   readonly settings: Record<string, Setting>;
 } {
-  const settings = Object.fromEntries(flatten(config, []));
+  const settings = settingsOf(config);
   return { sha256: createHash("sha256").update(canonicalJson(settings)).digest("hex"), settings };
-}
-
-function flatten(value: unknown, path: readonly string[]): [string, Setting][] {
-  if (typeof value === "object" && value !== null) {
-    return Object.entries(value).flatMap(([key, inner]) => flatten(inner, [...path, key]));
-  }
-  const plain = typeof value === "number" || typeof value === "boolean" ? value : String(value);
-  return value === undefined ? [] : [[path.join("."), plain]];
 }

@@ -4,7 +4,7 @@ import { PorchlightError } from "../shared/errors.ts";
 import type { Logger } from "../shared/logger.ts";
 import type { CameraStats } from "./camera/frame.ts";
 import { openCamera } from "./camera/open-camera.ts";
-import { type DeviceConfig, settingsOf, visionOptions } from "./config.ts";
+import { appliedOf, type DeviceConfig, visionOptions } from "./config.ts";
 import { createGroupCommit } from "./log/group-commit.ts";
 import type { Notifier } from "./notify.ts";
 import type { Store } from "./open-store.ts";
@@ -148,7 +148,7 @@ function trackOptions(parts: DaemonParts, pack: PackIdentity) {
 function announceStart({ store, config, version, boot }: DaemonParts, pack: PackIdentity): void {
   const { name, version: packVersion, models } = pack;
   const actor = "device";
-  const applied = settingsOf(config());
+  const applied = appliedOf(config());
   const active = store.latest.of("model.activated")?.data;
   const samePack =
     active?.name === name &&

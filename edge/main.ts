@@ -4,9 +4,10 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { systemClock } from "../shared/clock.ts";
+import { settingsOf } from "../shared/config.ts";
 import { EXIT, messageOf, PorchlightError } from "../shared/errors.ts";
 import { createLogger } from "../shared/logger.ts";
-import { type DeviceConfig, loadConfig, settingsOf, storeOptions } from "./config.ts";
+import { type DeviceConfig, loadConfig, storeOptions } from "./config.ts";
 import { runDaemon } from "./daemon.ts";
 import { createNotifier } from "./notify.ts";
 import { openStore } from "./open-store.ts";
@@ -42,8 +43,8 @@ function fail(error: unknown): number {
 function readAgain(): void {
   try {
     const next = loadConfig(request);
-    const before = settingsOf(config).settings;
-    const after = settingsOf(next).settings;
+    const before = settingsOf(config);
+    const after = settingsOf(next);
     const changed = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
       (key) => before[key] !== after[key],
     );

@@ -49,6 +49,29 @@ export function readConfig<S extends z.ZodType>(schema: S, source: ConfigSource)
   return result.data;
 }
 
+export type Setting = string | number | boolean;
+
+/** Secrets in a configuration, by their last key. */
+const SECRET = /(password|token|secret|secretAccessKey)$/i;
+/** The account in a URL: the password of a database. */
+const ACCOUNT = /^([a-z]+:\/\/)[^/@]*@/;
+
+/** The settings in force by dotted path, in words that may be shown: no secret is among them. */
+export function settingsOf(config: object): Record<string, Setting> {
+  return Object.fromEntries(flatten(config, []));
+}
+
+function flatten(value: unknown, path: readonly string[]): [string, Setting][] {
+  if (typeof value === "object" && value !== null) {
+    return Object.entries(value).flatMap(([key, inner]) => flatten(inner, [...path, key]));
+  }
+  if (value === undefined) return [];
+  const name = path.join(".");
+  if (SECRET.test(name)) return [[name, "(set)"]];
+  if (typeof value === "number" || typeof value === "boolean") return [[name, value]];
+  return [[name, String(value).replace(ACCOUNT, "$1…@")]];
+}
+
 /** JSON Schema (2020-12) of a configuration, for editors. */
 export function configJsonSchema(schema: z.ZodType): unknown {
   return z.toJSONSchema(schema, { io: "input" });

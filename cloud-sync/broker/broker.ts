@@ -13,7 +13,7 @@ import type { Logger } from "../../shared/logger.ts";
 import { parseTopic, type Topic, topicOf } from "../../shared/wire.ts";
 import { isLoopback } from "../config.ts";
 import { mayPublish, maySubscribe } from "../fleet/topic-rules.ts";
-import type { Source, Take } from "../ingest/source.ts";
+import { isHeard, type Receiver, type Source } from "../ingest/source.ts";
 import { LimitedConnection } from "./frame-limit.ts";
 
 export interface BrokerOptions {
@@ -24,7 +24,7 @@ export interface BrokerOptions {
   readonly tls: { readonly certificate: string; readonly key: string } | null;
   /** Whether this is the device's password. */
   readonly authenticate: (device: string, password: string) => Promise<boolean>;
-  readonly take: Take;
+  readonly receiver: Receiver;
   readonly logger: Logger;
 }
 
@@ -161,12 +161,15 @@ class Broker implements EmbeddedBroker {
     if (client === null || !mayPublish(deviceOf(client), topic)) {
       return new Error("this topic is not this device's");
     }
-    if (parseTopic(topic)?.channel !== "log") return null;
+    const parsed = parseTopic(topic);
     const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
+    const { take, hear } = this.#options.receiver;
+    if (parsed !== null && isHeard(parsed.channel)) hear(parsed, bytes);
+    if (parsed?.channel !== "log") return null;
     const { signal } = this.#stopping;
     const { conn } = client;
     invariant(conn instanceof LimitedConnection, "aedes has the connections that it was given");
-    return conn.holdDuring(this.#options.take(deviceOf(client), bytes, signal)).then(
+    return conn.holdDuring(take(deviceOf(client), bytes, signal)).then(
       () => null,
       // Its connection ends without a PUBACK: whoever sent it does so again.
       (error: unknown) => new Error("the batch was not taken", { cause: error }),

@@ -3,6 +3,7 @@ import { createHash, randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import type { Database } from "../postgres/database.ts";
+import { mosquittoHash } from "./mosquitto-passwords.ts";
 
 export interface RegisteredDevice {
   readonly device: string;
@@ -23,6 +24,8 @@ export interface Devices {
   list(): Promise<readonly RegisteredDevice[]>;
   /** Whether this is its password, and it is not revoked. */
   verify(device: string, password: string): Promise<boolean>;
+  /** Whoever may come in, as a Mosquitto password file has them. */
+  mosquittoUsers(): Promise<readonly { readonly user: string; readonly hash: string }[]>;
   /** Those whose password has changed since a moment, in that order. */
   changedSince(moment: Date): Promise<readonly Changed[]>;
 }
@@ -40,10 +43,12 @@ const SCRYPT = { N: 16_384, r: 8, p: 1 } as const;
 /** Sessions come back at once after a broker's restart: what was found good need not cost 50 ms. */
 const KNOWN_MAX = 10_000;
 
-const ADD = `INSERT INTO devices (device, password_hash, salt) VALUES ($1, $2, $3)
-  ON CONFLICT DO NOTHING RETURNING device`;
-const ROTATE = `UPDATE devices SET password_hash = $2, salt = $3, changed_at = now(), revoked_at = NULL
-  WHERE device = $1 RETURNING device`;
+const ADD = `INSERT INTO devices (device, password_hash, salt, mosquitto_hash)
+  VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING device`;
+const ROTATE = `UPDATE devices SET password_hash = $2, salt = $3, mosquitto_hash = $4,
+  changed_at = now(), revoked_at = NULL WHERE device = $1 RETURNING device`;
+const MOSQUITTO = `SELECT device AS user, mosquitto_hash AS hash FROM devices
+  WHERE revoked_at IS NULL AND mosquitto_hash IS NOT NULL ORDER BY device`;
 const REVOKE = `UPDATE devices SET revoked_at = coalesce(revoked_at, now()), changed_at = now()
   WHERE device = $1 RETURNING device`;
 const LIST =
@@ -67,6 +72,7 @@ const deviceRows = z.array(
     ),
 );
 const secretRows = z.array(z.object({ hash: z.instanceof(Buffer), salt: z.instanceof(Buffer) }));
+const userRows = z.array(z.object({ user: z.string(), hash: z.string() }));
 const changedRows = z.array(z.object({ device: z.string(), at: z.date() }));
 const uuid = z.uuid().lowercase();
 
@@ -76,7 +82,8 @@ export function createDevices(database: Database): Devices {
   const write = async (statement: string, device: string): Promise<string | null> => {
     const password = randomBytes(PASSWORD_BYTES).toString("base64url");
     const salt = randomBytes(SALT_BYTES);
-    const rows = await database.query(statement, [device, await hashOf(password, salt), salt]);
+    const hashes = [await hashOf(password, salt), salt, await mosquittoHash(password)];
+    const rows = await database.query(statement, [device, ...hashes]);
     return rows.length === 1 ? password : null;
   };
   return {
@@ -110,6 +117,7 @@ export function createDevices(database: Database): Devices {
       }
       return good;
     },
+    mosquittoUsers: async () => userRows.parse(await database.query(MOSQUITTO)),
     changedSince: async (moment) => changedRows.parse(await database.query(CHANGED, [moment])),
   };
 }

@@ -9,7 +9,7 @@
  *
  * What is in the window is in memory alone: whoever sent it keeps it until the ack.
  */
-import { type Batch, claimedLog, decodeBatch, PAYLOAD_BYTES_MAX } from "../../shared/batch.ts";
+import type { Batch } from "../../shared/batch.ts";
 import { createBell } from "../../shared/bell.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { type Cursor, startOf } from "../../shared/cursor.ts";
@@ -19,6 +19,7 @@ import { backoffMs, pause } from "../../shared/retry.ts";
 import type { Nack } from "../../shared/wire.ts";
 import type { Outcome } from "../log/append.ts";
 import { ARRIVALS_MAX, type CentralLog } from "../log/event-log.ts";
+import { readBatch, shelve, type Unread } from "./unread.ts";
 import { type Item, Waiting } from "./waiting.ts";
 import { Window, type WindowLimits } from "./window.ts";
 
@@ -34,6 +35,8 @@ export interface IngestOptions {
   readonly random: () => number;
   readonly logger: Logger;
   readonly window?: WindowLimits;
+  /** Told of each group commit: its entries, and how long it took. */
+  readonly committed?: (entries: number, ms: number) => void;
 }
 
 export interface IngestFigures {
@@ -72,15 +75,6 @@ const COMMITS_AT_ONCE = 2;
 /** What an entry takes in memory beside its bytes. */
 const ENTRY_BYTES = 200;
 const BACKOFF = { firstMs: 100, maxMs: 5_000 } as const;
-
-interface Unread {
-  readonly device: string;
-  readonly payload: Buffer;
-  readonly reason: string;
-  /** Where its log stands, where that is known. */
-  readonly cursor: Cursor | null;
-  readonly bytes: number;
-}
 
 export function createIngest(options: IngestOptions): Ingest {
   return new LogIngest(options);
@@ -121,16 +115,23 @@ class LogIngest implements Ingest {
   async commit(signal?: AbortSignal): Promise<boolean> {
     const unread = this.#unread.shift();
     if (unread !== undefined) {
-      await this.#shelve(unread).catch((error: unknown) => {
+      try {
+        await shelve(unread, this.#options);
+      } catch (error) {
         this.#unread.unshift(unread);
         throw error;
-      });
+      }
+      this.#window.leave(unread.bytes);
+      this.#figures.invalid++;
       return true;
     }
     const group = this.#nextGroup();
     if (group.length === 0) return false;
     try {
+      const startedMs = this.#options.clock.monotonicMs();
       const outcomes = await this.#append(group, signal);
+      const entries = group.reduce((sum, { batch }) => sum + batch.entries.length, 0);
+      this.#options.committed?.(entries, this.#options.clock.monotonicMs() - startedMs);
       this.#settle(group, outcomes);
     } catch (error) {
       this.#queue.unshift(...group);
@@ -265,33 +266,6 @@ class LogIngest implements Ingest {
     this.#window.enter(bytes);
     const known = cursor.log === batch.log && cursor.seq > 0 ? cursor : null;
     this.#unread.push({ device, payload, reason: reason ?? kind, cursor: known, bytes });
-  }
-
-  /** Keeps what was no batch, and tells the device from where it may go on. */
-  async #shelve({ device, payload, reason, cursor, bytes }: Unread): Promise<void> {
-    const { log, logger, answer } = this.#options;
-    // What is too long to be read is too long to be kept whole.
-    const kept = payload.subarray(0, PAYLOAD_BYTES_MAX);
-    const shelved = await log.shelve({ device, reason, payload: kept });
-    const claimed = claimedLog(payload);
-    const start = claimed === null ? null : startOf(claimed);
-    const from = cursor ?? (await log.newest(device)) ?? start;
-    this.#window.leave(bytes);
-    this.#figures.invalid++;
-    const hint = "look at it: porchlight-cloud dead-letters list";
-    logger.warn("a message was no batch", { device, reason, shelved, hint });
-    if (from !== null) answer(device, { nack: { ...from, reason: "invalid" } });
-  }
-}
-
-function readBatch(
-  payload: Buffer,
-): { readonly batch: Batch } | { readonly batch: null; readonly reason: string } {
-  try {
-    return { batch: decodeBatch(payload) };
-  } catch (error) {
-    if (!(error instanceof PorchlightError) || error.remedy !== "reject") throw error;
-    return { batch: null, reason: error.message };
   }
 }
 

@@ -8,8 +8,8 @@ import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import { messageOf, numericCodeOf } from "../../shared/errors.ts";
 import type { Logger } from "../../shared/logger.ts";
 import { backoffMs, pause } from "../../shared/retry.ts";
-import { filterOf, parseTopic, type Topic, topicOf } from "../../shared/wire.ts";
-import type { Source, Take } from "./source.ts";
+import { type Channel, filterOf, parseTopic, type Topic, topicOf } from "../../shared/wire.ts";
+import { HEARD, isHeard, type Receiver, type Source } from "./source.ts";
 
 export interface Broker {
   /** `mqtt://host:port`, `mqtts://`, `ws://` or `wss://`; without a password. */
@@ -29,7 +29,7 @@ export interface SourceOptions {
   readonly connections: number;
   /** Unique among all that connect to the broker. */
   readonly instance: string;
-  readonly take: Take;
+  readonly receiver: Receiver;
   /** Even in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
@@ -159,14 +159,19 @@ class MqttSource implements Source {
       return;
     }
     const shared = this.#shared && this.#protocol === 5;
-    if (!shared && name !== "in-0") return;
-    const filter = `${shared ? GROUP : ""}${filterOf("log")}`;
-    const [granted] = await client.subscribeAsync(filter, { qos: 1 });
-    if (granted === undefined || granted.qos >= SUBACK_FAILURE) {
-      throw Object.assign(new Error(`the broker refuses the subscription ${filter}`), {
-        code: granted?.qos,
-      });
+    const first = name === "in-0";
+    if (!shared && !first) return;
+    const group = shared ? GROUP : "";
+    const filters = [`${group}${filterOf("log")}`];
+    for (const [channel, by] of Object.entries(HEARD)) {
+      const filter = filterOf(channel as Channel); // a key of HEARD, which Object.entries forgets
+      if (first) filters.push(by === "each" ? filter : `${group}${filter}`);
     }
+    const granted = await client.subscribeAsync(filters, { qos: 1 });
+    const refused = filters.find((_, i) => (granted[i]?.qos ?? SUBACK_FAILURE) >= SUBACK_FAILURE);
+    if (refused === undefined) return;
+    const code = granted.find(({ qos }) => qos >= SUBACK_FAILURE)?.qos;
+    throw Object.assign(new Error(`the broker refuses the subscription ${refused}`), { code });
   }
 
   /** Whether what went wrong is a thing this broker does not have: then it is done without. */
@@ -183,9 +188,11 @@ class MqttSource implements Source {
 
   async #take(topic: string, payload: Buffer | string, signal: AbortSignal): Promise<void> {
     const parsed = parseTopic(topic);
-    if (parsed?.channel !== "log") return;
+    if (parsed === null) return;
+    const { take, hear } = this.#options.receiver;
     const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
-    await this.#options.take(parsed.device, bytes, signal);
+    if (parsed.channel === "log") await take(parsed.device, bytes, signal);
+    else if (isHeard(parsed.channel)) hear(parsed, bytes);
   }
 
   #connectOptions(name: string): IClientOptions {

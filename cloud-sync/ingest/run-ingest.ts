@@ -3,7 +3,7 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Logger } from "../../shared/logger.ts";
 import { ackSchema, encodeMessage, nackSchema } from "../../shared/wire.ts";
 import type { CentralLog } from "../log/event-log.ts";
-import { type Answer, createIngest, type Ingest } from "./ingest.ts";
+import { type Answer, createIngest, type Ingest, type IngestOptions } from "./ingest.ts";
 import type { Source } from "./source.ts";
 
 export interface IngestService {
@@ -21,12 +21,20 @@ export interface IngestServiceOptions {
   /** Even in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
+  readonly committed?: IngestOptions["committed"];
 }
 
 export function createIngestService(options: IngestServiceOptions): IngestService {
-  const { log, source, clock, random, logger } = options;
+  const { log, source, clock, random, logger, committed } = options;
   const answer = (device: string, said: Answer): void => answerOver(source, device, said);
-  const ingest = createIngest({ log, answer, clock, random, logger });
+  const ingest = createIngest({
+    log,
+    answer,
+    clock,
+    random,
+    logger,
+    ...(committed !== undefined && { committed }),
+  });
   return {
     ingest,
     source,

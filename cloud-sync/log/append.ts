@@ -21,7 +21,8 @@ export interface Outcome {
 }
 
 /** "porchlog" as eight bytes. Whoever appends waits here, so positions come in order of commits. */
-const LOCK = `WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(x'706f7263686c6f67'::bigint)),
+export const LOCK_LOG = "SELECT pg_advisory_xact_lock(x'706f7263686c6f67'::bigint)";
+const LOCK = `WITH locked AS MATERIALIZED (${LOCK_LOG}),
   moment AS MATERIALIZED (SELECT clock_timestamp() AS at FROM locked)
   SELECT (extract(epoch FROM at) * 1000000)::bigint AS received, ${nextMonthReady("at")} AS ready
   FROM moment`;

@@ -27,6 +27,8 @@ export interface EmbeddedOptions {
   readonly logger: Logger;
   /** Told when a server that ended by itself could not be started again. */
   readonly failed: (error: unknown) => void;
+  /** A command beside a running centre: the server of another owner is used, and left as it is. */
+  readonly beside?: boolean;
 }
 
 export interface EmbeddedPostgres {
@@ -34,7 +36,8 @@ export interface EmbeddedPostgres {
   readonly url: string;
   /**
    * Starts the server, and again whenever it ends by itself. Throws `postgres.embedded.in-use` when
-   * another process owns the folder, `.missing`, `.unreachable`, `.version` or `.failed`.
+   * another process owns the folder (unless `beside`), `.missing`, `.unreachable`, `.version` or
+   * `.failed`.
    */
   start(signal: AbortSignal): Promise<void>;
   /** Ends the server, all transactions done or undone. Close your pools first. */
@@ -155,6 +158,7 @@ class Embedded implements EmbeddedPostgres {
       }
       const found = await own(this.url, data, this.#server?.pid ?? null);
       if (found.kind === "taken") {
+        if (this.#options.beside === true && this.#server === undefined) return;
         takenSince ??= now;
         if (now - takenSince > TAKEN_AFTER_MS) throw this.#inUse();
       } else takenSince = null;

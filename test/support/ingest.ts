@@ -2,10 +2,11 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Broker, createMqttSource } from "../../cloud-sync/ingest/mqtt-source.ts";
 import { createIngestService, type IngestService } from "../../cloud-sync/ingest/run-ingest.ts";
-import type { Take } from "../../cloud-sync/ingest/source.ts";
+import type { Receiver } from "../../cloud-sync/ingest/source.ts";
 import type { CentralLog } from "../../cloud-sync/log/event-log.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { createLogger, type Logger } from "../../shared/logger.ts";
+import type { Topic } from "../../shared/wire.ts";
 
 /** A logger that keeps what it is told, `warn` and above. */
 export function keepingLogger(): { readonly logger: Logger; readonly lines: string[] } {
@@ -18,6 +19,8 @@ export function keepingLogger(): { readonly logger: Logger; readonly lines: stri
 export class RunningIngest {
   readonly service: IngestService;
   readonly logged = keepingLogger();
+  /** Where messages beside the log came from. */
+  readonly heard: Topic[] = [];
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
 
@@ -25,8 +28,11 @@ export class RunningIngest {
     const { logger } = this.logged;
     const instance = randomUUID();
     const random = Math.random;
-    const take: Take = (...batch) => this.service.ingest.take(...batch);
-    const source = createMqttSource({ broker, connections, instance, take, random, logger });
+    const receiver: Receiver = {
+      take: (...batch) => this.service.ingest.take(...batch),
+      hear: (topic) => void this.heard.push(topic),
+    };
+    const source = createMqttSource({ broker, connections, instance, receiver, random, logger });
     this.service = createIngestService({ log, source, random, clock: systemClock, logger });
     this.#ended = this.service.run(this.#stop.signal);
   }

@@ -8,7 +8,7 @@ import mqtt, { type MqttClient } from "mqtt";
 import * as assert from "uvu/assert";
 import { createBroker, type EmbeddedBroker } from "../../../cloud-sync/broker/broker.ts";
 import { CENTRE_USER, mosquittoAcl } from "../../../cloud-sync/fleet/topic-rules.ts";
-import type { Take } from "../../../cloud-sync/ingest/source.ts";
+import type { Hear, Take } from "../../../cloud-sync/ingest/source.ts";
 import { silentLogger } from "../../../shared/logger.ts";
 import { CHANNELS, type Channel, filterOf, topicOf } from "../../../shared/wire.ts";
 import { needsMosquitto, startMosquitto } from "../../support/mosquitto.ts";
@@ -58,13 +58,14 @@ async function client(url: string, device: string, more: object = {}): Promise<M
 
 async function ownBroker(
   take: Take = async () => undefined,
+  hear: Hear = () => undefined,
 ): Promise<{ broker: EmbeddedBroker; stop(): Promise<void> }> {
   const broker = createBroker({
     host: "127.0.0.1",
     port: 0,
     tls: null,
     authenticate: async (device, password) => PASSWORDS[device] === password,
-    take,
+    receiver: { take, hear },
     logger: silentLogger,
   });
   await broker.start();

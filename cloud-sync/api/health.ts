@@ -1,0 +1,43 @@
+/** Whether the centre lives, and whether it is of use: what a supervisor or a load balancer asks. */
+import type { ServerResponse } from "node:http";
+import type { Route } from "./server.ts";
+
+/** Something the centre needs, and why it does not have it now; null when it has. */
+export interface Check {
+  readonly name: string;
+  readonly problem: () => Promise<string | null>;
+}
+
+/** A check that takes longer has failed: whoever asks does not wait either. */
+const CHECK_MS = 2_000;
+
+/** Its process answers: nothing else is asked. */
+export const live: Route = async (_, response) => reply(response, 200, { live: true });
+
+export function ready(checks: readonly Check[]): Route {
+  return async (_, response) => {
+    const results = await Promise.all(
+      checks.map(async ({ name, problem }) => [name, await within(problem())] as const),
+    );
+    const failed = results.filter(([, problem]) => problem !== null);
+    const said = Object.fromEntries(results.map(([name, problem]) => [name, problem ?? "ok"]));
+    reply(response, failed.length === 0 ? 200 : 503, { ready: failed.length === 0, ...said });
+  };
+}
+
+function reply(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" });
+  response.end(`${JSON.stringify(body)}\n`);
+}
+
+async function within(problem: Promise<string | null>): Promise<string | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<string>((done) => {
+    timer = setTimeout(() => done(`no answer within ${CHECK_MS} ms`), CHECK_MS);
+  });
+  try {
+    return await Promise.race([problem, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

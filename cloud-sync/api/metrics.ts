@@ -1,0 +1,139 @@
+/**
+ * Figures for Prometheus. The only home of prom-client. A label is a kind, never a device and never
+ * a person: their number has no limit, and who they are is nobody's business here.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { z } from "zod";
+import type { IngestFigures } from "../ingest/ingest.ts";
+import type { Database } from "../postgres/database.ts";
+import type { Route } from "./server.ts";
+
+export interface MetricsOptions {
+  readonly database: Pick<Database, "query">;
+  readonly ingest: () => IngestFigures;
+  /** Connections of the broker that stand. */
+  readonly connections: () => number;
+}
+
+export interface Metrics {
+  /** A group commit of so many entries took so long. */
+  committed(entries: number, ms: number): void;
+  readonly route: Route;
+}
+
+/** Seconds: an fsync on a good disk to a commit that waits for a failover. */
+const COMMIT_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const ENTRIES_BUCKETS = [1, 10, 100, 1_000, 5_000, 10_000, 50_000];
+
+/** What the tables say, in one look. */
+const TABLES = `SELECT
+  (SELECT count(*) FROM dead_letters) AS letters,
+  (SELECT count(*) FROM logs WHERE frozen_at IS NOT NULL) AS frozen,
+  (SELECT count(*) FROM device_status WHERE online) AS online,
+  (SELECT count(*) FROM device_status WHERE halted IS NOT NULL) AS halted,
+  (SELECT count(*) FROM devices WHERE revoked_at IS NULL) AS registered,
+  (SELECT coalesce(sum(lag), 0)::bigint FROM device_status) AS lag`;
+const count = z.bigint().transform(Number);
+const tablesRow = z.tuple([
+  z.object({
+    letters: count,
+    frozen: count,
+    online: count,
+    halted: count,
+    registered: count,
+    lag: count,
+  }),
+]);
+type Tables = z.infer<typeof tablesRow>[0];
+
+const TABLE_GAUGES: Readonly<Record<keyof Tables, readonly [string, string]>> = {
+  letters: ["porchlight_dead_letters", "messages and entries that could not be taken in"],
+  frozen: ["porchlight_logs_frozen", "logs whose device has told two stories"],
+  online: ["porchlight_devices_online", "devices with a session"],
+  halted: ["porchlight_devices_halted", "devices that send no more of their log"],
+  registered: ["porchlight_devices_registered", "devices that may come in"],
+  lag: ["porchlight_devices_lag_entries", "entries on devices that are not here yet, as they say"],
+};
+
+export function createMetrics({ database, ingest, connections }: MetricsOptions): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const gauges = Object.entries(TABLE_GAUGES).map(
+    ([key, [name, help]]) => [key, new Gauge({ name, help, registers })] as const,
+  );
+  follow(registers, ingest, connections);
+  const seconds = new Histogram({
+    name: "porchlight_ingest_commit_seconds",
+    help: "time of a group commit, from its first statement to the database's word",
+    buckets: COMMIT_BUCKETS,
+    registers,
+  });
+  const entries = new Histogram({
+    name: "porchlight_ingest_commit_entries",
+    help: "entries in a group commit",
+    buckets: ENTRIES_BUCKETS,
+    registers,
+  });
+  return {
+    committed(number, ms) {
+      seconds.observe(ms / 1_000);
+      entries.observe(number);
+    },
+    async route(_, response) {
+      const [tables] = tablesRow.parse(await database.query(TABLES));
+      for (const [key, gauge] of gauges) gauge.set(tables[key as keyof Tables]); // TABLE_GAUGES' own
+      const text = await registry.metrics();
+      response.writeHead(200, { "content-type": registry.contentType }).end(text);
+    },
+  };
+}
+
+/** What ingest counts by itself. */
+function follow(
+  registers: Registry[],
+  figures: () => IngestFigures,
+  connections: () => number,
+): void {
+  const counters = [
+    ["appendedEntries", "porchlight_ingest_entries_total", "entries taken into the log"],
+    ["duplicates", "porchlight_ingest_duplicates_total", "batches that were there already"],
+    ["gaps", "porchlight_ingest_gaps_total", "batches that came without the one before them"],
+    ["forks", "porchlight_ingest_forks_total", "batches that tell another story"],
+    ["invalid", "porchlight_ingest_invalid_total", "messages that were no batch"],
+  ] as const;
+  for (const [key, name, help] of counters) {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(figures()[key]);
+      },
+    });
+  }
+  const gauges = [
+    [
+      "porchlight_ingest_window_messages",
+      "messages taken and not settled",
+      () => figures().inWindow,
+    ],
+    [
+      "porchlight_ingest_early_batches",
+      "batches that wait for the one before",
+      () => figures().early,
+    ],
+    ["porchlight_broker_connections", "connections of the broker that stand", connections],
+  ] as const;
+  for (const [name, help, value] of gauges) {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value());
+      },
+    });
+  }
+}

@@ -1,0 +1,42 @@
+import { randomUUID } from "node:crypto";
+import { resolve } from "node:path";
+import { systemClock } from "../../shared/clock.ts";
+import { EXIT } from "../../shared/errors.ts";
+import { runCentre } from "../centre.ts";
+import { removeRun, writeRun } from "../run-file.ts";
+import type { Verb } from "./verb.ts";
+
+export const start: Verb = {
+  name: "start",
+  usage: "",
+  summary: "run the centre in this terminal until Ctrl-C; one line of JSON says when it is ready",
+  options: {},
+  optionHelp: {},
+  example: "porchlight-cloud start --data ./data",
+  operands: { min: 0, max: 0 },
+  async run({ config: load, logger, signal, terminal }) {
+    const config = load();
+    const { data } = config;
+    const options = {
+      config,
+      clock: systemClock,
+      random: Math.random,
+      newId: randomUUID,
+      logger,
+    };
+    try {
+      await runCentre(
+        options,
+        ({ addresses }) => {
+          writeRun(data, { pid: process.pid, ...addresses });
+          const said = { event: "ready", ...addresses, data: resolve(data) };
+          terminal.data(said, JSON.stringify(said));
+        },
+        signal,
+      );
+    } finally {
+      removeRun(data);
+    }
+    return EXIT.ok;
+  },
+};

@@ -1,0 +1,48 @@
+import { EXIT } from "../../shared/errors.ts";
+import { listPresence } from "../fleet/presence.ts";
+import { readRun } from "../run-file.ts";
+import type { Verb } from "./verb.ts";
+
+export const status: Verb = {
+  name: "status",
+  usage: "",
+  summary: "whether the centre runs here and where, its devices, its logs, what needs a person",
+  options: {},
+  optionHelp: {},
+  example: "porchlight-cloud status --json",
+  operands: { min: 0, max: 0 },
+  async run({ config, centre, terminal }) {
+    const running = readRun(config().data);
+    const { log, devices, shelf, database } = await centre();
+    const [logs, registered, presence, letters] = await Promise.all([
+      log.logs(),
+      devices.list(),
+      listPresence(database),
+      shelf.letters(),
+    ]);
+    const facts = {
+      running,
+      devices: {
+        registered: registered.filter(({ revokedAt }) => revokedAt === null).length,
+        online: presence.filter(({ online }) => online).length,
+        halted: presence.filter(({ halted }) => halted !== null).length,
+        lag: presence.reduce((sum, { lag }) => sum + (lag ?? 0), 0),
+      },
+      logs: logs.length,
+      entries: logs.reduce((sum, { seq }) => sum + seq, 0),
+      frozen: logs.filter(({ frozenAt }) => frozenAt !== null).length,
+      deadLetters: letters.length,
+    };
+    const { registered: known, online, halted, lag } = facts.devices;
+    const at = running === null ? "does not run here" : `runs, ${running.mqtt}, ${running.http}`;
+    const lines = [
+      `centre        ${at}`,
+      `devices       ${known} registered, ${online} online, ${halted} halted, ${lag} entries behind`,
+      `logs          ${facts.logs}, ${facts.entries} entries`,
+      ...(facts.frozen === 0 ? [] : [`frozen        ${facts.frozen}: porchlight-cloud log list`]),
+      `dead letters  ${facts.deadLetters}${facts.deadLetters === 0 ? "" : ": porchlight-cloud dead-letters list"}`,
+    ];
+    terminal.data(facts, lines.join("\n"));
+    return EXIT.ok;
+  },
+};

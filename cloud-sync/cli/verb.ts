@@ -1,0 +1,27 @@
+import type { Call, Verb as VerbOf } from "../../shared/cli/verb.ts";
+import type { Logger } from "../../shared/logger.ts";
+import type { CloudConfig } from "../config.ts";
+import type { Devices } from "../fleet/devices.ts";
+import type { CentralLog } from "../log/event-log.ts";
+import type { Shelf } from "../log/shelf.ts";
+import type { Database } from "../postgres/database.ts";
+
+export type Verb = VerbOf<Invocation>;
+
+/** What the database of a centre holds, its schema up to date. */
+export interface OpenCentre {
+  readonly database: Database;
+  readonly log: CentralLog;
+  readonly shelf: Shelf;
+  readonly devices: Devices;
+}
+
+/** Everything a verb may use; what it does not ask for is not made. */
+export interface Invocation extends Call {
+  readonly configFile: string;
+  readonly logger: Logger;
+  /** The checked configuration, --data and PORCHLIGHT_CLOUD_* applied. */
+  config(): CloudConfig;
+  /** Opens the database, also beside a centre that runs on it; closed when the verb ends. */
+  centre(): Promise<OpenCentre>;
+}

@@ -1,0 +1,2 @@
+ALTER TABLE devices DROP COLUMN mosquitto_hash;
+DROP TABLE device_status;

@@ -130,7 +130,7 @@ async function assemble(
     logger,
   });
   const tasks = (running: AbortSignal): Promise<void>[] => {
-    const disconnect = (device: string): void => own?.disconnect(device);
+    const disconnect = (...session: [string, Date]): void => own?.disconnect(...session);
     const all = [service.run(running), presence.run(running)];
     if (own !== null) all.push(watchDevices({ devices, disconnect, logger }, running));
     return all;

@@ -19,8 +19,9 @@ export function writeRun(data: string, run: Run): void {
   renameSync(`${path}.new`, path);
 }
 
-export function removeRun(data: string): void {
-  rmSync(pathIn(data), { force: true });
+/** Leaves alone what another centre has said. */
+export function removeRun(data: string, pid: number): void {
+  if (readRun(data)?.pid === pid) rmSync(pathIn(data), { force: true });
 }
 
 /** Null where no centre runs on this folder. */

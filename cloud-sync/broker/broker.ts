@@ -22,8 +22,8 @@ export interface BrokerOptions {
   readonly port: number;
   /** PEM of the certificate (with its chain) and its key; needed unless the host is loopback. */
   readonly tls: { readonly certificate: string; readonly key: string } | null;
-  /** Whether this is the device's password. */
-  readonly authenticate: (device: string, password: string) => Promise<boolean>;
+  /** When this password of the device was made; null when it is not good. */
+  readonly authenticate: (device: string, password: string) => Promise<Date | null>;
   readonly receiver: Receiver;
   readonly logger: Logger;
 }
@@ -33,8 +33,8 @@ export interface EmbeddedBroker extends Source {
   start(): Promise<void>;
   /** `mqtt://127.0.0.1:1883`, once it listens. */
   url(): string;
-  /** Ends the session of a device whose credentials are no longer good. */
-  disconnect(device: string): void;
+  /** Ends the session of a device that was let in by an older password than of this moment. */
+  disconnect(device: string, before: Date): void;
 }
 
 /** A door each; a fleet has a broker with a cluster behind it. */
@@ -61,6 +61,8 @@ class Broker implements EmbeddedBroker {
   readonly #aedes: Aedes;
   readonly #server: Server;
   #listens: () => void = () => undefined;
+  /** When the password was made that a client was let in by. */
+  readonly #letInBy = new WeakMap<Client, Date>();
   #authentications = 0;
 
   constructor(options: BrokerOptions) {
@@ -146,9 +148,11 @@ class Broker implements EmbeddedBroker {
     return this.#aedes.connectedClients;
   }
 
-  disconnect(device: string): void {
-    const clients = Object.entries(this.#clients());
-    for (const [id, client] of clients) if (id === clientIdOf(device)) client.close();
+  disconnect(device: string, before: Date): void {
+    const client = this.#clients()[clientIdOf(device)];
+    if (client === undefined) return;
+    const madeAt = this.#letInBy.get(client);
+    if (madeAt === undefined || madeAt < before) client.close();
   }
 
   #clients(): Readonly<Record<string, Client>> {
@@ -189,7 +193,9 @@ class Broker implements EmbeddedBroker {
     this.#authentications++;
     try {
       const good = await this.#options.authenticate(device, password.toString("utf8"));
-      return good ? null : refusal(BAD_PASSWORD);
+      if (good === null) return refusal(BAD_PASSWORD);
+      this.#letInBy.set(client, good);
+      return null;
     } catch (error) {
       this.#options.logger.warn("a device cannot be let in", { device, reason: messageOf(error) });
       return refusal(UNAVAILABLE);

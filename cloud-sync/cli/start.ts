@@ -35,7 +35,7 @@ export const start: Verb = {
         signal,
       );
     } finally {
-      removeRun(data);
+      removeRun(data, process.pid);
     }
     return EXIT.ok;
   },

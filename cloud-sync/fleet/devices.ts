@@ -22,8 +22,8 @@ export interface Devices {
   revoke(device: string): Promise<void>;
   /** Oldest first. */
   list(): Promise<readonly RegisteredDevice[]>;
-  /** Whether this is its password, and it is not revoked. */
-  verify(device: string, password: string): Promise<boolean>;
+  /** When this password of the device was made; null when it is not good, or no longer. */
+  verify(device: string, password: string): Promise<Date | null>;
   /** Whoever may come in, as a Mosquitto password file has them. */
   mosquittoUsers(): Promise<readonly { readonly user: string; readonly hash: string }[]>;
   /** Those whose password has changed since a moment, in that order. */
@@ -53,7 +53,7 @@ const REVOKE = `UPDATE devices SET revoked_at = coalesce(revoked_at, now()), cha
   WHERE device = $1 RETURNING device`;
 const LIST =
   "SELECT device, added_at, changed_at, revoked_at FROM devices ORDER BY added_at, device";
-const SECRET = `SELECT password_hash AS hash, salt FROM devices
+const SECRET = `SELECT password_hash AS hash, salt, changed_at AS at FROM devices
   WHERE device = $1 AND revoked_at IS NULL`;
 const CHANGED =
   "SELECT device, changed_at AS at FROM devices WHERE changed_at > $1 ORDER BY changed_at";
@@ -71,7 +71,9 @@ const deviceRows = z.array(
         ({ device, addedAt, changedAt, revokedAt }) satisfies RegisteredDevice,
     ),
 );
-const secretRows = z.array(z.object({ hash: z.instanceof(Buffer), salt: z.instanceof(Buffer) }));
+const secretRows = z.array(
+  z.object({ hash: z.instanceof(Buffer), salt: z.instanceof(Buffer), at: z.date() }),
+);
 const userRows = z.array(z.object({ user: z.string(), hash: z.string() }));
 const changedRows = z.array(z.object({ device: z.string(), at: z.date() }));
 const uuid = z.uuid().lowercase();
@@ -105,17 +107,17 @@ export function createDevices(database: Database): Devices {
     },
     list: async () => deviceRows.parse(await database.query(LIST)),
     async verify(device, password) {
-      if (!uuid.safeParse(device).success) return false;
+      if (!uuid.safeParse(device).success) return null;
       const [secret] = secretRows.parse(await database.query(SECRET, [device]));
-      if (secret === undefined) return false;
+      if (secret === undefined) return null;
       const seen = digestOf(password, secret.salt);
-      if (known.get(device) === seen) return true;
+      if (known.get(device) === seen) return secret.at;
       const good = timingSafeEqual(await hashOf(password, secret.salt), secret.hash);
       if (good) {
         if (known.size >= KNOWN_MAX) known.clear();
         known.set(device, seen);
       }
-      return good;
+      return good ? secret.at : null;
     },
     mosquittoUsers: async () => userRows.parse(await database.query(MOSQUITTO)),
     changedSince: async (moment) => changedRows.parse(await database.query(CHANGED, [moment])),

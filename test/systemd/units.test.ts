@@ -17,6 +17,7 @@ const EXPOSURE_MAX = {
   "porchlight-camera@.service": 1.5,
   "porchlight-sync.service": 1.5,
   "porchlight-keys.service": 1.5,
+  "porchlight-cloud.service": 1.5,
 } as const;
 
 const units = suite("systemd units");

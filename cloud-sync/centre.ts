@@ -1,4 +1,4 @@
-/** A whole centre: its database, its broker or another's, and ingest between them. */
+/** A whole centre: its database, its broker or another's, ingest between them, and the sinks. */
 import { readFileSync } from "node:fs";
 import type { Clock } from "../shared/clock.ts";
 import type { Logger } from "../shared/logger.ts";
@@ -11,6 +11,7 @@ import { createIngestService } from "./ingest/run-ingest.ts";
 import type { Source, Take } from "./ingest/source.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import { openDatabase } from "./open-database.ts";
+import { createRunningSinks, createSinks, type RunningSinks } from "./sinks/run-sinks.ts";
 
 export interface CentreOptions {
   readonly config: CloudConfig;
@@ -25,6 +26,7 @@ export interface CentreOptions {
 export interface ReadyCentre {
   readonly log: CentralLog;
   readonly devices: Devices;
+  readonly sinks: Pick<RunningSinks, "figures">;
   /** `host:port/name` of the database, and the broker's URL. */
   readonly addresses: { readonly database: string; readonly mqtt: string };
 }
@@ -50,9 +52,11 @@ export async function runCentre(
     const own = config.mqtt.url === undefined ? ownBroker(options, devices, take) : null;
     const source = own ?? otherBroker(options, config.mqtt.url ?? "", take);
     const service = createIngestService({ log, source, clock, random, logger });
+    const projecting = { sinks: createSinks({ database }), instance: options.newId() };
+    const sinks = createRunningSinks({ ...projecting, log, database, clock, random, logger });
     const running = AbortSignal.any([signal, failed.signal]);
     await own?.start();
-    const tasks = [service.run(running)];
+    const tasks = [service.run(running), sinks.run(running)];
     if (own !== null) {
       const disconnect = (device: string): void => own.disconnect(device);
       tasks.push(watchDevices({ devices, disconnect, logger }, running));
@@ -67,7 +71,8 @@ export async function runCentre(
     );
     await Promise.race([source.ready, ended]);
     const mqtt = own?.url() ?? config.mqtt.url ?? "";
-    if (!running.aborted) ready({ log, devices, addresses: { database: database.place, mqtt } });
+    if (!running.aborted)
+      ready({ log, devices, sinks, addresses: { database: database.place, mqtt } });
     await ended;
     if (failed.signal.aborted) throw failed.signal.reason;
   } finally {

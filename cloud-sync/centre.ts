@@ -52,7 +52,8 @@ export async function runCentre(
     const own = config.mqtt.url === undefined ? ownBroker(options, devices, take) : null;
     const source = own ?? otherBroker(options, config.mqtt.url ?? "", take);
     const service = createIngestService({ log, source, clock, random, logger });
-    const projecting = { sinks: createSinks({ database }), instance: options.newId() };
+    const stores = createSinks({ config, database, clock });
+    const projecting = { sinks: stores.sinks, instance: options.newId() };
     const sinks = createRunningSinks({ ...projecting, log, database, clock, random, logger });
     const running = AbortSignal.any([signal, failed.signal]);
     await own?.start();

@@ -1,4 +1,5 @@
 /** A store that takes a batch or nothing: finds the entries for which it takes nothing. */
+import { systemCodeOf } from "../../shared/errors.ts";
 import type { Rejection, Written } from "./sink.ts";
 
 /**
@@ -28,4 +29,10 @@ export async function writeIsolating<T extends { readonly position: bigint }>(
     rejected.push(...(await writeIsolating(part, write, refusal)).rejected);
   }
   return { rejected };
+}
+
+/** Data exceptions and constraints (PostgreSQL manual, appendix A): that entry will never fit. */
+export function refusalOf(error: unknown): string | null {
+  const code = systemCodeOf(error) ?? "";
+  return /^2[23]/.test(code) ? `the database refuses it (${code})` : null;
 }

@@ -2,11 +2,10 @@
  * Read models in PostgreSQL: devices, people, visits, media and an audit trail, in a schema of
  * their own. They are not migrated: another version of them is dropped and replayed.
  */
-import { systemCodeOf } from "../../shared/errors.ts";
-import type { StoredEntry } from "../log/event-log.ts";
 import type { Connection, Database } from "../postgres/database.ts";
-import { writeIsolating } from "./isolate.ts";
+import { refusalOf, writeIsolating } from "./isolate.ts";
 import type { DevicesOf } from "./log-owners.ts";
+import { type Body, type Projected, readBatch } from "./projected.ts";
 import {
   createTables,
   eraseStatements,
@@ -19,7 +18,7 @@ import {
   upsert,
 } from "./read-model-schema.ts";
 import { type RowOf, rowsOf } from "./read-models.ts";
-import type { Rejection, Sink } from "./sink.ts";
+import type { Sink } from "./sink.ts";
 
 export interface PostgresSinkOptions {
   readonly database: Database;
@@ -81,8 +80,8 @@ export function createPostgresSink(options: PostgresSinkOptions): Sink {
         if (!same) await rebuild(connection);
       }),
     async write(batch, signal) {
-      const { work, unreadable } = await workOf(batch, devicesOf);
-      const { rejected } = await writeIsolating(work, (part) => write(part, signal), refusalOf);
+      const { items, rejected: unreadable } = await readBatch(batch, devicesOf, workOf);
+      const { rejected } = await writeIsolating(items, (part) => write(part, signal), refusalOf);
       // What was rejected is passed as well: else the store would seem to have less than it was given.
       await database.query(moveTo, [batch.at(-1)?.position ?? 0n]);
       return { rejected: [...unreadable, ...rejected] };
@@ -93,19 +92,8 @@ export function createPostgresSink(options: PostgresSinkOptions): Sink {
   };
 }
 
-async function workOf(
-  batch: readonly StoredEntry[],
-  devicesOf: DevicesOf,
-): Promise<{ readonly work: readonly Work[]; readonly unreadable: readonly Rejection[] }> {
-  const devices = await devicesOf(batch.map(({ log }) => log));
-  const work: Work[] = [];
-  const unreadable: Rejection[] = [];
-  for (const entry of batch) {
-    const rows = rowsOf({ ...entry, device: devices.get(entry.log) ?? "" });
-    if ("reason" in rows) unreadable.push(rows);
-    else work.push({ position: entry.position, subject: entry.subject, rows });
-  }
-  return { work, unreadable };
+function workOf(entry: Projected, body: Body | null): Work {
+  return { position: entry.position, subject: entry.subject, rows: rowsOf(entry, body) };
 }
 
 /** Rows by statement, in its order; of several with one key the last, which came later. */
@@ -123,10 +111,4 @@ function gather(work: readonly Work[]): readonly (readonly [PartName, readonly R
     }
     return byKey.size === 0 ? [] : [[name as PartName, [...byKey.values()]] as const];
   });
-}
-
-/** Data exceptions and constraints (PostgreSQL manual, appendix A): that entry will never fit. */
-function refusalOf(error: unknown): string | null {
-  const code = systemCodeOf(error) ?? "";
-  return /^2[23]/.test(code) ? `the database refuses it (${code})` : null;
 }

@@ -1,27 +1,12 @@
 /** What each type of entry means to the read models: pure, rows out of entries. */
 import { z } from "zod";
-import { invariant } from "../../shared/errors.ts";
-import type { StoredEntry } from "../log/event-log.ts";
+import { type Body, momentOf, type Projected } from "./projected.ts";
 import type { PartName, Row } from "./read-model-schema.ts";
-import { faultOf, type Rejection } from "./sink.ts";
 
 export interface RowOf {
   readonly part: PartName;
   readonly row: Row;
 }
-
-/** An entry with a body, and the device it is from. */
-export interface Projected extends StoredEntry {
-  readonly device: string;
-}
-
-/** Only what is read here: a newer device may say more. */
-const bodySchema = z.object({
-  clock: z.enum(["synced", "unsynced"]),
-  data: z.record(z.string(), z.unknown()),
-  sealed: z.record(z.string(), z.string()).nullable(),
-});
-type Body = z.infer<typeof bodySchema>;
 
 const uuid = z.uuid().lowercase();
 const whole = z.int().min(0);
@@ -76,22 +61,11 @@ const schemas = {
 
 /** Sampled once a minute by every device, and no fact that anybody would look up. */
 const NOT_AUDITED = new Set(["telemetry.sampled"]);
-/** What PostgreSQL can say as a timestamp and a clock may say by mistake: the years 1 to 9999. */
-const AT_MIN_MS = -62_135_596_800_000;
-const AT_MAX_MS = 253_402_300_799_999;
-
-/** The rows of one entry, or why there can be none. Never throws for what stands in an entry. */
-export function rowsOf(entry: Projected): readonly RowOf[] | Rejection {
-  const seen = deviceRow(entry, null);
-  if (entry.body === null || entry.type === null) return [seen];
-  try {
-    const body = bodySchema.parse(JSON.parse(entry.body));
-    const rows = PROJECTIONS[entry.type]?.(entry, body) ?? [];
-    return [deviceRow(entry, body), ...rows, ...auditRow(entry)];
-  } catch (error) {
-    if (!(error instanceof z.ZodError)) throw error;
-    return { position: entry.position, reason: faultOf(error) };
-  }
+/** The rows of one entry. Throws a ZodError when its data does not fit. */
+export function rowsOf(entry: Projected, body: Body | null): readonly RowOf[] {
+  const seen = deviceRow(entry, body);
+  if (body === null || entry.type === null) return [seen];
+  return [seen, ...(PROJECTIONS[entry.type]?.(entry, body) ?? []), ...auditRow(entry)];
 }
 
 function deviceRow(entry: Projected, body: Body | null): RowOf {
@@ -109,12 +83,6 @@ function auditRow(entry: Projected): readonly RowOf[] {
   const times = { at: momentOf(entry), received_at: entry.receivedAt.toISOString() };
   const row = { position: String(position), log, seq, device, type, actor, subject, ...times };
   return [{ part: "audit", row }];
-}
-
-/** The device's own time, as far as a database can say it. */
-function momentOf({ at }: Projected): string {
-  invariant(at !== null, "an entry with a body has a time");
-  return new Date(Math.min(Math.max(at, AT_MIN_MS), AT_MAX_MS)).toISOString();
 }
 
 type Projection = (entry: Projected, body: Body) => readonly RowOf[];

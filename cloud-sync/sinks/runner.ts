@@ -161,7 +161,8 @@ class Runner {
         (await this.#forward(this.#position, signal)) ||
         (await this.#asked(this.#position, signal));
       await this.#succeeded();
-      if (moved || (await this.#maintained(signal))) return true;
+      const maintained = await this.#maintained(signal);
+      if (moved || maintained) return true;
     } catch (error) {
       this.#position = null;
       // Not ours any more, or to be reset: which of them is seen when it is opened again.

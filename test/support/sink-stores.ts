@@ -3,6 +3,8 @@ import { createDatabase, type Database } from "../../cloud-sync/postgres/databas
 import { createLogOwners } from "../../cloud-sync/sinks/log-owners.ts";
 import { createPostgresSink } from "../../cloud-sync/sinks/postgres.ts";
 import type { Sink } from "../../cloud-sync/sinks/sink.ts";
+import { createTimeSeries } from "../../cloud-sync/sinks/time-series.ts";
+import { systemClock } from "../../shared/clock.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { needsPostgres, type PostgresServer } from "./postgres.ts";
 import { startProxy } from "./proxy.ts";
@@ -69,6 +71,7 @@ async function tablesOf(database: Database, tables: readonly string[]): Promise<
   return rows;
 }
 
+const FOREVER = { rawDays: 100_000, minuteDays: 100_000, hourDays: 100_000 };
 const READ_MODELS = ["devices", "anomalies", "people", "templates", "visits", "media", "audit"];
 
 const postgres: SinkCase = {
@@ -87,4 +90,19 @@ const postgres: SinkCase = {
   },
 };
 
-export const SINK_CASES: readonly SinkCase[] = [postgres];
+const timeSeries: SinkCase = {
+  name: "time-series",
+  needs: needsPostgres,
+  rejects: ["telemetry.sampled", "visit.ended"],
+  async start({ database, server }) {
+    const own = await ownDatabase(server);
+    const common = { devicesOf: createLogOwners(database), retention: FOREVER, clock: systemClock };
+    return {
+      ...own,
+      sink: () => createTimeSeries({ ...common, database: own.connect() }).sink,
+      contents: () => tablesOf(own.direct, ["porchlight_metrics.raw"]),
+    };
+  },
+};
+
+export const SINK_CASES: readonly SinkCase[] = [postgres, timeSeries];

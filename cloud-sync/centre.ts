@@ -1,4 +1,4 @@
-/** A whole centre: its database, its broker or another's, ingest between them, and its figures. */
+/** A whole centre: its database, its broker or another's, ingest between them, sinks and figures. */
 import { readFileSync } from "node:fs";
 import type { Clock } from "../shared/clock.ts";
 import { messageOf } from "../shared/errors.ts";
@@ -18,6 +18,8 @@ import type { Receiver, Source } from "./ingest/source.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import { openDatabase } from "./open-database.ts";
 import type { Database } from "./postgres/database.ts";
+import { createSinkControl } from "./sinks/control.ts";
+import { createRunningSinks, createSinks, type RunningSinks } from "./sinks/run-sinks.ts";
 
 export interface CentreOptions {
   readonly config: CloudConfig;
@@ -32,6 +34,7 @@ export interface CentreOptions {
 export interface ReadyCentre {
   readonly log: CentralLog;
   readonly devices: Devices;
+  readonly sinks: Pick<RunningSinks, "figures">;
   /** `host:port/name` of the database, and the URLs of the broker and of health and metrics. */
   readonly addresses: { readonly database: string; readonly mqtt: string; readonly http: string };
 }
@@ -66,8 +69,8 @@ export async function runCentre(
     await Promise.race([centre.source.ready, ended]);
     const mqtt = centre.own?.url() ?? config.mqtt.url ?? "";
     const addresses = { database: database.place, mqtt, http: centre.api.url() };
-    const { log, devices } = centre;
-    if (!running.aborted) ready({ log, devices, addresses });
+    const { log, devices, sinks } = centre;
+    if (!running.aborted) ready({ log, devices, sinks, addresses });
     await ended;
     await centre.api.stop();
     if (failed.signal.aborted) throw failed.signal.reason;
@@ -79,6 +82,7 @@ export async function runCentre(
 interface Assembled {
   readonly log: CentralLog;
   readonly devices: Devices;
+  readonly sinks: RunningSinks;
   readonly source: Source;
   /** Our own broker, where there is no other. */
   readonly own: EmbeddedBroker | null;
@@ -112,9 +116,13 @@ async function assemble(
     logger,
     committed: (entries, ms) => metrics.committed(entries, ms),
   });
+  const stores = createSinks({ config, database, clock });
+  const projecting = { sinks: stores.sinks, instance: options.newId() };
+  const sinks = createRunningSinks({ ...projecting, log, database, clock, random, logger });
   const metrics = createMetrics({
     database,
     ingest: () => service.ingest.figures(),
+    sinks: createSinkControl(database).states,
     connections: () => source.connected(),
   });
   const { host, port } = config.http;
@@ -131,11 +139,11 @@ async function assemble(
   });
   const tasks = (running: AbortSignal): Promise<void>[] => {
     const disconnect = (...session: [string, Date]): void => own?.disconnect(...session);
-    const all = [service.run(running), presence.run(running)];
+    const all = [service.run(running), presence.run(running), sinks.run(running)];
     if (own !== null) all.push(watchDevices({ devices, disconnect, logger }, running));
     return all;
   };
-  return { log, devices, source, own, api, tasks };
+  return { log, devices, sinks, source, own, api, tasks };
 }
 
 function checksOf(database: Database, source: Source): readonly Check[] {

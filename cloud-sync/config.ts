@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { readConfig } from "../shared/config.ts";
 import { EXIT, PorchlightError } from "../shared/errors.ts";
+import { influxConfig, metricsConfig, objectsConfig } from "./config-stores.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -98,6 +99,9 @@ export const cloudConfigSchema = z.strictObject({
       connections: z.int().min(1).max(16).default(2).describe("that listen"),
     })
     .prefault({}),
+  objects: objectsConfig,
+  influx: influxConfig,
+  metrics: metricsConfig,
   log: z
     .strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") })
     .prefault({}),

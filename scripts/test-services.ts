@@ -1,10 +1,11 @@
 /**
- * Installs the Debian packages that the tests start as real servers and programs. Does nothing when
- * they are there. `--full` adds what the long stories need (npm run test:full).
+ * Installs the Debian packages that the tests start as real servers and programs, and builds what
+ * Debian does not have. Does nothing when they are there. `--full` adds what the long stories need (npm run test:full).
  * Without root or sudo, or off Debian, says what to install; those tests are then skipped aloud.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { buildServices } from "./build-services.ts";
 
 interface Need {
   readonly debianPackage: string;
@@ -31,6 +32,9 @@ const NEEDS: readonly Need[] = [
   { debianPackage: "openssl", file: "/usr/bin/openssl" },
   { debianPackage: "mosquitto", file: "/usr/sbin/mosquitto" },
   { debianPackage: "postgresql-15", file: "/usr/lib/postgresql/15/bin/postgres" },
+  { debianPackage: "influxdb", file: "/usr/bin/influxd" },
+  { debianPackage: "victoria-metrics", file: "/usr/bin/victoria-metrics" },
+  { debianPackage: "python3-venv", file: "/usr/share/doc/python3-venv" },
   { debianPackage: "debootstrap", file: "/usr/sbin/debootstrap", full: true },
   { debianPackage: "systemd-container", file: "/usr/bin/systemd-nspawn", full: true },
 ];
@@ -67,3 +71,5 @@ if (missing.length > 0) {
     );
   }
 }
+
+buildServices();

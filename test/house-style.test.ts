@@ -15,6 +15,8 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   tinyglobby: /^edge\/camera\/files\.ts$/,
   mqtt: /^(edge\/sync\/link|cloud-sync\/ingest\/mqtt-source)\.ts$/,
   aedes: /^cloud-sync\/broker\/broker\.ts$/,
+  "@aws-sdk/client-s3": /^cloud-sync\/objects\/s3\.ts$/,
+  "@aws-sdk/s3-request-presigner": /^cloud-sync\/objects\/s3\.ts$/,
   pg: /^cloud-sync\/postgres\//,
   "pg-copy-streams": /^cloud-sync\/postgres\//,
   "@peculiar/x509": /^cloud-sync\/fleet\/authority\.ts$/,

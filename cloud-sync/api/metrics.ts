@@ -6,6 +6,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import { z } from "zod";
 import type { IngestFigures } from "../ingest/ingest.ts";
 import type { Database } from "../postgres/database.ts";
+import type { SinkControl, SinkState } from "../sinks/control.ts";
 import type { Route } from "./server.ts";
 
 export interface MetricsOptions {
@@ -13,6 +14,7 @@ export interface MetricsOptions {
   readonly ingest: () => IngestFigures;
   /** Connections of the broker that stand. */
   readonly connections: () => number;
+  readonly sinks: SinkControl["states"];
 }
 
 export interface Metrics {
@@ -55,7 +57,7 @@ const TABLE_GAUGES: Readonly<Record<keyof Tables, readonly [string, string]>> = 
   lag: ["porchlight_devices_lag_entries", "entries on devices that are not here yet, as they say"],
 };
 
-export function createMetrics({ database, ingest, connections }: MetricsOptions): Metrics {
+export function createMetrics({ database, ingest, connections, sinks }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -63,6 +65,7 @@ export function createMetrics({ database, ingest, connections }: MetricsOptions)
     ([key, [name, help]]) => [key, new Gauge({ name, help, registers })] as const,
   );
   follow(registers, ingest, connections);
+  const tellSinks = sinkGauges(registers);
   const seconds = new Histogram({
     name: "porchlight_ingest_commit_seconds",
     help: "time of a group commit, from its first statement to the database's word",
@@ -82,10 +85,36 @@ export function createMetrics({ database, ingest, connections }: MetricsOptions)
     },
     async route(_, response) {
       const [tables] = tablesRow.parse(await database.query(TABLES));
+      tellSinks(await sinks());
       for (const [key, gauge] of gauges) gauge.set(tables[key as keyof Tables]); // TABLE_GAUGES' own
       const text = await registry.metrics();
       response.writeHead(200, { "content-type": registry.contentType }).end(text);
     },
+  };
+}
+
+const BREAKER = { closed: 0, "half-open": 1, open: 2 } as const;
+
+/** By the name of the sink, of which there is a handful. */
+function sinkGauges(registers: Registry[]): (states: readonly SinkState[]) => void {
+  const of = [
+    ["porchlight_sink_lag_entries", "entries a sink has not passed", "lagEntries"],
+    ["porchlight_sink_lag_seconds", "how long the first of them waits", "lagS"],
+    ["porchlight_sink_written_entries", "entries a sink has passed", "written"],
+    ["porchlight_sink_rejected_entries", "entries on the shelf of a sink", "rejected"],
+  ] as const;
+  const labelNames = ["sink"] as const;
+  const gauges = of.map(
+    ([name, help, key]) => [key, new Gauge({ name, help, labelNames, registers })] as const,
+  );
+  const help = "circuit breaker of a sink: 0 closed, 1 half-open, 2 open";
+  const breaker = new Gauge({ name: "porchlight_sink_breaker", help, labelNames, registers });
+  return (states) => {
+    for (const gauge of [breaker, ...gauges.map(([, each]) => each)]) gauge.reset();
+    for (const state of states) {
+      for (const [key, gauge] of gauges) gauge.set({ sink: state.name }, Number(state[key]));
+      breaker.set({ sink: state.name }, BREAKER[state.breaker]);
+    }
   };
 }
 

@@ -50,7 +50,10 @@ export interface CentralLog {
   append(arrivals: readonly Arrival[], signal?: AbortSignal): Promise<readonly Outcome[]>;
   /** Keeps a message that could not be read. False when the device's shelf is full. */
   shelve(letter: Letter): Promise<boolean>;
-  /** Entries of all logs after a position: none of them can still come in before another. */
+  /**
+   * Entries of all logs after a position: none of them can still come in before another. At most
+   * `limit`, and no more than fit into memory; none only where there are none.
+   */
   readAfter(position: bigint, limit: number): Promise<readonly StoredEntry[]>;
   /** How far the newest log of a device is here; null when it has none. */
   newest(device: string): Promise<Cursor | null>;
@@ -139,8 +142,13 @@ const SHELVE = `INSERT INTO dead_letters (device, reason, payload)
 const NEWEST = `SELECT log, head_seq AS seq, head_hash AS hash FROM logs WHERE device = $1
   AND NOT EXISTS (SELECT FROM logs later WHERE later.parent_log = logs.log)
   ORDER BY created_at DESC, log LIMIT 1`;
+/** A page of the largest entries (896 KiB each) would be a gigabyte: the first always fits. */
+const PAGE_BYTES = 16 * 1024 * 1024;
 const READ_AFTER = `SELECT position, log, seq, hash, body, type, at, subject, actor, received_at
-  FROM event_log WHERE position > $1 ORDER BY position LIMIT $2`;
+  FROM (SELECT *, sum(octet_length(body)) OVER (ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING
+      AND 1 PRECEDING) AS before
+    FROM (SELECT * FROM event_log WHERE position > $1 ORDER BY position LIMIT $2) AS page) AS page
+  WHERE coalesce(before, 0) < ${PAGE_BYTES} ORDER BY position`;
 const LOGS = `SELECT log, device, head_seq AS seq, head_hash AS hash, parent_log, parent_seq,
   parent_hash, frozen_at FROM logs ORDER BY created_at, log`;
 

@@ -14,13 +14,25 @@ export function nextMonthReady(moment: string): string {
  */
 export async function makePartitions(connection: Connection, receivedUs: bigint): Promise<void> {
   const at = new Date(Number(receivedUs / 1_000n));
-  for (const later of [0, 1]) {
-    const [from, to] = [monthOf(at, later), monthOf(at, later + 1)];
-    await connection.query(
-      `CREATE TABLE IF NOT EXISTS event_log_${from.slice(0, 7).replace("-", "_")}
-       PARTITION OF event_log FOR VALUES FROM ('${from} 00:00:00Z') TO ('${to} 00:00:00Z')`,
-    );
-  }
+  for (const later of [0, 1]) await connection.query(makePartition(monthOf(at, later)));
+}
+
+/** The statement that makes the partition of a month ("2026-11", or a day of it), if need be. */
+export function makePartition(month: string): string {
+  const [from, to] = [monthOf(startOfMonth(month), 0), monthOf(startOfMonth(month), 1)];
+  return `CREATE TABLE IF NOT EXISTS ${partitionOf(month)}
+    PARTITION OF event_log FOR VALUES FROM ('${from} 00:00:00Z') TO ('${to} 00:00:00Z')`;
+}
+
+/** The table of a month. */
+export function partitionOf(month: string): string {
+  return `event_log_${month.slice(0, 7).replace("-", "_")}`;
+}
+
+/** When a month begins, or the one `later` months on. */
+export function startOfMonth(month: string, later = 0): Date {
+  const [year = "", number = ""] = month.split("-");
+  return new Date(Date.UTC(Number(year), Number(number) - 1 + later, 1));
 }
 
 /** The first day of the month `later` months on, in UTC: "2026-11-01". */

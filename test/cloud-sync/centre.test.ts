@@ -55,6 +55,10 @@ embedded(
     for (const [log, expected] of device.logs()) {
       assert.ok((await lines(centre.log, log)).join("\n") === expected.join("\n"));
     }
+    const last = (await centre.log.readAfter(0n, 20_000)).at(-1)?.position;
+    await eventually("everything is projected", () =>
+      centre.sinks.figures().every(({ position }) => position === last),
+    );
     await centre.devices.revoke(device.id);
     await eventually("it is not let in any more", () =>
       (device.status?.reason ?? "").includes("does not let this device in"),

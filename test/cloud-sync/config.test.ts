@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { type CloudConfig, loadConfig } from "../../cloud-sync/config.ts";
 import { openDatabase } from "../../cloud-sync/open-database.ts";
+import { openObjects } from "../../cloud-sync/open-objects.ts";
 import { loadConfig as loadDevice } from "../../edge/config.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { needsPostgres, startPostgres } from "../support/postgres.ts";
@@ -49,6 +51,28 @@ configuring(
     await rejects(() => loadConfig(missing), "config.missing");
   },
 );
+
+configuring("stores are named whole, and without a secret in a URL", async () => {
+  const wrong = [
+    ["objects: {folder: /srv, url: 'https://s3'}", /either a folder or a url/],
+    ["objects: {url: 'https://s3', bucket: abc}", /needs bucket, accessKeyId and secretAccessKey/],
+    ["objects: {url: 'https://me:secret@s3'}", /ends up in logs/],
+    ["influx: {url: 'https://influx', version: 2, database: home}", /needs org and bucket/],
+    ["influx: {url: 'https://influx?token=x'}", /ends up in logs/],
+    ["metrics: {retention: {rawDays: 300}}", /kept for longer/],
+  ] as const;
+  for (const [text, message] of wrong) {
+    const error = await rejects(() => load(text), "config.invalid");
+    assert.match(error.message, message);
+    assert.not.match(error.message, /secret@/);
+  }
+  const folder = openObjects(load("data: /srv"), randomUUID);
+  assert.is(folder.place, "/srv/objects");
+  const keys = "bucket: home, accessKeyId: a, secretAccessKey: geheim";
+  const s3 = openObjects(load(`objects: {url: 'https://s3.example:9000', ${keys}}`), randomUUID);
+  assert.is(s3.place, "s3.example:9000/home");
+  for (const store of [folder, s3]) store.close();
+});
 
 configuring("a device on the same machine is not disturbed by it", () => {
   const environment = { PORCHLIGHT_CLOUD_DATABASE_URL: "postgres://x/y" };

@@ -1,0 +1,3 @@
+DROP TABLE log_archives;
+DROP TABLE sink_rejects;
+DROP TABLE sink_cursors;

@@ -1,0 +1,21 @@
+/** The object store that a configuration names, or a folder of our own where it names none. */
+import { join, resolve } from "node:path";
+import { invariant } from "../shared/errors.ts";
+import type { CloudConfig } from "./config.ts";
+import { createFolderStore } from "./objects/folder.ts";
+import type { ObjectStore } from "./objects/object-store.ts";
+import { createS3Store } from "./objects/s3.ts";
+
+export function openObjects(
+  { data, objects }: Pick<CloudConfig, "data" | "objects">,
+  newId: () => string,
+): ObjectStore {
+  const { folder, url, bucket, accessKeyId, secretAccessKey, region, forcePathStyle } = objects;
+  if (url === undefined) {
+    return createFolderStore({ folder: folder ?? join(resolve(data), "objects"), newId });
+  }
+  const given = bucket !== undefined && accessKeyId !== undefined && secretAccessKey !== undefined;
+  invariant(given, "the configuration was checked where it was read");
+  const account = { accessKeyId, secretAccessKey };
+  return createS3Store({ endpoint: url, bucket, region, forcePathStyle, ...account });
+}

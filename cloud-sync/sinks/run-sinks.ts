@@ -1,0 +1,79 @@
+/** The sinks of a centre, each with a runner of its own: one that waits delays no other. */
+import type { Clock } from "../../shared/clock.ts";
+import type { Logger } from "../../shared/logger.ts";
+import type { CloudConfig } from "../config.ts";
+import type { CentralLog } from "../log/event-log.ts";
+import type { Database } from "../postgres/database.ts";
+import { createSinkCursor } from "./cursors.ts";
+import { createInflux } from "./influx.ts";
+import { createLogOwners, type DevicesOf } from "./log-owners.ts";
+import type { QueryMetrics } from "./metrics.ts";
+import { createPostgresSink } from "./postgres.ts";
+import { createSinkRunner, type RunnerFigures } from "./runner.ts";
+import type { Sink } from "./sink.ts";
+import { createTimeSeries } from "./time-series.ts";
+
+export interface SinksOptions {
+  readonly config: Pick<CloudConfig, "influx" | "metrics">;
+  readonly database: Database;
+  readonly clock: Clock;
+}
+
+export interface Sinks {
+  readonly sinks: readonly Sink[];
+  /** Points in time, from wherever they are kept. */
+  readonly queryMetrics: QueryMetrics;
+}
+
+/** What this centre projects into. */
+export function createSinks({ config, database, clock }: SinksOptions): Sinks {
+  const devicesOf = createLogOwners(database);
+  const metrics = createMetrics(config, database, clock, devicesOf);
+  const sinks = [createPostgresSink({ database, devicesOf }), metrics.sink];
+  return { sinks, queryMetrics: metrics.query };
+}
+
+/** In InfluxDB where one is configured, else in our own database. */
+function createMetrics(
+  { influx, metrics }: Pick<CloudConfig, "influx" | "metrics">,
+  database: Database,
+  clock: Clock,
+  devicesOf: DevicesOf,
+): { readonly sink: Sink; readonly query: QueryMetrics } {
+  const { url } = influx;
+  const common = { devicesOf, retention: metrics.retention, clock };
+  if (url === undefined) return createTimeSeries({ database, ...common });
+  return createInflux({ ...influx, url, ...common });
+}
+
+export interface RunSinksOptions {
+  readonly sinks: readonly Sink[];
+  readonly log: Pick<CentralLog, "readAfter">;
+  readonly database: Database;
+  /** Who runs them, among several centres on one database. */
+  readonly instance: string;
+  readonly clock: Clock;
+  /** Even in [0, 1). */
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+export interface RunningSinks {
+  /** Until the signal is aborted. */
+  run(signal: AbortSignal): Promise<void>;
+  figures(): readonly RunnerFigures[];
+}
+
+export function createRunningSinks(options: RunSinksOptions): RunningSinks {
+  const { sinks, database, instance, ...common } = options;
+  const runners = sinks.map((sink) => {
+    const cursor = createSinkCursor(database, sink.name, instance);
+    return createSinkRunner({ ...common, sink, cursor });
+  });
+  return {
+    async run(signal) {
+      await Promise.all(runners.map((runner) => runner.run(signal)));
+    },
+    figures: () => runners.map((runner) => runner.figures()),
+  };
+}

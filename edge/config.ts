@@ -9,6 +9,7 @@ import type { Clock } from "../shared/clock.ts";
 import { readConfig } from "../shared/config.ts";
 import { EXIT, PorchlightError } from "../shared/errors.ts";
 import { cameraConfigSchema } from "./camera/config.ts";
+import { buttonConfigSchema } from "./doorbell/button.ts";
 import { clockState } from "./log/clock-state.ts";
 import type { LogOptions } from "./open-log.ts";
 import type { StoreOptions } from "./open-store.ts";
@@ -51,6 +52,7 @@ export const deviceConfigSchema = z.strictObject({
     .prefault({}),
   clock: z.enum(["detect", "trust"]).default("detect").describe("whether the clock is known good"),
   camera: cameraConfigSchema.optional(),
+  button: buttonConfigSchema.optional(),
   models: z
     .strictObject({
       directory: z.string().optional().describe("folder of the model packs"),

@@ -9,6 +9,7 @@ import type { Clock } from "../shared/clock.ts";
 import { readConfig, type Setting, settingsOf } from "../shared/config.ts";
 import { EXIT, PorchlightError } from "../shared/errors.ts";
 import { cameraConfigSchema } from "./camera/config.ts";
+import { buttonConfigSchema } from "./doorbell/button.ts";
 import { clockState } from "./log/clock-state.ts";
 import type { LogOptions } from "./open-log.ts";
 import type { StoreOptions } from "./open-store.ts";
@@ -51,6 +52,7 @@ export const deviceConfigSchema = z.strictObject({
     .prefault({}),
   clock: z.enum(["detect", "trust"]).default("detect").describe("whether the clock is known good"),
   camera: cameraConfigSchema.optional(),
+  button: buttonConfigSchema.optional(),
   models: z
     .strictObject({
       directory: z.string().optional().describe("folder of the model packs"),
@@ -86,6 +88,14 @@ export const deviceConfigSchema = z.strictObject({
         .describe(
           `where the agent says how it fares (default: <data>/sync/status.json, installed ${INSTALLED_STATUS})`,
         ),
+      live: z
+        .strictObject({
+          names: z
+            .boolean()
+            .default(false)
+            .describe("tell names to the centre, in clear, when somebody was recognised"),
+        })
+        .prefault({}),
     })
     .prefault({}),
   log: z
@@ -177,7 +187,7 @@ export function logOptions(
 export function storeOptions(...request: Parameters<typeof logOptions>): StoreOptions {
   const [config, environment] = request;
   const vaultKey = readKey("vault-key", keySources("vault-key", config, environment));
-  return { ...logOptions(...request), vaultKey };
+  return { ...logOptions(...request), vaultKey, liveNames: config.sync.live.names };
 }
 
 /** The settings in force and their digest: what `config.applied` records. */

@@ -5,6 +5,7 @@ import type { Logger } from "../shared/logger.ts";
 import type { CameraStats } from "./camera/frame.ts";
 import { openCamera } from "./camera/open-camera.ts";
 import { appliedOf, type DeviceConfig, visionOptions } from "./config.ts";
+import { watchButton } from "./doorbell/button.ts";
 import { createGroupCommit } from "./log/group-commit.ts";
 import type { Notifier } from "./notify.ts";
 import type { Store } from "./open-store.ts";
@@ -65,6 +66,7 @@ export async function runDaemon(parts: DaemonParts, signal: AbortSignal): Promis
       },
       sampler,
     );
+    const button = ringAtPresses(parts, signal);
     notifier.ready();
     logger.info("watching", {
       camera: camera.name,
@@ -93,6 +95,7 @@ export async function runDaemon(parts: DaemonParts, signal: AbortSignal): Promis
       );
     } finally {
       notifier.stopping();
+      await button.stop();
       telemetry.close();
     }
   } finally {
@@ -169,6 +172,29 @@ function announceStart({ store, config, version, boot }: DaemonParts, pack: Pack
     const data = { name, version: packVersion, models: [...models] };
     store.append([{ type: "model.activated", actor, data }]);
   }
+}
+
+/** Appends every press of the configured button: durable first, and with it what is told at once. */
+function ringAtPresses(
+  { config, store, clock, random, logger, emit }: DaemonParts,
+  signal: AbortSignal,
+): { stop(): Promise<void> } {
+  const { button } = config();
+  if (button === undefined) return { stop: async () => undefined };
+  const pressed = (): void => {
+    const data = { button: button.name };
+    const [cursor] = store.append([{ type: "button.pressed", actor: "device", data }]);
+    emit(JSON.stringify({ event: "button.pressed", seq: cursor?.seq, ...data }));
+  };
+  const stop = new AbortController();
+  const either = AbortSignal.any([signal, stop.signal]);
+  const watching = watchButton({ button, clock, random, logger, pressed }, either);
+  return {
+    async stop() {
+      stop.abort();
+      await watching;
+    },
+  };
 }
 
 /** Visits that the last run could not end: power was lost, or it was killed. */

@@ -6,6 +6,8 @@ import type { Cursor } from "../shared/cursor.ts";
 import { type KnownEntry, knownEntry } from "../shared/entry.ts";
 import { PorchlightError } from "../shared/errors.ts";
 import { type AnyDraft, createEventLog, type EventLog, type StoredEntry } from "./log/event-log.ts";
+import { createAnnouncer } from "./log/live.ts";
+import { createLiveRows } from "./log/live-rows.ts";
 import { parseEntry } from "./log/open-entry.ts";
 import { type LogOptions, logPath, openLogDatabase } from "./open-log.ts";
 import { createGallery, type Gallery } from "./recognition/gallery.ts";
@@ -23,6 +25,8 @@ export interface StoreOptions extends LogOptions {
   readonly vaultKey: Uint8Array;
   /** Told of an entry the vault could make nothing of: it is passed over, and stays in the log. */
   readonly passedOver?: (seq: number, reason: unknown) => void;
+  /** Whether names may be told at once to the centre (`sync.live.names`). */
+  readonly liveNames?: boolean;
 }
 
 export interface Store {
@@ -77,13 +81,22 @@ export function openStore(options: StoreOptions): Store {
   const database = openLogDatabase(options, false);
   const vault = openVaultDatabase(options, false);
   const keyring = createKeyring(vault);
-  const log = createEventLog({ database, keyring, ...options });
   const gallery = createGallery(vault, keyring);
+  const nameOf = (person: string): string | null =>
+    options.liveNames === true ? (gallery.person(person)?.name ?? null) : null;
+  const announce = createAnnouncer({ nameOf });
+  const log = createEventLog({ database, keyring, announce, ...options });
+  const live = createLiveRows(database, options.clock);
   const visits = createVisits(vault);
   const latest = createLatest(vault);
   const erasure = createErasure(keyring, {
     removeCopies: () => removeBackups(vaultPath(options.folder)),
-    truncateWal: () => truncateWal(vault),
+    truncateWal() {
+      // A name may be waiting there to be sent.
+      live.clear();
+      truncateWal(database);
+      truncateWal(vault);
+    },
   });
   const projections = [erasure, gallery, visits, latest];
   const runner = createProjectionRunner(vault, sourceOf(log, options.passedOver), projections);

@@ -101,6 +101,29 @@ export const ENTRY_DATA = {
     reason: z.enum(["absent", "stopped", "interrupted"]),
     visit: subjectSchema,
   }),
+  "button.pressed": z.strictObject({ button: z.string().min(1).max(64) }),
+  /** One sealed object beside the log: `sha256` and `bytes` are of the object as it is stored. */
+  "media.captured": z.strictObject({
+    bytes: count,
+    heightPx: count,
+    kind: z.enum(["clip", "snapshot"]),
+    media: z.uuid().lowercase(),
+    sha256: hashSchema,
+    visit: subjectSchema,
+    widthPx: count,
+  }),
+  /**
+   * The content of these entries was given up to save space: `ranges` are runs of them, first and
+   * last seq; from `from` to `to` where there are none. Exactly `count` entries, `bytes` long.
+   */
+  "buffer.shed": z.strictObject({
+    bytes: count,
+    count: z.int().min(1),
+    from: z.int().min(1),
+    ranges: z.array(z.tuple([z.int().min(1), z.int().min(1)])).optional(),
+    to: z.int().min(1),
+    types: z.array(z.string()),
+  }),
   "telemetry.sampled": z.strictObject({ metrics: z.record(z.string(), z.number()) }),
 } as const;
 
@@ -128,6 +151,8 @@ export const ENTRY_PERSONAL = {
   "visit.recognised": z.strictObject({
     biometric: z.strictObject({ crops: z.array(base64).max(3) }),
   }),
+  /** The key that opens the object, and the SHA-256 of what is in it. */
+  "media.captured": z.strictObject({ media: z.strictObject({ digest: hashSchema, key: base64 }) }),
 } as const;
 
 export type PersonalType = keyof typeof ENTRY_PERSONAL;

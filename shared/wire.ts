@@ -1,6 +1,7 @@
 /** What device and centre say to each other over MQTT, apart from the batches (batch.ts). */
 import { z } from "zod";
 import { cursorSchema } from "./cursor.ts";
+import { OUTCOMES, subjectSchema } from "./entry.ts";
 import { PorchlightError } from "./errors.ts";
 
 /*
@@ -88,6 +89,31 @@ export const statusSchema = z.discriminatedUnion("state", [
     halted: z.string().nullable(),
   }),
 ]);
+
+/** The entry that a message of the live lane is about: a receiver knows by it what it has seen. */
+const about = { log: z.uuid().lowercase(), seq: z.int().min(1), at: z.int() };
+
+/** Somebody has pressed the button. The log has the same. */
+export const ringSchema = z.strictObject({
+  ...about,
+  type: z.literal("button.pressed"),
+  button: z.string(),
+});
+
+/** Somebody has come, was looked at, or has gone. What a visit has not come to yet is null. */
+export const visitorSchema = z.strictObject({
+  ...about,
+  type: z.enum(["visit.started", "visit.recognised", "visit.ended"]),
+  kind: z.enum(["started", "recognised", "ended"]),
+  visit: subjectSchema,
+  outcome: z.enum(OUTCOMES).nullable(),
+  /** Pseudonymous: who it is stands in the vault of the device. */
+  person: subjectSchema.nullable(),
+  score: z.number().nullable(),
+  /** Only where the owner has released names (`sync.live.names`). */
+  name: z.string().optional(),
+});
+export type Visitor = z.infer<typeof visitorSchema>;
 
 /** An ack is 130 bytes; what is much longer is something else. */
 const MESSAGE_BYTES_MAX = 64 * 1024;

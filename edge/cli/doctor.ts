@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { closeSync, existsSync, readdirSync } from "node:fs";
 import { table } from "../../shared/cli/terminal.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { EXIT, messageOf, PorchlightError } from "../../shared/errors.ts";
@@ -6,6 +6,7 @@ import { silentLogger } from "../../shared/logger.ts";
 import { LIBCAMERA_PROGRAMS, libcameraStill } from "../camera/libcamera.ts";
 import { findProgram, openCamera } from "../camera/open-camera.ts";
 import { keySources, modelsFolder, visionOptions } from "../config.ts";
+import { openButton } from "../doorbell/button.ts";
 import { clockState } from "../log/clock-state.ts";
 import { keyPath, readKey } from "../store/key-file.ts";
 import { decodeImage } from "../vision/image.ts";
@@ -90,6 +91,13 @@ async function packs({ config }: Invocation): Promise<string> {
   return here.map(({ name, version }) => `${name}@${version}`).join(", ") || "none";
 }
 
+function button({ config }: Invocation): string {
+  const configured = config().button;
+  if (configured === undefined) return "none is configured";
+  closeSync(openButton(configured.device));
+  return `${configured.name}: ${configured.device}`;
+}
+
 function clock({ config }: Invocation): string {
   const state = clockState(config().clock, systemClock.now());
   return `${state}, ${new Date(systemClock.now()).toISOString()}`;
@@ -107,6 +115,7 @@ export const doctor: Verb = {
     const { config, terminal } = invocation;
     const findings = [
       await check("cameras", () => cameras(invocation)),
+      await check("button", () => button(invocation)),
       await check("models", () => packs(invocation)),
       await check("log key", () => key("log-key", invocation)),
       await check("vault key", () => key("vault-key", invocation)),

@@ -17,6 +17,7 @@ import {
   modelsVerify,
 } from "./models.ts";
 import { peopleList, peopleRemove, peopleRename, peopleShow } from "./people.ts";
+import { ring } from "./ring.ts";
 import { start } from "./start.ts";
 import { status } from "./status.ts";
 import { storeRebuild } from "./store-rebuild.ts";
@@ -31,6 +32,7 @@ export const VERBS: readonly Verb[] = [
   start,
   doctor,
   status,
+  ring,
   peopleList,
   peopleShow,
   peopleRename,

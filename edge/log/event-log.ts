@@ -28,6 +28,7 @@ import {
 import { invariant, PorchlightError } from "../../shared/errors.ts";
 import type { Database } from "../store/database.ts";
 import type { Keyring } from "../store/keyring.ts";
+import { type Announce, LIVE_ROWS_MAX, type LivePlace } from "./live.ts";
 
 /** A fact about to be appended; the log adds its place, time and hash. */
 export interface Draft<T extends EntryType = EntryType> {
@@ -52,6 +53,8 @@ export interface EventLogOptions {
   readonly clock: Clock;
   readonly clockState: (nowMs: number) => Entry["clock"];
   readonly newId: () => string;
+  /** What is told at once of an entry: written down with it, in the same transaction. */
+  readonly announce?: Announce;
 }
 
 export interface EventLog {
@@ -61,6 +64,8 @@ export interface EventLog {
   begin(device: string, parent: Cursor | null): Cursor;
   /** Appends in one transaction; returns once the entries are durable. Sealing needs the keyring. */
   append(drafts: readonly AnyDraft[]): readonly Cursor[];
+  /** Changes log.db and appends what says so, in one transaction; no drafts, no entry. */
+  appendWith(change: () => readonly AnyDraft[]): readonly Cursor[];
   /** Entries after `seq` of the current log, oldest first; a place only another log knows throws. */
   readAfter(seq: number, limit: number): readonly StoredEntry[];
   /** Reads and hashes everything; `witnesses` are places known from outside log.db. */
@@ -95,6 +100,13 @@ export function createEventLog(options: EventLogOptions): EventLog {
     known = { version, place };
     return place;
   };
+  const announce = (draft: AnyDraft, place: LivePlace, position: number): void => {
+    const message = options.announce?.(draft, place);
+    if (message == null) return;
+    const { channel, payload } = message;
+    statements.live.run(position, channel, place.at, options.clock.monotonicMs(), payload);
+    statements.crowdedOut.run(LIVE_ROWS_MAX);
+  };
   const write = ({ first, head }: Place, drafts: readonly AnyDraft[]): readonly Cursor[] => {
     const moment = momentOf(options);
     const { log } = head;
@@ -105,10 +117,21 @@ export function createEventLog(options: EventLogOptions): EventLog {
       invariant(Buffer.byteLength(body) <= ENTRY_BYTES_MAX, "an entry is within its size limit");
       hash = chainHash(hash, body);
       statements.insert.run(first + seq - 1, Buffer.from(hash, "hex"), body);
+      announce(draft, { log, seq, at: moment.at }, first + seq - 1);
       return { log, seq, hash };
     });
   };
-  const appendAll = database.transaction((drafts: readonly AnyDraft[]) => write(current(), drafts));
+  const appendAll = database.transaction((change: () => readonly AnyDraft[]) => {
+    // Read first: whatever the change does, these entries follow the head of now.
+    const place = current();
+    return write(place, change());
+  });
+  const commit = (change: () => readonly AnyDraft[]): readonly Cursor[] => {
+    const cursors = appendAll.immediate(change);
+    const head = cursors.at(-1);
+    if (known && head) known = { ...known, place: { ...known.place, head } };
+    return cursors;
+  };
   const beginLog = database.transaction((device: string, parent: Cursor | null) => {
     statements.newLog.run(options.newId());
     const draft: AnyDraft = {
@@ -130,11 +153,9 @@ export function createEventLog(options: EventLogOptions): EventLog {
     append(drafts) {
       invariant(drafts.length > 0 && drafts.length <= APPEND_LIMIT, "1 to 1,000 drafts at once");
       for (const draft of drafts) ensureKeys(draft, keyring);
-      const cursors = appendAll.immediate(drafts);
-      const head = cursors.at(-1);
-      if (known && head) known = { ...known, place: { ...known.place, head } };
-      return cursors;
+      return commit(() => drafts);
     },
+    appendWith: commit,
     readAfter(seq, limit) {
       const { head, first } = current();
       const rows = z.array(entryRow).parse(statements.readAfter.all(first + seq - 1, limit));
@@ -180,6 +201,13 @@ function prepare(database: Database) {
       "INSERT INTO logs (uuid, first_position) SELECT ?, coalesce(max(position), 0) + 1 FROM entries",
     ),
     insert: database.prepare("INSERT INTO entries (position, hash, body) VALUES (?, ?, ?)"),
+    live: database.prepare(
+      "INSERT INTO live (position, channel, at, monotonic_ms, payload) VALUES (?, ?, ?, ?, ?)",
+    ),
+    crowdedOut: database.prepare(
+      `DELETE FROM live WHERE position <=
+         (SELECT position FROM live ORDER BY position DESC LIMIT 1 OFFSET ?)`,
+    ),
     readAfter: database.prepare(
       "SELECT position, hash, body FROM entries WHERE position > ? ORDER BY position LIMIT ?",
     ),

@@ -6,6 +6,7 @@ import { systemClock } from "../../shared/clock.ts";
 import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import { createLogger } from "../../shared/logger.ts";
 import { bundleSources, loadConfig, logOptions, syncStatusPath } from "../config.ts";
+import { createLiveRows } from "../log/live-rows.ts";
 import { createNotifier } from "../notify.ts";
 import { openLog } from "../open-log.ts";
 import { dataVersion } from "../store/database.ts";
@@ -55,6 +56,7 @@ async function run(): Promise<void> {
         bundle,
         version: VERSION,
         uplink,
+        live: createLiveRows(database, systemClock),
         logVersion: () => dataVersion(database),
         clock: systemClock,
         random: Math.random,

@@ -13,7 +13,10 @@ import {
   nackSchema,
   statusSchema,
 } from "../../shared/wire.ts";
+import type { LiveRows } from "../log/live-rows.ts";
 import { type Link, openLink } from "./link.ts";
+import { createLiveLane } from "./live-lane.ts";
+import { createPace } from "./pace.ts";
 import type { Uplink } from "./uplink.ts";
 
 export interface SessionOptions {
@@ -21,6 +24,8 @@ export interface SessionOptions {
   /** Of this program, for the status that the centre sees. */
   readonly version: string;
   readonly uplink: Uplink;
+  /** What is to be sent before anything else. */
+  readonly live: LiveRows;
   /** Changes when somebody else has appended to the log. */
   readonly logVersion: () => number;
   readonly clock: Pick<Clock, "monotonicMs">;
@@ -118,12 +123,25 @@ async function speak(
   { link, bell, problem }: Speaking,
   signal: AbortSignal,
 ): Promise<void> {
-  const { uplink, untilAcked, logVersion } = options;
+  const { uplink, untilAcked, logVersion, clock } = options;
   const tellStatus = createStatus(options, link);
+  const lane = createLiveLane(options, { link, bell });
+  const pace = createPace(clock);
   uplink.begin({
-    window: Math.min(WINDOW_MAX, link.receiveMaximum),
+    // One place is left for the live lane: the library holds back what the broker would not take.
+    window: Math.max(1, Math.min(WINDOW_MAX, link.receiveMaximum - 1)),
+    room: pace.room,
     // Whether it has arrived is told by an ack, or by the end of the session.
-    send: (payload) => void link.publish("log", payload).catch(() => undefined),
+    send(payload) {
+      const taken = pace.sent();
+      link.publish("log", payload).then(
+        () => {
+          taken();
+          bell.ring();
+        },
+        () => undefined,
+      );
+    },
   });
   let seen: number | null = null;
   let listener = bell.listen();
@@ -133,15 +151,17 @@ async function speak(
     if (wrong !== null) throw wrong;
     uplink.check();
     options.alive();
-    await tellStatus();
+    tellStatus();
     const version = logVersion();
     if (version !== seen || heard) {
+      // Before every batch: a month of backlog does not hold back whoever is at the door now.
+      lane.pump();
       if (uplink.pump()) {
         await breathe();
         continue;
       }
       seen = version;
-      if (untilAcked && uplink.lag() === 0) return;
+      if (untilAcked && uplink.lag() === 0 && lane.idle()) return;
     }
     heard = await listener.wait(POLL_MS, signal);
     listener = bell.listen();
@@ -151,7 +171,7 @@ async function speak(
 /** Publishes the status when it says something new, but not with every ack of a long backlog. */
 function createStatus({ uplink, version, clock, told }: SessionOptions, link: Link) {
   let last = { acked: "", halted: "", atMs: Number.NEGATIVE_INFINITY };
-  return async (): Promise<void> => {
+  return (): void => {
     const { acked, halted } = uplink.status();
     const news = acked.hash !== last.acked || (halted ?? "") !== last.halted;
     const atMs = clock.monotonicMs();
@@ -159,6 +179,7 @@ function createStatus({ uplink, version, clock, told }: SessionOptions, link: Li
     last = { acked: acked.hash, halted: halted ?? "", atMs };
     const status = { state: "online", version, acked, lag: uplink.lag(), halted } as const;
     told();
-    await link.publish("status", encodeMessage(statusSchema, status), true);
+    // Not waited for: on a slow line that would hold up the live lane. Its failure ends the session.
+    link.publish("status", encodeMessage(statusSchema, status), true).catch(() => undefined);
   };
 }

@@ -6,7 +6,7 @@
  *       │  batches in flight │  not sent yet │        acked moves on an ack alone; a nack for a gap
  *       └── ack ────────────►│               │        takes both back to what the centre holds
  */
-import { BATCH_ENTRIES_MAX, encodeBatch } from "../../shared/batch.ts";
+import { BATCH_ENTRIES_MAX, encodeBatch, SEND_BYTES_MAX } from "../../shared/batch.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Cursor } from "../../shared/cursor.ts";
 import { PorchlightError } from "../../shared/errors.ts";
@@ -21,6 +21,8 @@ export interface UplinkSession {
   send(payload: Buffer): void;
   /** Batches that may be in flight at once. */
   readonly window: number;
+  /** Bytes that the next batch may hold before it is packed; 0 to wait. As many as fit if absent. */
+  room?(): number;
 }
 
 /** Why nothing is sent any more until a person has looked at it. */
@@ -106,9 +108,11 @@ class LogUplink implements Uplink {
   pump(): boolean {
     if (this.#session === null || this.#halted !== null) return false;
     if (this.#inFlight.length >= this.#session.window) return false;
+    const bytesMax = this.#session.room?.() ?? SEND_BYTES_MAX;
+    if (bytesMax === 0) return false;
     const { previous, entries } = this.#reader.after(this.#sent, BATCH_ENTRIES_MAX);
     if (entries.length === 0) return false;
-    const { payload, last } = encodeBatch(previous, entries);
+    const { payload, last } = encodeBatch(previous, entries, bytesMax);
     this.#session.send(payload);
     this.#inFlight.push({ last, sentAtMs: this.#clock.monotonicMs() });
     this.#sent = last;

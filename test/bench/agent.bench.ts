@@ -6,6 +6,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { createLiveRows } from "../../edge/log/live-rows.ts";
 import { openLog } from "../../edge/open-log.ts";
 import { dataVersion } from "../../edge/store/database.ts";
 import { createAckedStore } from "../../edge/sync/acked.ts";
@@ -62,6 +63,7 @@ await runAgent(
       clock: systemClock,
       logger: silentLogger,
     }),
+    live: createLiveRows(database, systemClock),
     logVersion: () => dataVersion(database),
     clock: systemClock,
     random: Math.random,

@@ -1,5 +1,5 @@
 /** What every sink promises, each in front of its real store. */
-import { suite } from "uvu";
+
 import * as assert from "uvu/assert";
 import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
 import { createSinkControl } from "../../cloud-sync/sinks/control.ts";
@@ -14,6 +14,7 @@ import { needsPostgres, type PostgresServer, startPostgres } from "../support/po
 import { RunningSink } from "../support/running-sink.ts";
 import { SINK_CASES, type SinkCase, type StoreUnderTest } from "../support/sink-stores.ts";
 import { Story } from "../support/story.ts";
+import { suite } from "../support/suite.ts";
 
 const sinks = suite("a sink");
 

@@ -1,6 +1,6 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Breaker, breakerAt, CLOSED, failed } from "../../shared/breaker.ts";
+import { suite } from "../support/suite.ts";
 
 const breaker = suite("a circuit breaker");
 

@@ -1,3 +1,4 @@
+import { createLiveRows } from "../../edge/log/live-rows.ts";
 import { type OpenLog, openLog } from "../../edge/open-log.ts";
 import { dataVersion } from "../../edge/store/database.ts";
 import { createAckedStore } from "../../edge/sync/acked.ts";
@@ -43,6 +44,7 @@ export class AgentDevice {
         bundle: { format: 1, device: id, ...bundle },
         version: "test",
         uplink,
+        live: createLiveRows(database, systemClock),
         logVersion: () => dataVersion(database),
         random: Math.random,
         report: (status) => {

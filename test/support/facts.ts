@@ -54,6 +54,10 @@ export function sampled(value: number): Draft<"telemetry.sampled"> {
   return { type: "telemetry.sampled", actor: "device", data: { metrics: { value } } };
 }
 
+export function pressed(button = "door"): Draft<"button.pressed"> {
+  return { type: "button.pressed", actor: "device", data: { button } };
+}
+
 /** The facts of one visit; `person` null is a stranger. */
 export function visit(id: string, person: string | null): AnyDraft[] {
   const decision: Decision = {

@@ -66,8 +66,9 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (broker.exitCode !== null || broker.signalCode !== null) return;
     const ended = once(broker, "exit");
-    broker.kill("SIGCONT");
     broker.kill(signal);
+    // A frozen one hears it only when it goes on; a killed one must not get as far as to answer.
+    if (signal !== "SIGKILL") broker.kill("SIGCONT");
     await ended;
   };
   return {

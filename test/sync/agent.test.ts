@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
+import { createLiveRows } from "../../edge/log/live-rows.ts";
 import { openLog } from "../../edge/open-log.ts";
 import { dataVersion } from "../../edge/store/database.ts";
 import { createAckedStore } from "../../edge/sync/acked.ts";
@@ -46,6 +47,7 @@ class Running {
         bundle: { format: 1, device: DEVICE, url, username: DEVICE, password: PASSWORD },
         version: "test",
         uplink,
+        live: createLiveRows(database, systemClock),
         logVersion: () => dataVersion(database),
         clock,
         random: () => 0.2,

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Archive, createArchive } from "../../../cloud-sync/lifecycle/archive.ts";
 import { makePartition } from "../../../cloud-sync/log/partitions.ts";
@@ -12,6 +11,7 @@ import { Central, Device, lines } from "../../support/central.ts";
 import { startServer } from "../../support/engines.ts";
 import { needsPostgres } from "../../support/postgres.ts";
 import { rejects } from "../../support/rejects.ts";
+import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
 
 const archives = suite("months of the log in the archive");

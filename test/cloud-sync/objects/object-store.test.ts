@@ -2,13 +2,13 @@ import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { createFolderStore } from "../../../cloud-sync/objects/folder.ts";
 import type { ObjectStore } from "../../../cloud-sync/objects/object-store.ts";
 import { createS3Store } from "../../../cloud-sync/objects/s3.ts";
 import { freePort } from "../../support/port.ts";
 import { rejects } from "../../support/rejects.ts";
+import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { needsVersitygw, type S3Server, startVersitygw } from "../../support/versitygw.ts";
 

@@ -1,4 +1,3 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { StoredEntry } from "../../../cloud-sync/log/event-log.ts";
 import { createSinkControl } from "../../../cloud-sync/sinks/control.ts";
@@ -10,6 +9,7 @@ import { eventually } from "../../support/ingest.ts";
 import { needsPostgres } from "../../support/postgres.ts";
 import { rejects } from "../../support/rejects.ts";
 import { RunningSink } from "../../support/running-sink.ts";
+import { suite } from "../../support/suite.ts";
 
 const runner = suite("the runner of a sink");
 const central = new Central(startServer);

@@ -1,4 +1,3 @@
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { createSinkControl } from "../../../cloud-sync/sinks/control.ts";
 import { createLogOwners } from "../../../cloud-sync/sinks/log-owners.ts";
@@ -9,6 +8,7 @@ import { startServer } from "../../support/engines.ts";
 import { type Fact, logOf, visitLike } from "../../support/links.ts";
 import { needsPostgres } from "../../support/postgres.ts";
 import { rejects } from "../../support/rejects.ts";
+import { suite } from "../../support/suite.ts";
 
 const series = suite("time series in PostgreSQL");
 const central = new Central(startServer);

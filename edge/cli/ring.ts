@@ -1,0 +1,24 @@
+import { text, usageError } from "../../shared/cli/verb.ts";
+import { EXIT } from "../../shared/errors.ts";
+import type { Verb } from "./verb.ts";
+
+const NAME_MAX = 64;
+
+export const ring: Verb = {
+  name: "ring",
+  usage: "[--button NAME]",
+  summary: "ring the bell from here, as if the button had been pressed",
+  options: { button: { type: "string" } },
+  optionHelp: { "--button NAME": "which button (default: the configured one, else door)" },
+  example: "porchlight ring --button garden",
+  operands: { min: 0, max: 0 },
+  async run({ store, config, actor, values, terminal }) {
+    const button = text(values, "button") ?? config().button?.name ?? "door";
+    if (button === "" || button.length > NAME_MAX) {
+      throw usageError(`--button is a name of 1 to ${NAME_MAX} characters`);
+    }
+    const [cursor] = store().append([{ type: "button.pressed", actor, data: { button } }]);
+    terminal.data({ ...cursor, button }, `rang ${button}: entry ${cursor?.seq}`);
+    return EXIT.ok;
+  },
+};

@@ -1,0 +1,49 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { userEnvironment } from "./cli.ts";
+import type { TestStore } from "./store.ts";
+
+const AGENT = fileURLToPath(new URL("../../dist/edge/sync/main.js", import.meta.url));
+
+/** The built agent as its unit runs it: the store's folder, the key of the log, the bundle. */
+export interface AgentProcess {
+  readonly child: ChildProcess;
+  /** Everything it has said. */
+  said(): string;
+  stop(): Promise<void>;
+}
+
+/** Its secrets lie in `<folder>/agent`, as systemd would hand them over. */
+export function startAgent(at: TestStore, device: string, url: string): AgentProcess {
+  const { folder, logKey } = at.options;
+  const own = join(folder, "agent");
+  mkdirSync(own, { recursive: true });
+  writeFileSync(join(own, "log-key"), logKey, { mode: 0o600 });
+  const bundle = JSON.stringify({ format: 1, device, url });
+  writeFileSync(join(own, "sync-bundle"), bundle, { mode: 0o600 });
+  const child = spawn(process.execPath, [AGENT, "--data", folder], {
+    env: userEnvironment({
+      CREDENTIALS_DIRECTORY: own,
+      PORCHLIGHT_SYNC_STATUS: join(folder, "run", "status.json"),
+    }),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+  }
+  const ended = once(child, "close");
+  return {
+    child,
+    said: () => said,
+    async stop() {
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
+}

@@ -11,7 +11,13 @@ import { createIngestService } from "./ingest/run-ingest.ts";
 import type { Source, Take } from "./ingest/source.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import { openDatabase } from "./open-database.ts";
-import { createRunningSinks, createSinks, type RunningSinks } from "./sinks/run-sinks.ts";
+import {
+  createRunningSinks,
+  createSinks,
+  type RunningSinks,
+  type Sinks,
+  type SinksOptions,
+} from "./sinks/run-sinks.ts";
 
 export interface CentreOptions {
   readonly config: CloudConfig;
@@ -20,6 +26,8 @@ export interface CentreOptions {
   readonly random: () => number;
   readonly newId: () => string;
   readonly logger: Logger;
+  /** Opens what devices have released to this site. */
+  readonly openPersonal?: SinksOptions["openPersonal"];
 }
 
 /** What a centre that is ready has. */
@@ -27,6 +35,7 @@ export interface ReadyCentre {
   readonly log: CentralLog;
   readonly devices: Devices;
   readonly sinks: Pick<RunningSinks, "figures">;
+  readonly stores: Pick<Sinks, "faces" | "queryMetrics">;
   /** `host:port/name` of the database, and the broker's URL. */
   readonly addresses: { readonly database: string; readonly mqtt: string };
 }
@@ -52,7 +61,9 @@ export async function runCentre(
     const own = config.mqtt.url === undefined ? ownBroker(options, devices, take) : null;
     const source = own ?? otherBroker(options, config.mqtt.url ?? "", take);
     const service = createIngestService({ log, source, clock, random, logger });
-    const stores = createSinks({ config, database, clock });
+    const { openPersonal } = options;
+    const opened = openPersonal !== undefined && { openPersonal };
+    const stores = createSinks({ config, database, clock, ...opened });
     const projecting = { sinks: stores.sinks, instance: options.newId() };
     const sinks = createRunningSinks({ ...projecting, log, database, clock, random, logger });
     const running = AbortSignal.any([signal, failed.signal]);
@@ -73,7 +84,7 @@ export async function runCentre(
     await Promise.race([source.ready, ended]);
     const mqtt = own?.url() ?? config.mqtt.url ?? "";
     if (!running.aborted)
-      ready({ log, devices, sinks, addresses: { database: database.place, mqtt } });
+      ready({ log, devices, sinks, stores, addresses: { database: database.place, mqtt } });
     await ended;
     if (failed.signal.aborted) throw failed.signal.reason;
   } finally {

@@ -16,7 +16,7 @@ import {
   SINK_CASES,
   type SinkCase,
   type StoreUnderTest,
-  stopMetricsServers,
+  stopServers,
 } from "../support/sink-stores.ts";
 import { Story } from "../support/story.ts";
 
@@ -238,7 +238,7 @@ function promises(one: SinkCase): void {
 if (needsPostgres()) {
   for (const one of SINK_CASES) if (one.needs()) promises(one);
   sinks.after(async () => {
-    await stopMetricsServers();
+    await stopServers();
     await central.stop();
   });
 }

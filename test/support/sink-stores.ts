@@ -1,6 +1,7 @@
 /** Every sink, in front of a real store that can be taken away. */
 import { randomUUID } from "node:crypto";
 import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
+import { createFaceEncodings } from "../../cloud-sync/sinks/face-encodings.ts";
 import { createInflux } from "../../cloud-sync/sinks/influx.ts";
 import { createLogOwners } from "../../cloud-sync/sinks/log-owners.ts";
 import { createPostgresSink } from "../../cloud-sync/sinks/postgres.ts";
@@ -8,14 +9,8 @@ import type { Sink } from "../../cloud-sync/sinks/sink.ts";
 import { createTimeSeries } from "../../cloud-sync/sinks/time-series.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { silentLogger } from "../../shared/logger.ts";
-import {
-  ADMIN,
-  type MetricsServer,
-  needsInflux,
-  needsVictoria,
-  startInflux,
-  startVictoria,
-} from "./influx.ts";
+import { ADMIN, needsInflux, needsVictoria, startInflux, startVictoria } from "./influx.ts";
+import { needsPgvector, startPgvector } from "./pgvector.ts";
 import { needsPostgres, type PostgresServer } from "./postgres.ts";
 import { startProxy } from "./proxy.ts";
 import type { Story } from "./story.ts";
@@ -116,16 +111,20 @@ const timeSeries: SinkCase = {
   },
 };
 
-let servers: readonly MetricsServer[] = [];
+let servers: readonly Stoppable[] = [];
+
+interface Stoppable {
+  stop(): Promise<void>;
+}
 
 /** A server of a kind is started once, and stopped after the last test. */
-export async function stopMetricsServers(): Promise<void> {
+export async function stopServers(): Promise<void> {
   await Promise.all(servers.map((server) => server.stop()));
   servers = [];
 }
 
-function once(start: () => Promise<MetricsServer>): () => Promise<MetricsServer> {
-  let started: Promise<MetricsServer> | undefined;
+function once<T extends Stoppable>(start: () => Promise<T>): () => Promise<T> {
+  let started: Promise<T> | undefined;
   return async () => {
     started ??= start();
     const server = await started;
@@ -136,6 +135,7 @@ function once(start: () => Promise<MetricsServer>): () => Promise<MetricsServer>
 
 const influxServer = once(startInflux);
 const victoriaServer = once(startVictoria);
+const vectorServer = once(startPgvector);
 
 const influx1: SinkCase = {
   name: "influx (InfluxDB 1.6)",
@@ -176,4 +176,41 @@ const victoria: SinkCase = {
   },
 };
 
-export const SINK_CASES: readonly SinkCase[] = [postgres, timeSeries, influx1, victoria];
+async function facesOn(
+  server: PostgresServer,
+  { database, story }: Surroundings,
+): Promise<StoreUnderTest> {
+  const own = await ownDatabase(server);
+  const devicesOf = createLogOwners(database);
+  const columns = "template, subject, device, pack, dimension, embedding::text, position";
+  const encodings = `(SELECT ${columns} FROM porchlight_faces.face_encodings)`;
+  const rest = ["porchlight_faces.erased", "porchlight_faces.projection"];
+  return {
+    ...own,
+    sink: () => createFaceEncodings({ database: own.connect(), devicesOf, open: story.open }).sink,
+    contents: () => tablesOf(own.direct, [encodings, ...rest]),
+  };
+}
+
+const faces: SinkCase = {
+  name: "face-encodings",
+  needs: needsPostgres,
+  rejects: ["template.added"],
+  start: (around) => facesOn(around.server, around),
+};
+
+const facesByVector: SinkCase = {
+  name: "face-encodings (pgvector)",
+  needs: needsPgvector,
+  rejects: ["template.added"],
+  start: async (around) => facesOn(await vectorServer(), around),
+};
+
+export const SINK_CASES: readonly SinkCase[] = [
+  postgres,
+  timeSeries,
+  faces,
+  facesByVector,
+  influx1,
+  victoria,
+];

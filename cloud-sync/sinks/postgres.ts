@@ -5,14 +5,13 @@
 import type { Connection, Database } from "../postgres/database.ts";
 import { refusalOf, writeIsolating } from "./isolate.ts";
 import type { DevicesOf } from "./log-owners.ts";
-import { type Body, type Projected, readBatch } from "./projected.ts";
+import { type Body, type Projected, projectionOf, readBatch } from "./projected.ts";
 import {
   createTables,
   eraseStatements,
   PARTS,
   type Part,
   type PartName,
-  projectionOf,
   READ_MODELS_VERSION,
   type Row,
   upsert,

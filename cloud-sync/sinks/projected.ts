@@ -1,6 +1,6 @@
 /** Entries as a projection reads them: with their device, their body checked, their time made usable. */
 import { z } from "zod";
-import { invariant } from "../../shared/errors.ts";
+import { invariant, PorchlightError } from "../../shared/errors.ts";
 import type { StoredEntry } from "../log/event-log.ts";
 import type { DevicesOf } from "./log-owners.ts";
 import { faultOf, type Rejection } from "./sink.ts";
@@ -39,11 +39,16 @@ export async function readBatch<T>(
       const item = await read({ ...entry, device }, body);
       if (item !== null) items.push(item);
     } catch (error) {
-      if (!(error instanceof z.ZodError)) throw error;
-      rejected.push({ position: entry.position, reason: faultOf(error) });
+      rejected.push({ position: entry.position, reason: reasonOf(error) });
     }
   }
   return { items, rejected };
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof z.ZodError) return faultOf(error);
+  if (error instanceof PorchlightError && error.remedy === "reject") return error.message;
+  throw error;
 }
 
 /** What PostgreSQL can say as a timestamp and a clock may say by mistake: the years 1 to 9999. */
@@ -54,4 +59,13 @@ const AT_MAX_MS = 253_402_300_799_999;
 export function momentOf({ at }: Projected): string {
   invariant(at !== null, "an entry with a body has a time");
   return new Date(Math.min(Math.max(at, AT_MIN_MS), AT_MAX_MS)).toISOString();
+}
+
+const projectionRows = z.array(z.object({ version: z.int(), position: z.bigint() }));
+
+/** The one row of a projection in a database: which version it is, and how far it has come. */
+export function projectionOf(rows: readonly unknown[]): z.infer<typeof projectionRows>[number] {
+  const [projection] = projectionRows.parse(rows);
+  invariant(projection !== undefined, "a projection says which version it is");
+  return projection;
 }

@@ -1,7 +1,4 @@
 /** The tables of the read models, and the statements that write their rows. */
-import { z } from "zod";
-import { invariant } from "../../shared/errors.ts";
-
 /**
  * Change it with whatever the tables or the projection mean: another version is dropped and replayed.
  */
@@ -301,12 +298,4 @@ export function eraseStatements(schema: string): readonly string[] {
     `UPDATE ${schema}.media SET erased_at = people.erased_at FROM ${schema}.people
      WHERE media.subject = people.subject AND media.subject IN (${erased})`,
   ];
-}
-
-const projectionRows = z.array(z.object({ version: z.int(), position: z.bigint() }));
-
-export function projectionOf(rows: readonly unknown[]): { version: number; position: bigint } {
-  const [projection] = projectionRows.parse(rows);
-  invariant(projection !== undefined, "the read models say which version they are");
-  return projection;
 }

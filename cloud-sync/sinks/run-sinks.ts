@@ -5,6 +5,7 @@ import type { CloudConfig } from "../config.ts";
 import type { CentralLog } from "../log/event-log.ts";
 import type { Database } from "../postgres/database.ts";
 import { createSinkCursor } from "./cursors.ts";
+import { createFaceEncodings, type FaceEncodings, type OpenPersonal } from "./face-encodings.ts";
 import { createInflux } from "./influx.ts";
 import { createLogOwners, type DevicesOf } from "./log-owners.ts";
 import type { QueryMetrics } from "./metrics.ts";
@@ -17,20 +18,26 @@ export interface SinksOptions {
   readonly config: Pick<CloudConfig, "influx" | "metrics">;
   readonly database: Database;
   readonly clock: Clock;
+  /** Opens what was released to this site. Without it, no face is searched for here. */
+  readonly openPersonal?: OpenPersonal;
 }
 
 export interface Sinks {
   readonly sinks: readonly Sink[];
+  /** Null where nothing is opened. */
+  readonly faces: Pick<FaceEncodings, "nearest"> | null;
   /** Points in time, from wherever they are kept. */
   readonly queryMetrics: QueryMetrics;
 }
 
 /** What this centre projects into. */
-export function createSinks({ config, database, clock }: SinksOptions): Sinks {
+export function createSinks({ config, database, clock, openPersonal: open }: SinksOptions): Sinks {
   const devicesOf = createLogOwners(database);
   const metrics = createMetrics(config, database, clock, devicesOf);
+  const faces = open === undefined ? null : createFaceEncodings({ database, devicesOf, open });
   const sinks = [createPostgresSink({ database, devicesOf }), metrics.sink];
-  return { sinks, queryMetrics: metrics.query };
+  if (faces !== null) sinks.push(faces.sink);
+  return { sinks, faces, queryMetrics: metrics.query };
 }
 
 /** In InfluxDB where one is configured, else in our own database. */

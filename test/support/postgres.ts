@@ -31,13 +31,13 @@ export interface PostgresServer {
 }
 
 /** A server of its own on a free loopback port. It also ends when the test process does. */
-export async function startPostgres(): Promise<PostgresServer> {
+export async function startPostgres(programs = PROGRAMS): Promise<PostgresServer> {
   const folder = tempFolder("postgres");
   const account = serverAccount();
   if (account !== null) chownSync(folder.path, account.uid, account.gid);
   const data = join(folder.path, "data");
   const initial = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"];
-  execFileSync(join(PROGRAMS, "initdb"), ["-D", data, ...initial], {
+  execFileSync(join(programs, "initdb"), ["-D", data, ...initial], {
     ...account,
     stdio: "ignore",
   });
@@ -50,7 +50,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   ].flatMap((setting) => ["-c", setting]);
 
   const start = async (): Promise<ChildProcess> => {
-    const child = spawn(join(PROGRAMS, "postgres"), ["-D", data, ...settings], {
+    const child = spawn(join(programs, "postgres"), ["-D", data, ...settings], {
       ...account,
       env: { LC_ALL: "C" },
       stdio: ["ignore", "ignore", "pipe"],
@@ -72,7 +72,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     freshDatabase() {
       const name = `test_${++databases}`;
       const place = ["-h", "127.0.0.1", "-p", String(port), "-U", "postgres"];
-      execFileSync(join(PROGRAMS, "createdb"), [...place, name]);
+      execFileSync(join(programs, "createdb"), [...place, name]);
       return `postgres://postgres@127.0.0.1:${port}/${name}`;
     },
     async kill() {

@@ -1,11 +1,16 @@
 /** Every sink, in front of a real store that can be taken away. */
+import { randomUUID } from "node:crypto";
 import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
+import { createFaceEncodings } from "../../cloud-sync/sinks/face-encodings.ts";
+import { createInflux } from "../../cloud-sync/sinks/influx.ts";
 import { createLogOwners } from "../../cloud-sync/sinks/log-owners.ts";
 import { createPostgresSink } from "../../cloud-sync/sinks/postgres.ts";
 import type { Sink } from "../../cloud-sync/sinks/sink.ts";
 import { createTimeSeries } from "../../cloud-sync/sinks/time-series.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { silentLogger } from "../../shared/logger.ts";
+import { ADMIN, needsInflux, needsVictoria, startInflux, startVictoria } from "./influx.ts";
+import { needsPgvector, startPgvector } from "./pgvector.ts";
 import { needsPostgres, type PostgresServer } from "./postgres.ts";
 import { startProxy } from "./proxy.ts";
 import type { Story } from "./story.ts";
@@ -72,6 +77,7 @@ async function tablesOf(database: Database, tables: readonly string[]): Promise<
 }
 
 const FOREVER = { rawDays: 100_000, minuteDays: 100_000, hourDays: 100_000 };
+const METRICS_REJECTED = ["telemetry.sampled", "visit.ended"];
 const READ_MODELS = ["devices", "anomalies", "people", "templates", "visits", "media", "audit"];
 
 const postgres: SinkCase = {
@@ -93,7 +99,7 @@ const postgres: SinkCase = {
 const timeSeries: SinkCase = {
   name: "time-series",
   needs: needsPostgres,
-  rejects: ["telemetry.sampled", "visit.ended"],
+  rejects: METRICS_REJECTED,
   async start({ database, server }) {
     const own = await ownDatabase(server);
     const common = { devicesOf: createLogOwners(database), retention: FOREVER, clock: systemClock };
@@ -105,4 +111,106 @@ const timeSeries: SinkCase = {
   },
 };
 
-export const SINK_CASES: readonly SinkCase[] = [postgres, timeSeries];
+let servers: readonly Stoppable[] = [];
+
+interface Stoppable {
+  stop(): Promise<void>;
+}
+
+/** A server of a kind is started once, and stopped after the last test. */
+export async function stopServers(): Promise<void> {
+  await Promise.all(servers.map((server) => server.stop()));
+  servers = [];
+}
+
+function once<T extends Stoppable>(start: () => Promise<T>): () => Promise<T> {
+  let started: Promise<T> | undefined;
+  return async () => {
+    started ??= start();
+    const server = await started;
+    if (!servers.includes(server)) servers = [...servers, server];
+    return server;
+  };
+}
+
+const influxServer = once(startInflux);
+const victoriaServer = once(startVictoria);
+const vectorServer = once(startPgvector);
+
+const influx1: SinkCase = {
+  name: "influx (InfluxDB 1.6)",
+  needs: needsInflux,
+  rejects: METRICS_REJECTED,
+  async start({ database }) {
+    const server = await influxServer();
+    const proxy = await startProxy(server.port);
+    const own = `home-${randomUUID()}`;
+    const common = { devicesOf: createLogOwners(database), retention: FOREVER, clock: systemClock };
+    const account = { url: `http://127.0.0.1:${proxy.port}`, database: own, ...ADMIN };
+    return {
+      ...proxy,
+      sink: () => createInflux({ ...account, ...common, version: 1, manage: true }).sink,
+      contents: () => server.query(`SELECT * FROM "${own}".porchlight_raw./.*/ GROUP BY *`),
+      async stop() {
+        await server.query(`DROP DATABASE "${own}"`);
+        await proxy.stop();
+      },
+    };
+  },
+};
+
+const victoria: SinkCase = {
+  name: "influx (write path 2, VictoriaMetrics)",
+  needs: needsVictoria,
+  rejects: METRICS_REJECTED,
+  async start({ database, story }) {
+    const server = await victoriaServer();
+    const proxy = await startProxy(server.port);
+    const common = { devicesOf: createLogOwners(database), retention: FOREVER, clock: systemClock };
+    const account = { url: `http://127.0.0.1:${proxy.port}`, org: "home", bucket: "home" };
+    return {
+      ...proxy,
+      sink: () => createInflux({ ...account, ...common, version: 2, manage: false }).sink,
+      contents: () => server.query(`{device="${story.device}"}`),
+    };
+  },
+};
+
+async function facesOn(
+  server: PostgresServer,
+  { database, story }: Surroundings,
+): Promise<StoreUnderTest> {
+  const own = await ownDatabase(server);
+  const devicesOf = createLogOwners(database);
+  const columns = "template, subject, device, pack, dimension, embedding::text, position";
+  const encodings = `(SELECT ${columns} FROM porchlight_faces.face_encodings)`;
+  const rest = ["porchlight_faces.erased", "porchlight_faces.projection"];
+  return {
+    ...own,
+    sink: () => createFaceEncodings({ database: own.connect(), devicesOf, open: story.open }).sink,
+    contents: () => tablesOf(own.direct, [encodings, ...rest]),
+  };
+}
+
+const faces: SinkCase = {
+  name: "face-encodings",
+  needs: needsPostgres,
+  rejects: ["template.added"],
+  start: (around) => facesOn(around.server, around),
+};
+
+const facesByVector: SinkCase = {
+  name: "face-encodings (pgvector)",
+  needs: needsPgvector,
+  rejects: ["template.added"],
+  start: async (around) => facesOn(await vectorServer(), around),
+};
+
+export const SINK_CASES: readonly SinkCase[] = [
+  postgres,
+  timeSeries,
+  faces,
+  facesByVector,
+  influx1,
+  victoria,
+];

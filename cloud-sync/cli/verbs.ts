@@ -1,4 +1,11 @@
 /** Every verb, in the order a newcomer meets them. */
+import {
+  archiveCreate,
+  archiveDrop,
+  archiveList,
+  archiveRestore,
+  archiveVerify,
+} from "./archive.ts";
 import { configCheck, configSchema } from "./config.ts";
 import {
   deadLettersDrop,
@@ -15,9 +22,19 @@ import {
   devicesRotate,
 } from "./devices.ts";
 import { logExport, logForks, logList, logVerify } from "./log.ts";
+import { metricsQuery } from "./metrics.ts";
+import {
+  sinksDrop,
+  sinksForget,
+  sinksList,
+  sinksRejects,
+  sinksReplay,
+  sinksRetry,
+} from "./sinks.ts";
 import { start } from "./start.ts";
 import { status } from "./status.ts";
 import type { Verb } from "./verb.ts";
+import { visitsList } from "./visits.ts";
 
 export const VERBS: readonly Verb[] = [
   start,
@@ -28,6 +45,8 @@ export const VERBS: readonly Verb[] = [
   devicesAcl,
   devicesPasswords,
   status,
+  visitsList,
+  metricsQuery,
   logList,
   logVerify,
   logExport,
@@ -36,6 +55,17 @@ export const VERBS: readonly Verb[] = [
   deadLettersShow,
   deadLettersRetry,
   deadLettersDrop,
+  sinksList,
+  sinksRejects,
+  sinksRetry,
+  sinksDrop,
+  sinksReplay,
+  sinksForget,
+  archiveList,
+  archiveCreate,
+  archiveVerify,
+  archiveDrop,
+  archiveRestore,
   configCheck,
   configSchema,
 ];

@@ -1,16 +1,18 @@
+import { mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { table } from "../../shared/cli/terminal.ts";
 import { text } from "../../shared/cli/verb.ts";
 import { similarity } from "../../shared/cli/words.ts";
-import { EXIT } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { modelsFolder, programFolder, visionOptions } from "../config.ts";
 import { castFromFolders, castFromGroups } from "../demo/cast.ts";
+import { type DemoCentre, hasCentre, startDemoCentre } from "../demo/centre.ts";
 import { type DemoResult, type DemoVisit, runDemo } from "../demo/demo.ts";
 import { openVision } from "../vision/vision.ts";
 import { peopleIn } from "./photos.ts";
-import type { Verb } from "./verb.ts";
+import type { Invocation, Verb } from "./verb.ts";
 
 const HOW_MADE = `Grace is enrolled from one photo and comes in another. Of the others the npm dependency has one photo
 each: their scenes are made from it but share no pixels with the template, every frame having another
@@ -25,7 +27,7 @@ function bundledPhotos(): string {
 }
 
 function rowOf(visit: DemoVisit): string[] {
-  const { msPerFrame: ms } = visit;
+  const { msPerFrame: ms, arrivedAfterMs } = visit;
   const stages =
     ms === null
       ? ["-", "-", "-", "-"]
@@ -37,13 +39,14 @@ function rowOf(visit: DemoVisit): string[] {
     similarity(visit.score),
     similarity(visit.margin),
     ...stages,
+    arrivedAfterMs === null ? "-" : `${arrivedAfterMs}`,
     visit.right ? "right" : "WRONG",
   ];
 }
 
 function words(result: DemoResult): string {
   const header = ["at the door", "decided", "who", "score", "margin"];
-  const stages = ["decode ms", "detect ms", "embed ms", "match ms", ""];
+  const stages = ["decode ms", "detect ms", "embed ms", "match ms", "in centre, ms", ""];
   const right = result.visits.filter((visit) => visit.right).length;
   return [
     table([...header, ...stages], result.visits.map(rowOf)),
@@ -55,21 +58,57 @@ function words(result: DemoResult): string {
     result.sealed
       ? "the store cannot be opened with another key, and holds no readable name"
       : "THE STORE IS READABLE",
+    centreWords(result),
     `contact sheet: ${result.sheet}`,
   ].join("\n");
+}
+
+function isFine({ visits, logWhole, sealed, centre }: DemoResult): boolean {
+  const fooled = visits.some(({ stranger, right }) => stranger && !right);
+  return (
+    logWhole && sealed && centre?.whole !== false && !fooled && visits.some(({ right }) => right)
+  );
+}
+
+function centreWords({ centre, visits }: DemoResult): string {
+  if (centre === null) return "no centre ran here: the log stayed on the device";
+  if (!centre.whole) return "THE CENTRE'S COPY OF THE LOG IS BROKEN";
+  const delays = visits.flatMap(({ arrivedAfterMs }) => arrivedAfterMs ?? []);
+  const most = delays.length === 0 ? "" : `, the slowest ${Math.max(...delays)} ms after the door`;
+  return `the centre holds the same log, and ${centre.visits} visits in its PostgreSQL${most}`;
+}
+
+/** A centre beside it, where this machine can run one; else the reason why not. */
+async function centreIn(
+  folder: string,
+  { environment, signal, terminal }: Pick<Invocation, "environment" | "signal" | "terminal">,
+): Promise<DemoCentre | null> {
+  if (!hasCentre()) return null;
+  terminal.note("starting a centre: a broker and a PostgreSQL of its own …");
+  try {
+    return await startDemoCentre({ folder: join(folder, "centre"), environment, signal });
+  } catch (error) {
+    if (!(error instanceof PorchlightError)) throw error;
+    terminal.note(`${error.message}\n  ${error.hint ?? ""}`);
+    return null;
+  }
 }
 
 export const demo: Verb = {
   name: "demo",
   usage: "[--photos DIR]",
-  summary: "see it work on real photos: enrol, recognise, refuse a stranger, verify",
+  summary:
+    "see it work on real photos: enrol, recognise, refuse a stranger, send the log to a centre",
   options: { photos: { type: "string" } },
   optionHelp: { "--photos DIR": "use your own: a folder of person/photo.jpg" },
   example: "porchlight demo --photos ~/photos/family",
   operands: { min: 0, max: 0 },
-  async run({ config, terminal, values, signal }) {
+  async run({ config, terminal, values, signal, environment }) {
     const folder = text(values, "data") ?? join(programFolder(), ".cache/demo");
     const own = text(values, "photos");
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    const centre = await centreIn(folder, { environment, signal, terminal });
     const vision = await openVision({ ...visionOptions(config()), logger: silentLogger });
     try {
       terminal.note(`model pack ${vision.pack.id} on ${vision.provider}`);
@@ -84,17 +123,15 @@ export const demo: Verb = {
         modelsFolder: modelsFolder(config()),
         pack: config().models.pack,
         signal,
+        centre,
         note: terminal.note,
         progress: terminal.progress,
       });
       terminal.data(result, words(result));
-      const { visits, logWhole, sealed } = result;
-      const fooled = visits.some(({ stranger, right }) => stranger && !right);
-      return logWhole && sealed && !fooled && visits.some(({ right }) => right)
-        ? EXIT.ok
-        : EXIT.failed;
+      return isFine(result) ? EXIT.ok : EXIT.failed;
     } finally {
       await vision.close();
+      await centre?.stop();
     }
   },
 };

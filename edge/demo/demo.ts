@@ -1,14 +1,16 @@
 /** The main job on real photos: enrol some people, replay visits through the real daemon, prove it. */
-import { createHash, randomBytes, randomUUID } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { randomBytes, randomUUID } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../shared/clock.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+import { knownEntry } from "../../shared/entry.ts";
+import { invariant, PorchlightError } from "../../shared/errors.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { type DeviceConfig, deviceConfigSchema } from "../config.ts";
 import { runDaemon, thresholdsOf } from "../daemon.ts";
+import { parseEntry } from "../log/open-entry.ts";
 import { silentNotifier } from "../notify.ts";
-import { createStore, openStore, type Store, type StoreOptions, vaultPath } from "../open-store.ts";
+import { createStore, openStore, type Store, type StoreOptions } from "../open-store.ts";
 import type { FrameTimes } from "../pipeline.ts";
 import { enrol } from "../recognition/enrol.ts";
 import type { Sighting, TrackEvent } from "../recognition/track.ts";
@@ -17,8 +19,10 @@ import type { Box, RgbImage } from "../vision/face.ts";
 import { encodeJpeg } from "../vision/image.ts";
 import type { Vision } from "../vision/vision.ts";
 import type { Actor } from "./cast.ts";
+import type { CentralVisit, DemoCentre } from "./centre.ts";
 import { contactSheet } from "./contact-sheet.ts";
 import { composeVisit, emptyPorch } from "./scenes.ts";
+import { isSealed } from "./sealed.ts";
 
 export interface DemoOptions {
   readonly folder: string;
@@ -26,6 +30,8 @@ export interface DemoOptions {
   readonly modelsFolder: string;
   readonly pack: string;
   readonly signal: AbortSignal;
+  /** Where the log goes to; null without one. */
+  readonly centre: DemoCentre | null;
   /** Told what is going on. */
   readonly note: (text: string) => void;
   readonly progress: (label: string, done: number, total: number) => void;
@@ -41,6 +47,8 @@ export interface DemoVisit {
   readonly msPerFrame: FrameTimes | null;
   /** Known people are known by their own name; strangers are not anybody. */
   readonly right: boolean;
+  /** From the door until it was in the centre's database; null where it is not. */
+  readonly arrivedAfterMs: number | null;
 }
 
 export interface DemoResult {
@@ -51,12 +59,15 @@ export interface DemoResult {
   /** Opening the store with another key, and looking for a known name in its bytes, both failed. */
   readonly sealed: boolean;
   readonly sheet: string;
+  /** What the centre holds; null without one. */
+  readonly centre: { readonly visits: number; readonly whole: boolean } | null;
 }
 
 const FRAMES_PER_SECOND = 12;
 /** Frames of an empty porch between visits: longer than `absentMs`. */
 const EMPTY_FRAMES = 10;
 const ABSENT_MS = 700;
+const VISITS_MAX = 1_000;
 
 interface Shot {
   readonly image: RgbImage;
@@ -65,25 +76,26 @@ interface Shot {
 }
 
 export async function runDemo(vision: Vision, options: DemoOptions): Promise<DemoResult> {
-  const { folder, actors, note } = options;
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
+  const { folder, actors, note, centre } = options;
   const storeOptions: StoreOptions = {
     folder,
     logKey: randomBytes(32),
     vaultKey: randomBytes(32),
     clock: systemClock,
-    clockState: () => "unsynced",
+    // Door and centre have the same clock here, right or wrong.
+    clockState: () => "synced",
     newId: randomUUID,
   };
   createStore(storeOptions);
   const store = openStore(storeOptions);
   try {
+    await centre?.join(deviceOf(store), storeOptions.logKey);
     const config = await prepare(vision, store, options);
     note("replaying the scenes through the daemon …");
     const shots = new Map<number, Shot>();
     const actorOf = await replay(config, store, options, shots);
-    const visits = actors.map((actor, i) => visitOf(actor, i, store, actorOf, shots));
+    const arrived = (await centre?.visits(store.visits.list(VISITS_MAX).length)) ?? [];
+    const visits = actors.map((actor, i) => visitOf(actor, i, store, actorOf, { shots, arrived }));
     const report = store.log.verify([{ ...store.followed(), from: "the vault" }]);
     const sheet = join(folder, "contact-sheet.png");
     writeFileSync(sheet, await drawSheet(actors, visits, actorOf, shots));
@@ -94,10 +106,19 @@ export async function runDemo(vision: Vision, options: DemoOptions): Promise<Dem
       logWhole: report.fault === null,
       sealed: isSealed(storeOptions, actors),
       sheet,
+      centre: centre && { visits: arrived.length, whole: await centre.verified() },
     };
   } finally {
     store.close();
   }
+}
+
+/** Who this store says that its device is. */
+function deviceOf(store: Store): string {
+  const [first] = store.log.readAfter(0, 1);
+  const entry = first?.body == null ? null : knownEntry(parseEntry(first.body));
+  invariant(entry?.type === "store.opened", "a log begins by saying whose it is");
+  return entry.data.device;
 }
 
 /** Enrols, composes the scenes as files, and gives the configuration that replays them. */
@@ -221,9 +242,10 @@ function visitOf(
   index: number,
   store: Store,
   decided: Map<number, TrackEvent & { kind: "recognised" }>,
-  shots: Map<number, Shot>,
+  { shots, arrived }: { shots: Map<number, Shot>; arrived: readonly CentralVisit[] },
 ): { readonly visit: DemoVisit; readonly box: Box | null } {
-  const decision = decided.get(index)?.decision;
+  const event = decided.get(index);
+  const decision = event?.decision;
   const person = decision?.person == null ? null : store.gallery.person(decision.person);
   const who = person?.name ?? null;
   const outcome = decision?.outcome ?? "no visit";
@@ -239,6 +261,7 @@ function visitOf(
       margin: decision?.margin ?? null,
       msPerFrame: shot?.times ?? null,
       right,
+      arrivedAfterMs: arrived.find(({ visit }) => visit === event?.visit)?.delayMs ?? null,
     },
     box: shot?.box ?? null,
   };
@@ -262,19 +285,4 @@ async function drawSheet(
     return [{ image, box, caption: `${who}${score}${margin}`, outcome: decision.outcome }];
   });
   return await contactSheet(tiles);
-}
-
-/** Tries what a thief would: another key, and reading names out of the files. */
-function isSealed(options: StoreOptions, actors: readonly Actor[]): boolean {
-  const bytes = readFileSync(vaultPath(options.folder));
-  const readable = actors.some(({ name }) => name.length > 3 && bytes.includes(name));
-  const plain = bytes.subarray(0, 6).toString("latin1") === "SQLite";
-  const otherKey = createHash("sha256").update(options.vaultKey).digest();
-  try {
-    openStore({ ...options, vaultKey: otherKey }).close();
-    return false;
-  } catch (error) {
-    if (!(error instanceof PorchlightError) || error.code !== "store.key.wrong") throw error;
-    return !readable && !plain;
-  }
 }

@@ -1,0 +1,128 @@
+import { randomUUID } from "node:crypto";
+import { table } from "../../shared/cli/terminal.ts";
+import { usageError } from "../../shared/cli/verb.ts";
+import { dateOf } from "../../shared/cli/words.ts";
+import { systemClock } from "../../shared/clock.ts";
+import { EXIT, type ExitCode } from "../../shared/errors.ts";
+import { type Archive, createArchive } from "../lifecycle/archive.ts";
+import { openObjects } from "../open-objects.ts";
+import { createSinks } from "../sinks/run-sinks.ts";
+import type { Invocation, Verb } from "./verb.ts";
+
+/** Lets a verb work with the archive, and closes the store behind it. */
+async function withArchive(
+  { centre, config: load }: Invocation,
+  work: (archive: Archive) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const config = load();
+  const { database } = await centre();
+  const objects = openObjects(config, randomUUID);
+  try {
+    await objects.open();
+    const { sinks } = createSinks({ config, database, clock: systemClock });
+    const names = sinks.map(({ name }) => name);
+    return await work(createArchive({ database, objects, sinks: names, clock: systemClock }));
+  } finally {
+    objects.close();
+  }
+}
+
+const NONE = { options: {}, optionHelp: {} } as const;
+const ONE = { min: 1, max: 1 } as const;
+
+export const archiveList: Verb = {
+  name: "archive list",
+  usage: "",
+  summary: "months of the log in the object store, and those that could be there",
+  ...NONE,
+  example: "porchlight-cloud archive list",
+  operands: { min: 0, max: 0 },
+  run: (invocation) =>
+    withArchive(invocation, async (archive) => {
+      const [months, due] = [await archive.list(), await archive.due()];
+      const rows = months.map(({ month, entries, archivedAt, droppedAt }) => [
+        month,
+        `${entries}`,
+        dateOf(archivedAt.getTime()),
+        droppedAt === null ? "in the database too" : `dropped ${dateOf(droppedAt.getTime())}`,
+      ]);
+      const waiting = due.map((month) => [month, "-", "not yet", "in the database"]);
+      const facts = months.map((each) => ({ ...each, entries: Number(each.entries) }));
+      const words = table(["month", "entries", "archived", "where"], [...rows, ...waiting]);
+      invocation.terminal.data({ months: facts, due }, words);
+      return EXIT.ok;
+    }),
+};
+
+export const archiveCreate: Verb = {
+  name: "archive create",
+  usage: "[month]",
+  summary: "put months that are over into the object store, and read them back",
+  ...NONE,
+  example: "porchlight-cloud archive create 2026-10",
+  operands: { min: 0, max: 1 },
+  run: (invocation) =>
+    withArchive(invocation, async (archive) => {
+      const { operands, signal, terminal } = invocation;
+      const months = operands.length > 0 ? operands : await archive.due();
+      for (const month of months) {
+        const { files } = await archive.archive(month, signal);
+        terminal.note(`${month}: ${files.length} files`);
+      }
+      terminal.data({ months }, months.length === 0 ? "no month is due" : "archived and read back");
+      return EXIT.ok;
+    }),
+};
+
+export const archiveVerify: Verb = {
+  name: "archive verify",
+  usage: "<month>",
+  summary: "hold an archived month against its manifest, and against the database",
+  ...NONE,
+  example: "porchlight-cloud archive verify 2026-10",
+  operands: ONE,
+  run: (invocation) =>
+    withArchive(invocation, async (archive) => {
+      const { operands, signal, terminal } = invocation;
+      const [month = ""] = operands;
+      const { files } = await archive.verify(month, signal);
+      terminal.data({ month, files: files.length }, `${month} is whole: ${files.length} files`);
+      return EXIT.ok;
+    }),
+};
+
+export const archiveDrop: Verb = {
+  name: "archive drop",
+  usage: "<month> --yes",
+  summary: "take an archived month out of the database, once it was read back and no sink needs it",
+  options: { yes: { type: "boolean" } },
+  optionHelp: { "--yes": "it is then in the object store alone: say that you know" },
+  example: "porchlight-cloud archive drop 2026-10 --yes",
+  operands: ONE,
+  run: (invocation) =>
+    withArchive(invocation, async (archive) => {
+      const { operands, values, signal, terminal } = invocation;
+      const [month = ""] = operands;
+      if (values["yes"] !== true) throw usageError("it is then in the object store alone: --yes");
+      await archive.drop(month, signal);
+      terminal.data({ month, dropped: true }, `${month} is in the object store alone`);
+      return EXIT.ok;
+    }),
+};
+
+export const archiveRestore: Verb = {
+  name: "archive restore",
+  usage: "<month>",
+  summary: "bring a month back into the database: verify and export are as they were",
+  ...NONE,
+  example: "porchlight-cloud archive restore 2026-10",
+  operands: ONE,
+  run: (invocation) =>
+    withArchive(invocation, async (archive) => {
+      const { operands, signal, terminal } = invocation;
+      const [month = ""] = operands;
+      await archive.restore(month, signal);
+      terminal.data({ month, restored: true }, `${month} is in the database again`);
+      return EXIT.ok;
+    }),
+};

@@ -1,0 +1,63 @@
+/** Visits as the read models have them: who a pseudonym is, is not known here. */
+import { z } from "zod";
+import type { Database } from "../postgres/database.ts";
+
+export interface CentralVisit {
+  readonly visit: string;
+  readonly device: string;
+  readonly camera: string | null;
+  readonly startedAt: Date | null;
+  readonly endedAt: Date | null;
+  readonly durationMs: number | null;
+  /** Null while nothing is decided. */
+  readonly outcome: string | null;
+  readonly person: string | null;
+  readonly score: number | null;
+  readonly margin: number | null;
+  /** From the door's clock to ours; wrong where one of them is. */
+  readonly delayMs: number | null;
+}
+
+const LIST = `SELECT visit, device, camera, started_at, ended_at, duration_ms,
+    coalesce(end_outcome, outcome) AS outcome, person, score, margin, delay_ms
+  FROM porchlight_read.visits WHERE $1::uuid IS NULL OR device = $1
+  ORDER BY coalesce(started_at, decided_at, ended_at) DESC LIMIT $2`;
+/** The read models are made by the first centre that runs. */
+const THERE = "SELECT to_regclass('porchlight_read.visits') IS NOT NULL AS there";
+
+const integer = z.bigint().transform(Number).nullable();
+const rows = z.array(
+  z
+    .object({
+      visit: z.string(),
+      device: z.string(),
+      camera: z.string().nullable(),
+      started_at: z.date().nullable(),
+      ended_at: z.date().nullable(),
+      duration_ms: integer,
+      outcome: z.string().nullable(),
+      person: z.string().nullable(),
+      score: z.number().nullable(),
+      margin: z.number().nullable(),
+      delay_ms: integer,
+    })
+    .transform(
+      ({ started_at, ended_at, duration_ms, delay_ms, ...row }): CentralVisit => ({
+        ...row,
+        startedAt: started_at,
+        endedAt: ended_at,
+        durationMs: duration_ms,
+        delayMs: delay_ms,
+      }),
+    ),
+);
+const thereRow = z.tuple([z.object({ there: z.boolean() })]);
+
+/** Newest first. */
+export async function listVisits(
+  database: Pick<Database, "query">,
+  { device, limit }: { readonly device?: string | undefined; readonly limit: number },
+): Promise<readonly CentralVisit[]> {
+  const [{ there }] = thereRow.parse(await database.query(THERE));
+  return there ? rows.parse(await database.query(LIST, [device ?? null, limit])) : [];
+}

@@ -96,11 +96,14 @@ async function centreIn(
 
 export const demo: Verb = {
   name: "demo",
-  usage: "[--photos DIR]",
+  usage: "[--photos DIR] [--no-centre]",
   summary:
     "see it work on real photos: enrol, recognise, refuse a stranger, send the log to a centre",
-  options: { photos: { type: "string" } },
-  optionHelp: { "--photos DIR": "use your own: a folder of person/photo.jpg" },
+  options: { photos: { type: "string" }, "no-centre": { type: "boolean" } },
+  optionHelp: {
+    "--photos DIR": "use your own: a folder of person/photo.jpg",
+    "--no-centre": "the device alone: nothing is sent",
+  },
   example: "porchlight demo --photos ~/photos/family",
   operands: { min: 0, max: 0 },
   async run({ config, terminal, values, signal, environment }) {
@@ -108,7 +111,8 @@ export const demo: Verb = {
     const own = text(values, "photos");
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    const centre = await centreIn(folder, { environment, signal, terminal });
+    const alone = values["no-centre"] === true;
+    const centre = alone ? null : await centreIn(folder, { environment, signal, terminal });
     const vision = await openVision({ ...visionOptions(config()), logger: silentLogger });
     try {
       terminal.note(`model pack ${vision.pack.id} on ${vision.provider}`);

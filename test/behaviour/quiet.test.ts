@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
@@ -118,7 +118,23 @@ quiet("building the default pack downloads nothing", async () => {
 
 quiet("the demo draws its contact sheet and leaves nothing in the home folder", async () => {
   if (!here) return;
-  isQuiet(await porchlight("demo", "--data", at("demo")));
+  isQuiet(await porchlight("demo", "--no-centre", "--data", at("demo")));
+});
+
+quiet("with a centre beside it, the demo speaks to this machine alone", async () => {
+  if (!here) return;
+  chmodSync(folder.path, 0o755);
+  const ran = await porchlight("demo", "--data", at("demo"), "--json");
+  assert.is(ran.code, 0, ran.err);
+  assert.ok(JSON.parse(ran.out).centre.whole);
+  const named = ran.calls.filter((call) => /sin6?_addr/.test(call));
+  assert.ok(named.length > 0, "the agent has connected to the broker");
+  const loopback = /inet_addr\("127\.0\.0\.1"\)|inet_pton\(AF_INET6, "::1"/;
+  assert.equal(
+    named.filter((call) => !loopback.test(call)),
+    [],
+  );
+  assert.equal(ran.left, []);
 });
 
 quiet.run();

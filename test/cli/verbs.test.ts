@@ -284,14 +284,4 @@ verbs("doctor tells what is here and how wide a face is", async () => {
   assert.match(frame?.found ?? "", /1280 × 720; faces: \d+ px/);
 });
 
-verbs("the demo runs, is right about everybody, and writes its contact sheet", async () => {
-  const own = join(folder.path, "demo");
-  const ran = await porchlight(["demo", "--data", own, "--json"]);
-  assert.is(ran.code, 0, ran.err + ran.out);
-  type Demo = { logWhole: boolean; sealed: boolean; sheet: string; visits: { right: boolean }[] };
-  const result = json<Demo>(ran);
-  assert.ok(result.logWhole && result.sealed && existsSync(result.sheet));
-  assert.ok(result.visits.every(({ right }) => right));
-});
-
 verbs.run();

@@ -9,6 +9,7 @@ import { type AnyDraft, createEventLog, type EventLog, type StoredEntry } from "
 import { createAnnouncer } from "./log/live.ts";
 import { createLiveRows } from "./log/live-rows.ts";
 import { parseEntry } from "./log/open-entry.ts";
+import { createRetention, type Retention } from "./log/retention.ts";
 import { type LogOptions, logPath, openLogDatabase } from "./open-log.ts";
 import { createGallery, type Gallery } from "./recognition/gallery.ts";
 import { createVisits, type Visits } from "./recognition/visits.ts";
@@ -37,6 +38,8 @@ export interface Store {
   readonly latest: Latest;
   /** Appends, and returns when the projections know it: who asks next reads what was written. */
   append(drafts: readonly AnyDraft[]): readonly Cursor[];
+  /** Gives up what the policy allows when log.db is over its budget. */
+  readonly retention: Retention;
   /** Follows what other processes have appended. Cheap when nothing has changed. */
   catchUp(): void;
   /** Forgets gallery, people and visits, and reads them again from the log. */
@@ -87,6 +90,7 @@ export function openStore(options: StoreOptions): Store {
   const announce = createAnnouncer({ nameOf });
   const log = createEventLog({ database, keyring, announce, ...options });
   const live = createLiveRows(database, options.clock);
+  const retention = createRetention({ database, log, ...options });
   const visits = createVisits(vault);
   const latest = createLatest(vault);
   const erasure = createErasure(keyring, {
@@ -124,6 +128,14 @@ export function openStore(options: StoreOptions): Store {
     gallery,
     visits,
     latest,
+    retention: {
+      use: retention.use,
+      step(...request) {
+        const done = retention.step(...request);
+        if (done === "shed") runner.catchUp();
+        return done;
+      },
+    },
     append(drafts) {
       const cursors = log.append(drafts);
       runner.catchUp();

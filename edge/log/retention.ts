@@ -14,7 +14,11 @@ export const SHEDDABLE = {
   telemetry: "telemetry.sampled",
   media: "media.captured",
 } as const satisfies Record<string, EntryType>;
-export type Sheddable = keyof typeof SHEDDABLE;
+type Sheddable = keyof typeof SHEDDABLE;
+
+export function isSheddable(type: EntryType): boolean {
+  return Object.values<EntryType>(SHEDDABLE).includes(type);
+}
 
 export interface BufferPolicy {
   readonly maxMiB: number;

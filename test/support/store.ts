@@ -14,8 +14,8 @@ export interface TestStore {
 export function testStore(
   clock: Clock = systemClock,
   clockState: StoreOptions["clockState"] = () => "synced",
+  folder: ReturnType<typeof tempFolder> = tempFolder("store"),
 ): TestStore {
-  const folder = tempFolder("store");
   const options: StoreOptions = {
     folder: folder.path,
     logKey: randomBytes(32),

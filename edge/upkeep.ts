@@ -25,7 +25,7 @@ export interface Upkeep {
   metrics(): Record<string, number>;
 }
 
-/** Of 500 entries and some 20 ms each: a round is over in a second, and the next one comes soon. */
+/** Of 250 entries and some 30 ms each: a round is over in two seconds, and the next one comes soon. */
 const STEPS_MAX = 50;
 const WARN_EVERY_MS = 86_400_000;
 const HINT = "make room on it, or lower buffer.maxMiB: porchlight status";

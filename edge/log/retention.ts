@@ -53,10 +53,10 @@ export interface RetentionOptions {
 /** It begins here and goes on to there: few large steps wear a card less than many small ones. */
 const BEGIN = 0.95;
 const END = 0.9;
-/** A step holds the log for some 20 ms, and its write-ahead log stays below 4 MiB. */
-const ENTRIES_MAX = 500;
-const LOOKED_AT_MAX = 5_000;
-const BYTES_MAX = 8 * 1024 * 1024;
+/** A step holds the log for some 30 ms on two busy cores (test/bench/backlog.bench.ts). */
+const ENTRIES_MAX = 250;
+const LOOKED_AT_MAX = 2_500;
+const BYTES_MAX = 2 * 1024 * 1024;
 /** Keeps the entry that says what is missing below a few kilobytes. */
 const RANGES_MAX = 200;
 

@@ -76,6 +76,32 @@ export const deviceConfigSchema = z.strictObject({
     })
     .prefault({}),
   telemetry: z.strictObject({ intervalS: z.int().min(1).max(86_400).default(60) }).prefault({}),
+  buffer: z
+    .strictObject({
+      maxMiB: z
+        .int()
+        .min(16)
+        .max(1_048_576)
+        .default(512)
+        .describe("log.db stays within this, as far as something may be given up"),
+      maxDays: z
+        .int()
+        .min(1)
+        .max(36_500)
+        .default(90)
+        .describe("what may be given up is, when it is older than this"),
+      shed: z
+        .array(z.enum(["telemetry", "media"]))
+        .default(["telemetry", "media"])
+        .describe("what may be given up, in this order; visits, presses and people never are"),
+      wearMiBPerDay: z
+        .int()
+        .min(1)
+        .max(1_048_576)
+        .default(512)
+        .describe("a warning says when the store writes more than this to the card"),
+    })
+    .prefault({}),
   sync: z
     .strictObject({
       bundle: z

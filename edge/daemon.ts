@@ -2,17 +2,19 @@
 import type { Clock } from "../shared/clock.ts";
 import { PorchlightError } from "../shared/errors.ts";
 import type { Logger } from "../shared/logger.ts";
+import { alongside, unlessFull } from "./alongside.ts";
 import type { CameraStats } from "./camera/frame.ts";
 import { openCamera } from "./camera/open-camera.ts";
 import { appliedOf, type DeviceConfig, visionOptions } from "./config.ts";
-import { watchButton } from "./doorbell/button.ts";
 import { createGroupCommit } from "./log/group-commit.ts";
 import type { Notifier } from "./notify.ts";
 import type { Store } from "./open-store.ts";
 import { type PipelineObserver, runPipeline } from "./pipeline.ts";
 import type { Thresholds } from "./recognition/match.ts";
 import { createTracker, type TrackEvent } from "./recognition/track.ts";
+import { createWear } from "./store/wear.ts";
 import { createSampler } from "./telemetry.ts";
+import { createUpkeep } from "./upkeep.ts";
 import type { PackIdentity } from "./vision/pack.ts";
 import { openVision } from "./vision/vision.ts";
 
@@ -39,10 +41,12 @@ export interface DaemonParts {
 /** Telemetry may wait for company this long; a durable entry never does. */
 const TELEMETRY_WAIT_MS = 1_000;
 const TELEMETRY_GROUP = 100;
-
 /** Runs until the camera ends or the signal is aborted. */
-export async function runDaemon(parts: DaemonParts, signal: AbortSignal): Promise<void> {
-  const { store, clock, logger, notifier } = parts;
+export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promise<void> {
+  // A full disk ends nothing: what cannot be written is told, and the door is watched.
+  const store: Store = { ...given.store, append: unlessFull(given, "fact") };
+  const parts: DaemonParts = { ...given, store };
+  const { clock, logger, notifier } = parts;
   const config = parts.config();
   if (config.camera === undefined) throw noCamera();
   const startedMs = clock.monotonicMs();
@@ -52,8 +56,15 @@ export async function runDaemon(parts: DaemonParts, signal: AbortSignal): Promis
     const { path, random } = parts;
     const camera = openCamera(config.camera, { clock, logger, random, signal, path });
     const sampler = createSampler(config.telemetry.intervalS * 1000, clock);
+    const upkeep = createUpkeep({
+      store,
+      buffer: () => parts.config().buffer,
+      wear: createWear({ clock }),
+      clock,
+      logger,
+    });
     const telemetry = createGroupCommit({
-      append: store.append,
+      append: unlessFull(given, "telemetry"),
       maxWaitMs: TELEMETRY_WAIT_MS,
       maxDrafts: TELEMETRY_GROUP,
       failed: (error) => logger.error("telemetry not written", { reason: String(error) }),
@@ -61,12 +72,14 @@ export async function runDaemon(parts: DaemonParts, signal: AbortSignal): Promis
     const observer = observe(
       parts,
       camera,
-      (metrics) => {
+      (figures) => {
+        if (!upkeep.takesTelemetry()) return;
+        const metrics = { ...figures, ...upkeep.metrics() };
         telemetry.add({ type: "telemetry.sampled", actor: "device", data: { metrics } });
       },
       sampler,
     );
-    const button = ringAtPresses(parts, signal);
+    const beside = alongside(parts, upkeep, signal);
     notifier.ready();
     logger.info("watching", {
       camera: camera.name,
@@ -95,7 +108,7 @@ export async function runDaemon(parts: DaemonParts, signal: AbortSignal): Promis
       );
     } finally {
       notifier.stopping();
-      await button.stop();
+      await beside.stop();
       telemetry.close();
     }
   } finally {
@@ -172,29 +185,6 @@ function announceStart({ store, config, version, boot }: DaemonParts, pack: Pack
     const data = { name, version: packVersion, models: [...models] };
     store.append([{ type: "model.activated", actor, data }]);
   }
-}
-
-/** Appends every press of the configured button: durable first, and with it what is told at once. */
-function ringAtPresses(
-  { config, store, clock, random, logger, emit }: DaemonParts,
-  signal: AbortSignal,
-): { stop(): Promise<void> } {
-  const { button } = config();
-  if (button === undefined) return { stop: async () => undefined };
-  const pressed = (): void => {
-    const data = { button: button.name };
-    const [cursor] = store.append([{ type: "button.pressed", actor: "device", data }]);
-    emit(JSON.stringify({ event: "button.pressed", seq: cursor?.seq, ...data }));
-  };
-  const stop = new AbortController();
-  const either = AbortSignal.any([signal, stop.signal]);
-  const watching = watchButton({ button, clock, random, logger, pressed }, either);
-  return {
-    async stop() {
-      stop.abort();
-      await watching;
-    },
-  };
 }
 
 /** Visits that the last run could not end: power was lost, or it was killed. */

@@ -1,4 +1,5 @@
 /** Puts the two files of a store together: log, keyring, and the projections that follow the log. */
+import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -9,15 +10,18 @@ import { type AnyDraft, createEventLog, type EventLog, type StoredEntry } from "
 import { createAnnouncer } from "./log/live.ts";
 import { createLiveRows } from "./log/live-rows.ts";
 import { parseEntry } from "./log/open-entry.ts";
+import { createRetention, isSheddable, type Retention } from "./log/retention.ts";
 import { type LogOptions, logPath, openLogDatabase } from "./open-log.ts";
 import { createGallery, type Gallery } from "./recognition/gallery.ts";
 import { createVisits, type Visits } from "./recognition/visits.ts";
 import { dataVersion, openDatabase, truncateWal } from "./store/database.ts";
+import { diskFull, isDiskFull } from "./store/disk-full.ts";
 import { createErasure } from "./store/erasure.ts";
 import { createKeyring, type Keyring } from "./store/keyring.ts";
 import { createLatest, type Latest } from "./store/latest.ts";
 import { removeBackups } from "./store/migrate.ts";
 import { createProjectionRunner, type ProjectionSource } from "./store/projection.ts";
+import { createReserve, type Reserve } from "./store/reserve.ts";
 
 const VAULT_MIGRATIONS = new URL("./store/migrations/vault/", import.meta.url);
 
@@ -35,8 +39,17 @@ export interface Store {
   readonly gallery: Gallery;
   readonly visits: Visits;
   readonly latest: Latest;
-  /** Appends, and returns when the projections know it: who asks next reads what was written. */
+  /**
+   * Appends, and returns when the projections know it: who asks next reads what was written. On a
+   * full disk the reserve is given up for it, not for telemetry; throws `disk.full` when that is gone.
+   */
   append(drafts: readonly AnyDraft[]): readonly Cursor[];
+  /** Gives up what the policy allows when log.db is over its budget. */
+  readonly retention: Retention;
+  /** Room on the disk for what matters, once everything else is full. */
+  readonly reserve: Reserve;
+  /** Gives up messages that nobody has taken in time. */
+  pruneLive(): void;
   /** Follows what other processes have appended. Cheap when nothing has changed. */
   catchUp(): void;
   /** Forgets gallery, people and visits, and reads them again from the log. */
@@ -78,8 +91,10 @@ function setMode(path: string, mode: number): void {
 
 /** Opens both files and follows the log to its head before anything is served. */
 export function openStore(options: StoreOptions): Store {
-  const database = openLogDatabase(options, false);
-  const vault = openVaultDatabase(options, false);
+  const path = join(options.folder, "reserve");
+  const reserve = createReserve({ path, randomBytes });
+  const database = reserve.through(() => openLogDatabase(options, false));
+  const vault = reserve.through(() => openVaultDatabase(options, false));
   const keyring = createKeyring(vault);
   const gallery = createGallery(vault, keyring);
   const nameOf = (person: string): string | null =>
@@ -87,6 +102,7 @@ export function openStore(options: StoreOptions): Store {
   const announce = createAnnouncer({ nameOf });
   const log = createEventLog({ database, keyring, announce, ...options });
   const live = createLiveRows(database, options.clock);
+  const retention = createRetention({ database, log, ...options });
   const visits = createVisits(vault);
   const latest = createLatest(vault);
   const erasure = createErasure(keyring, {
@@ -100,11 +116,19 @@ export function openStore(options: StoreOptions): Store {
   });
   const projections = [erasure, gallery, visits, latest];
   const runner = createProjectionRunner(vault, sourceOf(log, options.passedOver), projections);
+  // The log has it: on a full disk the vault reads it later.
+  const follow = (): void => {
+    try {
+      reserve.through(runner.catchUp);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
+  };
   let seen = -1;
   const catchUp = (): void => {
     const version = dataVersion(database);
     if (version === seen) return;
-    runner.catchUp();
+    follow();
     seen = version;
   };
   const close = (): void => {
@@ -124,10 +148,25 @@ export function openStore(options: StoreOptions): Store {
     gallery,
     visits,
     latest,
+    retention: {
+      use: retention.use,
+      step(...request) {
+        const done = reserve.through(() => retention.step(...request));
+        if (done === "shed") follow();
+        return done;
+      },
+    },
+    reserve,
+    pruneLive: live.prune,
     append(drafts) {
-      const cursors = log.append(drafts);
-      runner.catchUp();
-      return cursors;
+      const spare = drafts.every(({ type }) => isSheddable(type));
+      try {
+        const cursors = spare ? log.append(drafts) : reserve.through(() => log.append(drafts));
+        follow();
+        return cursors;
+      } catch (error) {
+        throw isDiskFull(error) ? diskFull(error) : error;
+      }
     },
     catchUp,
     rebuild: runner.rebuild,

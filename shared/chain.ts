@@ -3,6 +3,7 @@ import canonicalize from "canonicalize";
 import { GENESIS_HASH } from "./cursor.ts";
 import type { Entry } from "./entry.ts";
 import { invariant } from "./errors.ts";
+import { explainedBy, firstUnexplained, type Shed } from "./shed.ts";
 
 /**
  * The canonical bytes of a value (RFC 8785, JCS), as text. Made once, at append: from then on
@@ -146,35 +147,21 @@ function* diagnose(link: Link, seq: number, previous: string): Reading<ChainFaul
   return { seq, kind: "missing", detail: `entry ${own ?? link.seq} follows entry ${seq - 1}` };
 }
 
-interface Shed {
-  readonly from: number;
-  readonly to: number;
-}
-
-/** What a `buffer.shed` at `seq` explains: only what came before it. */
-function shedOf(seq: number, body: string): Shed | null {
-  if (!body.includes('"type":"buffer.shed"')) return null;
-  const { data } = parse(body);
-  const [from, to] = [data?.["from"], data?.["to"]];
-  if (typeof from !== "number" || typeof to !== "number") return null;
-  return { from, to: Math.min(to, seq - 1) };
+/** What an entry explains, if it is a `buffer.shed`. */
+function shedsIn(seq: number, body: string): readonly Shed[] {
+  if (!body.endsWith('"type":"buffer.shed"}')) return [];
+  return explainedBy(seq, parse(body).data);
 }
 
 /** An emptied entry that no later `buffer.shed` names was emptied by somebody else. */
 function unexplained(emptied: readonly number[], sheds: readonly Shed[]): ChainFault | null {
-  const waiting = [...sheds].sort((a, b) => b.from - a.from);
-  let explainedTo = 0;
-  for (const seq of emptied) {
-    for (let shed = waiting.at(-1); shed !== undefined && shed.from <= seq; shed = waiting.at(-1)) {
-      explainedTo = Math.max(explainedTo, shed.to);
-      waiting.pop();
-    }
-    if (seq > explainedTo) {
-      const detail = "its content is gone and no later entry says it was shed";
-      return { seq, kind: "emptied", detail };
-    }
-  }
-  return null;
+  const seq = firstUnexplained(emptied, sheds);
+  if (seq === null) return null;
+  return {
+    seq,
+    kind: "emptied",
+    detail: "its content is gone and no later entry says it was shed",
+  };
 }
 
 /** What a witness knows that the log denies at this place, if any. */
@@ -263,10 +250,7 @@ function* follow(
     if (denial !== null) return report(denial);
     head = { seq, hash: link.hash };
     if (link.body === null) emptied.push(seq);
-    else {
-      const shed = shedOf(seq, link.body);
-      if (shed !== null) sheds.push(shed);
-    }
+    else sheds.push(...shedsIn(seq, link.body));
   }
   const open = emptied.filter((seq) => !excused.has(seq));
   return report(cutOff(witnesses, head) ?? unexplained(open, sheds));

@@ -5,6 +5,20 @@ import { logPath } from "../open-log.ts";
 import { vaultPath } from "../open-store.ts";
 import type { Verb } from "./verb.ts";
 
+const MIB = 1024 * 1024;
+
+function diskWords(disk: {
+  readonly full: boolean;
+  readonly writtenBytesPerDay: number | null;
+  readonly budgetBytesPerDay: number;
+}): string {
+  const { writtenBytesPerDay: written, budgetBytesPerDay: budget } = disk;
+  const room = disk.full ? "FULL: telemetry waits, make room" : "has room";
+  if (written === null) return `${room}; what is written a day is known after an hour`;
+  const over = written > budget ? ", OVER" : "";
+  return `${room}; ${bytes(written)} written a day${over} of ${bytes(budget)}`;
+}
+
 export const status: Verb = {
   name: "status",
   usage: "",
@@ -15,7 +29,7 @@ export const status: Verb = {
   operands: { min: 0, max: 0 },
   async run({ store: open, config, terminal }) {
     const store = open();
-    const { gallery, visits, latest, log } = store;
+    const { gallery, visits, latest, log, retention, reserve } = store;
     const head = log.head();
     const started = latest.of("daemon.started");
     const stopped = latest.of("daemon.stopped");
@@ -30,6 +44,12 @@ export const status: Verb = {
       people: gallery.people().length,
       templates: gallery.templates().length,
       visits: visits.count(),
+      buffer: { ...retention.use(), budgetBytes: config().buffer.maxMiB * MIB },
+      disk: {
+        full: reserve.full(),
+        writtenBytesPerDay: telemetry?.data.metrics["storeWrittenBytesPerDay"] ?? null,
+        budgetBytesPerDay: config().buffer.wearMiBPerDay * MIB,
+      },
       pack: model === null ? null : `${model.data.name}@${model.data.version}`,
       startedAtMs: started?.atMs ?? null,
       stoppedAtMs: stopped?.atMs ?? null,
@@ -43,6 +63,8 @@ export const status: Verb = {
     const lines = [
       `device      ${facts.device}`,
       `log         ${head.seq} entries (${size})`,
+      `buffer      ${bytes(facts.buffer.usedBytes)} of ${bytes(facts.buffer.budgetBytes)}`,
+      `disk        ${diskWords(facts.disk)}`,
       `people      ${facts.people}, ${facts.templates} templates`,
       `visits      ${facts.visits}, last ${last}`,
       `model pack  ${facts.pack ?? `${config().models.pack} (not started yet)`}`,

@@ -83,6 +83,7 @@ function factsOf({ config, openedLog }: Invocation) {
     lagEntries: reader.count(acked),
     lagSeconds: at === null ? 0 : Math.max(0, Math.round((systemClock.now() - at) / 1_000)),
     bufferedBytes: reader.bytes(acked),
+    budgetBytes: config().buffer.maxMiB * 1024 * 1024,
     inFlight: agent?.inFlight ?? 0,
     halted: agent?.halted ?? null,
     retryAtMs: agent?.retryAtMs ?? null,
@@ -108,7 +109,7 @@ export const syncStatus: Verb = {
       ...(halted === null ? [] : [`halted      ${halted}: porchlight sync verify`]),
       `log         ${head.seq} entries`,
       `acked       ${acked.seq}${ackedAtMs === null ? "" : `, at ${dateOf(ackedAtMs)}`}`,
-      `lag         ${lagEntries} entries, ${lagSeconds} s, ${bytes(facts.bufferedBytes)}`,
+      `lag         ${lagEntries} entries, ${lagSeconds} s, ${bytes(facts.bufferedBytes)} of ${bytes(facts.budgetBytes)}`,
     ];
     invocation.terminal.data(facts, lines.join("\n"));
     return EXIT.ok;

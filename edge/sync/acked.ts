@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type Cursor, cursorSchema } from "../../shared/cursor.ts";
 import type { Database } from "../store/database.ts";
+import { isDiskFull } from "../store/disk-full.ts";
 
 /** How far the centre has said that it holds the log: a cache of its last word. */
 export interface Acked {
@@ -11,6 +12,10 @@ export interface Acked {
 
 export interface AckedStore {
   read(): Acked | null;
+  /**
+   * On a full disk it is remembered and not written: only a cache, and whoever starts anew from an
+   * older place is told by the centre that it has the rest.
+   */
   write(acked: Acked): void;
 }
 
@@ -23,13 +28,24 @@ export function createAckedStore(database: Database): AckedStore {
      ON CONFLICT (id) DO UPDATE
      SET log = excluded.log, seq = excluded.seq, hash = excluded.hash, at = excluded.at`,
   );
+  let unwritten: Acked | null = null;
   return {
     read() {
+      if (unwritten !== null) return unwritten;
       const stored = row.optional().parse(select.get());
       if (stored === undefined) return null;
       const { at, ...cursor } = stored;
       return { cursor, at };
     },
-    write: ({ cursor: { log, seq, hash }, at }) => void upsert.run(log, seq, hash, at),
+    write(acked) {
+      const { log, seq, hash } = acked.cursor;
+      try {
+        upsert.run(log, seq, hash, acked.at);
+        unwritten = null;
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+        unwritten = acked;
+      }
+    },
   };
 }

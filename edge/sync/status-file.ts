@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { dirname } from "node:path";
 import { z } from "zod";
 import { cursorSchema } from "../../shared/cursor.ts";
+import { isDiskFull } from "../store/disk-full.ts";
 
 /** What the agent says of itself, for `porchlight sync status`. On an installed device in /run. */
 const agentStatusSchema = z.strictObject({
@@ -22,11 +23,15 @@ const agentStatusSchema = z.strictObject({
 });
 export type AgentStatus = z.infer<typeof agentStatusSchema>;
 
-/** Written whole: whoever reads never sees half of it. */
+/** Written whole: whoever reads never sees half of it. On a full disk the last one stays. */
 export function writeStatus(path: string, status: AgentStatus): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(`${path}.new`, `${JSON.stringify(status)}\n`, { mode: 0o640 });
-  renameSync(`${path}.new`, path);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(`${path}.new`, `${JSON.stringify(status)}\n`, { mode: 0o640 });
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+  }
 }
 
 /** Null where no agent has ever run, or another version of it. */

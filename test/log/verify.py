@@ -106,8 +106,25 @@ def read(line):
     return entry
 
 
+def runs(data, own):
+    """The runs that a buffer.shed explains: none where its figures do not agree."""
+    low, high, count = data.get("from"), data.get("to"), data.get("count")
+    ranges = data.get("ranges", [[low, high]])
+    if not isinstance(ranges, list) or not all(isinstance(run, list) and len(run) == 2 for run in ranges):
+        return []
+    ends = [end for run in ranges for end in run]
+    if not ends or not all(is_whole(value) for value in [low, high, count, *ends]):
+        return []
+    ordered = all(first <= last for first, last in ranges) and all(
+        before[1] < after[0] for before, after in zip(ranges, ranges[1:])
+    )
+    named = sum(last - first + 1 for first, last in ranges)
+    agrees = named == count and ends[0] == low >= 1 and ends[-1] == high < own
+    return [tuple(run) for run in ranges] if ordered and agrees else []
+
+
 def explained(seq, sheds):
-    return any(low <= seq <= high and seq < own for low, high, own in sheds)
+    return any(low <= seq <= high for low, high in sheds)
 
 
 def place(text):
@@ -141,7 +158,7 @@ def verify(lines, start, head):
                 if seq == 1 and (entry["type"] != "store.opened" or entry["data"].get("format") != 1):
                     raise Wrong("it does not open a store of format 1")
                 if entry["type"] == "buffer.shed":
-                    sheds.append((entry["data"]["from"], entry["data"]["to"], seq))
+                    sheds.extend(runs(entry["data"], seq))
             if head and head[0] == seq and head[1] != digest:
                 raise Wrong("the head that was noted is another")
         except Wrong as wrong:

@@ -157,9 +157,9 @@ faults("an emptied entry that nobody says was shed", () => {
   assert.equal([fault?.seq, fault?.kind], [4, "emptied"]);
 });
 
-const shedding = (from: number, to: number): Fact => ({
+const shedding = (from: number, to: number, more: object = {}): Fact => ({
   type: "buffer.shed",
-  data: `{"from":${from},"to":${to}}`,
+  data: JSON.stringify({ count: to - from + 1, from, to, ...more }),
 });
 
 faults("an emptied entry is fine when a later buffer.shed names it, and is counted", () => {
@@ -172,6 +172,68 @@ faults("an emptied entry is fine when a later buffer.shed names it, and is count
   assert.is(report.emptied, 3);
   const toomany = emptied.map((link) => (link.seq === 5 ? { ...link, body: null } : link));
   assert.equal(verifyChain(toomany, []).fault?.seq, 5);
+});
+
+faults("a buffer.shed with runs explains those alone, and not what was kept between them", () => {
+  const runs = {
+    count: 3,
+    ranges: [
+      [2, 3],
+      [5, 5],
+    ],
+  };
+  const links = chain([...Array.from({ length: 6 }, () => TICK), shedding(2, 5, runs)]);
+  const without = (...seqs: number[]): Link[] =>
+    links.map((link) => (seqs.includes(link.seq) ? { ...link, body: null } : link));
+  assert.is(verifyChain(without(2, 3, 5), [headOf(links)]).fault, null);
+  assert.is(verifyChain(without(2), []).fault, null, "elsewhere they may still be there");
+  const { fault } = verifyChain(without(2, 3, 4, 5), []);
+  assert.equal([fault?.seq, fault?.kind], [4, "emptied"]);
+});
+
+faults("a buffer.shed whose figures do not agree explains nothing", () => {
+  const wrong = [
+    { count: 2 },
+    { count: 4 },
+    {
+      count: 2,
+      ranges: [
+        [2, 2],
+        [4, 4],
+        [6, 6],
+      ],
+    },
+    {
+      count: 3,
+      ranges: [
+        [3, 4],
+        [2, 2],
+      ],
+    },
+    {
+      count: 4,
+      ranges: [
+        [2, 3],
+        [3, 4],
+      ],
+    },
+    { ranges: [[2, 4.5]] },
+    { ranges: [] },
+    {
+      ranges: [
+        [2, 3],
+        [4, 9],
+      ],
+      count: 8,
+    },
+    { count: "3" },
+    { to: 7, count: 6 },
+  ];
+  for (const more of wrong) {
+    const links = chain([...Array.from({ length: 6 }, () => TICK), shedding(2, 4, more)]);
+    const { fault } = verifyChain(replaced(links, 3, { body: null }), []);
+    assert.equal([fault?.seq, fault?.kind], [3, "emptied"], JSON.stringify(more));
+  }
 });
 
 faults("an emptied entry is not excused by an earlier buffer.shed", () => {

@@ -7,10 +7,10 @@ import { parseEntry } from "../../edge/log/open-entry.ts";
 import { logPath, openLog } from "../../edge/open-log.ts";
 import { vaultPath } from "../../edge/open-store.ts";
 import { openDatabase } from "../../edge/store/database.ts";
-import { embeddingToBytes } from "../../shared/embedding.ts";
 import { PERSONAL_CLASSES } from "../../shared/entry.ts";
 import { unseal } from "../../shared/seal.ts";
 import { filesIn } from "../support/bytes.ts";
+import { CROP, tracesIn } from "../support/canary.ts";
 import { storeProcess, writeOrder } from "../support/child.ts";
 import { json, porchlight } from "../support/cli.ts";
 import {
@@ -29,37 +29,6 @@ import { type TestStore, testStore } from "../support/store.ts";
 import { suite } from "../support/suite.ts";
 
 const canary = suite("a name and a face");
-const CROP = Buffer.from("canary-crop".repeat(400));
-
-/** Every form in which a name or a face could be written down by mistake. */
-function traces(): Map<string, Buffer> {
-  const name = Buffer.from(CANARY_NAME, "utf8");
-  const face = embeddingToBytes(canaryFace());
-  const found = new Map<string, Buffer>([
-    ["the name", name],
-    ["a part of the name", Buffer.from("Canary-Kiebitz")],
-    ["the name in UTF-16", Buffer.from(CANARY_NAME, "utf16le")],
-    ["the name in hex", Buffer.from(name.toString("hex"))],
-    ["the crop", CROP.subarray(0, 64)],
-    ["the face in base64", Buffer.from(face.toString("base64").slice(0, 40))],
-    ["the face in hex", Buffer.from(face.toString("hex").slice(0, 32))],
-    ["the face as text", Buffer.from(String(canaryFace()[0]).slice(0, 10))],
-  ]);
-  for (let at = 0; at < face.length; at += 64) {
-    found.set(`the face from byte ${at}`, face.subarray(at, at + 8));
-  }
-  for (const shift of [0, 1, 2]) {
-    // Base64 depends on where in a group of three the name begins; its inner part does not vary.
-    const text = Buffer.concat([Buffer.alloc(shift), name]).toString("base64");
-    found.set(`the name in base64, shifted ${shift}`, Buffer.from(text.slice(4, -4)));
-  }
-  return found;
-}
-
-function tracesIn(bytes: Buffer): string[] {
-  return [...traces()].filter(([, trace]) => bytes.includes(trace)).map(([what]) => what);
-}
-
 /** Searches every file of the store, its temporary folder and what a crash left behind. */
 function assertUnreadable({ options }: TestStore): readonly string[] {
   const files = filesIn(options.folder);

@@ -54,6 +54,18 @@ export function sampled(value: number): Draft<"telemetry.sampled"> {
   return { type: "telemetry.sampled", actor: "device", data: { metrics: { value } } };
 }
 
+/** A snapshot of a visit, as it lies sealed beside the log. */
+export function captured(id: string): Draft<"media.captured"> {
+  const object = { bytes: 40_000, heightPx: 720, kind: "snapshot", widthPx: 1280 } as const;
+  return {
+    type: "media.captured",
+    actor: "device",
+    subject: id,
+    data: { ...object, media: randomUUID(), sha256: "a".repeat(64), visit: id },
+    personal: { media: { digest: "b".repeat(64), key: Buffer.alloc(32).toString("base64") } },
+  };
+}
+
 export function pressed(button = "door"): Draft<"button.pressed"> {
   return { type: "button.pressed", actor: "device", data: { button } };
 }

@@ -11,14 +11,17 @@ export interface TestStore {
   remove(): void;
 }
 
-export function testStore(clock: Clock = systemClock): TestStore {
-  const folder = tempFolder("store");
+export function testStore(
+  clock: Clock = systemClock,
+  clockState: StoreOptions["clockState"] = () => "synced",
+  folder: ReturnType<typeof tempFolder> = tempFolder("store"),
+): TestStore {
   const options: StoreOptions = {
     folder: folder.path,
     logKey: randomBytes(32),
     vaultKey: randomBytes(32),
     clock,
-    clockState: () => "synced",
+    clockState,
     newId: randomUUID,
   };
   createStore(options);

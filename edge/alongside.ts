@@ -1,0 +1,79 @@
+/** What the daemon does beside its camera: the button, and what the store needs now and then. */
+import type { Clock } from "../shared/clock.ts";
+import type { Cursor } from "../shared/cursor.ts";
+import { PorchlightError } from "../shared/errors.ts";
+import type { Logger } from "../shared/logger.ts";
+import { pause } from "../shared/retry.ts";
+import type { DeviceConfig } from "./config.ts";
+import { watchButton } from "./doorbell/button.ts";
+import type { AnyDraft } from "./log/event-log.ts";
+import type { Store } from "./open-store.ts";
+import type { Upkeep } from "./upkeep.ts";
+
+export interface AlongsideParts {
+  readonly config: () => DeviceConfig;
+  readonly store: Pick<Store, "append">;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+  /** One line of JSON for each event, without its newline. */
+  readonly emit: (line: string) => void;
+}
+
+/** A month of telemetry fills a megabyte a day: what a round gives up lasts for hours. */
+const UPKEEP_EVERY_MS = 5_000;
+
+/** Appends, and goes on without where the disk takes nothing any more, not even in its reserve. */
+export function unlessFull(
+  { store, logger }: Pick<AlongsideParts, "store" | "logger">,
+  what: "telemetry" | "fact",
+) {
+  return (drafts: readonly AnyDraft[]): readonly Cursor[] => {
+    try {
+      return store.append(drafts);
+    } catch (error) {
+      if (!(error instanceof PorchlightError) || error.code !== "disk.full") throw error;
+      const { hint, message } = error;
+      // Telemetry may be missing, and why is told once; of all else a person has to know.
+      if (what === "telemetry") logger.debug("telemetry not written", { reason: message });
+      else logger.error("a fact was not written", { type: drafts[0]?.type, reason: message, hint });
+      return [];
+    }
+  };
+}
+
+/** Everything beside the camera: the button, and what the store needs now and then. */
+export function alongside(
+  parts: AlongsideParts,
+  upkeep: Upkeep,
+  signal: AbortSignal,
+): { stop(): Promise<void> } {
+  const stop = new AbortController();
+  const either = AbortSignal.any([signal, stop.signal]);
+  const running = Promise.all([watchPresses(parts, either), keepUp(upkeep, either)]);
+  return {
+    async stop() {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+async function keepUp(upkeep: Upkeep, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await upkeep.round(signal);
+    await pause(UPKEEP_EVERY_MS, signal);
+  }
+}
+
+/** Appends every press of the configured button: durable first, and with it what is told at once. */
+async function watchPresses(parts: AlongsideParts, signal: AbortSignal): Promise<void> {
+  const { button } = parts.config();
+  if (button === undefined) return;
+  const pressed = (): void => {
+    const data = { button: button.name };
+    const [cursor] = parts.store.append([{ type: "button.pressed", actor: "device", data }]);
+    parts.emit(JSON.stringify({ event: "button.pressed", seq: cursor?.seq ?? null, ...data }));
+  };
+  await watchButton({ ...parts, button, pressed }, signal);
+}

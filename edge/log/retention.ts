@@ -1,0 +1,219 @@
+/**
+ * Keeps log.db within its budget: gives up the content of what the owner has said may go, oldest
+ * first, and says so in the log. What the centre has acknowledged is always the oldest, so it goes
+ * first. Places and hashes stay, and so does everything that no policy names.
+ */
+import { z } from "zod";
+import type { Clock } from "../../shared/clock.ts";
+import type { Entry, EntryType } from "../../shared/entry.ts";
+import type { Database } from "../store/database.ts";
+import type { AnyDraft, EventLog } from "./event-log.ts";
+
+/** What may be given up, by the names of the configuration. */
+export const SHEDDABLE = {
+  telemetry: "telemetry.sampled",
+  media: "media.captured",
+} as const satisfies Record<string, EntryType>;
+type Sheddable = keyof typeof SHEDDABLE;
+
+export function isSheddable(type: EntryType): boolean {
+  return Object.values<EntryType>(SHEDDABLE).includes(type);
+}
+
+export interface BufferPolicy {
+  readonly maxMiB: number;
+  readonly maxDays: number;
+  /** In the order in which it goes. */
+  readonly shed: readonly Sheddable[];
+}
+
+export interface BufferUse {
+  /** Pages of log.db that hold something. */
+  readonly usedBytes: number;
+  /** Pages that are free to be written again: the file does not shrink, and need not grow. */
+  readonly freeBytes: number;
+}
+
+export interface Retention {
+  use(): BufferUse;
+  /**
+   * One bounded step. `shed`: there may be more to do at once. `over`: nothing is left that may go.
+   * `wantedFreeBytes`: free pages that are needed whatever the budget says, on a disk that is full.
+   */
+  step(policy: BufferPolicy, wantedFreeBytes?: number): "within" | "shed" | "over";
+}
+
+export interface RetentionOptions {
+  readonly database: Database;
+  readonly log: Pick<EventLog, "appendWith" | "head">;
+  readonly clock: Clock;
+  readonly clockState: (nowMs: number) => Entry["clock"];
+}
+
+/** It begins here and goes on to there: few large steps wear a card less than many small ones. */
+const BEGIN = 0.95;
+const END = 0.9;
+/** A step holds the log for some 30 ms on two busy cores (test/bench/backlog.bench.ts). */
+const ENTRIES_MAX = 250;
+const LOOKED_AT_MAX = 2_500;
+const BYTES_MAX = 2 * 1024 * 1024;
+/** Keeps the entry that says what is missing below a few kilobytes. */
+const RANGES_MAX = 200;
+
+/** Age is looked at this often: what has moved is written down, and days pass slowly. */
+const AGE_EVERY_MS = 3_600_000;
+
+const MIB = 1024 * 1024;
+const DAY_MS = 86_400_000;
+
+export function createRetention(options: RetentionOptions): Retention {
+  const { database, clock, clockState } = options;
+  const shed = createShedder(options);
+  let emptying = false;
+  let agedMs = Number.NEGATIVE_INFINITY;
+  const use = (): BufferUse => {
+    const pragma = (name: string): number => Number(database.pragma(name, { simple: true }));
+    const pageBytes = pragma("page_size");
+    const free = pragma("freelist_count");
+    return {
+      usedBytes: (pragma("page_count") - free) * pageBytes,
+      freeBytes: free * pageBytes,
+    };
+  };
+  /** A clock that was never set calls everything old, or nothing. */
+  const oldest = ({ maxDays }: BufferPolicy): number | null => {
+    const nowMs = clock.now();
+    return clockState(nowMs) === "synced" ? nowMs - maxDays * DAY_MS : null;
+  };
+  return {
+    use,
+    step(policy, wantedFreeBytes = 0) {
+      const { usedBytes, freeBytes } = use();
+      const budget = policy.maxMiB * MIB;
+      if (usedBytes > budget * BEGIN) emptying = true;
+      if (usedBytes <= budget * END) emptying = false;
+      const tooMuch = emptying || freeBytes < wantedFreeBytes;
+      const due = clock.monotonicMs() - agedMs >= AGE_EVERY_MS;
+      if (!tooMuch && !due) return "within";
+      const before = tooMuch ? Number.POSITIVE_INFINITY : oldest(policy);
+      for (const name of policy.shed) if (shed(SHEDDABLE[name], before)) return "shed";
+      if (due) agedMs = clock.monotonicMs();
+      return tooMuch ? "over" : "within";
+    },
+  };
+}
+
+const looked = z.tuple([z.int(), z.string().nullable(), z.int().nullable()]);
+const placeRow = z.object({ first: z.int(), end: z.int() });
+
+interface Candidate {
+  readonly position: number;
+  readonly bytes: number;
+}
+
+/** What one look has found, and how far it went. */
+interface Look {
+  readonly found: readonly Candidate[];
+  readonly to: number;
+}
+
+/** Empties entries of a type from before a time (null: none); says whether it moved on. */
+function createShedder({ database, log }: RetentionOptions) {
+  const place = database.prepare(
+    `SELECT first_position AS first, (SELECT max(position) FROM entries) AS end
+     FROM logs ORDER BY id DESC LIMIT 1`,
+  );
+  const done = database.prepare("SELECT position FROM shed WHERE type = ?").pluck();
+  const move = database.prepare(
+    `INSERT INTO shed (type, position) VALUES (?, ?)
+     ON CONFLICT (type) DO UPDATE SET position = excluded.position`,
+  );
+  const look = createLook(database);
+  const hashOf = database.prepare("SELECT hash FROM entries WHERE position = ?").pluck();
+  const remove = database.prepare("DELETE FROM entries WHERE position = ?");
+  const restore = database.prepare("INSERT INTO entries (position, hash) VALUES (?, ?)");
+
+  return (type: EntryType, before: number | null): boolean => {
+    if (before === null) return false;
+    let moved = false;
+    log.appendWith(() => {
+      const { first, end } = placeRow.parse(place.get());
+      // Only in the log of now: one that is closed takes no entry that would explain it.
+      const from = Math.max(first - 1, z.int().optional().parse(done.get(type)) ?? 0);
+      const { found, to } = look({ type, from, end, before });
+      moved = to > from;
+      if (moved) move.run(type, to);
+      // Deleted and written again, all at once: SQLite joins pages when rows go, never when they
+      // shrink, and without that no page would ever become free (measured: 0 of 2,867, and 1,888).
+      const hashes = found.map(({ position }) => hashOf.get(position));
+      for (const { position } of found) remove.run(position);
+      for (const [i, { position }] of found.entries()) restore.run(position, hashes[i]);
+      return found.length === 0 ? [] : [draftOf(type, found, first)];
+    });
+    return moved;
+  };
+}
+
+interface Where {
+  readonly type: EntryType;
+  /** Looked at is what follows this position, up to and with `end`. */
+  readonly from: number;
+  readonly end: number;
+  /** Only what is older than this, ms since the epoch. */
+  readonly before: number;
+}
+
+function createLook(database: Database) {
+  // A type stands at the end of its entry, where no text inside `data` can imitate it; the rest is
+  // taken apart only where that fits.
+  const rows = database
+    .prepare<{ type: string; from: number; end: number }, unknown>(
+      `SELECT position,
+         CASE WHEN substr(body, -length(@type)) = @type
+           THEN json_extract(body, '$.clock') || ' ' || json_extract(body, '$.at') END,
+         length(CAST(body AS BLOB))
+       FROM entries WHERE position > @from AND position <= @end ORDER BY position LIMIT ${LOOKED_AT_MAX}`,
+    )
+    .raw();
+  return ({ type, from, end, before }: Where): Look => {
+    const found: Candidate[] = [];
+    let old = 0;
+    let to = from;
+    let bytes = 0;
+    let ranges = 0;
+    for (const row of rows.iterate({ type: `"type":"${type}"}`, from, end })) {
+      const [position, time, length] = looked.parse(row);
+      bytes += length ?? 0;
+      if (time !== null && length !== null) {
+        const [clock, at] = time.split(" ");
+        // Order is by place: an entry without a clock is as old as the next one that has it.
+        if (clock === "synced" && Number(at) >= before) break;
+        if (found.at(-1)?.position !== position - 1) ranges++;
+        if (ranges > RANGES_MAX) break;
+        found.push({ position, bytes: length });
+        if (clock === "synced" || before === Number.POSITIVE_INFINITY) old = found.length;
+      }
+      if (old === found.length) to = position;
+      if (found.length === ENTRIES_MAX || bytes > BYTES_MAX) break;
+    }
+    return { found: found.slice(0, old), to };
+  };
+}
+
+function draftOf(type: EntryType, found: readonly Candidate[], first: number): AnyDraft {
+  const ranges: [number, number][] = [];
+  for (const { position } of found) {
+    const seq = position - first + 1;
+    const last = ranges.at(-1);
+    if (last?.[1] === seq - 1) last[1] = seq;
+    else ranges.push([seq, seq]);
+  }
+  const [from, to] = [ranges[0]?.[0] ?? 0, ranges.at(-1)?.[1] ?? 0];
+  const bytes = found.reduce((sum, each) => sum + each.bytes, 0);
+  const data = { bytes, count: found.length, from, to, types: [type] };
+  return {
+    type: "buffer.shed",
+    actor: "device",
+    data: ranges.length === 1 ? data : { ...data, ranges },
+  };
+}

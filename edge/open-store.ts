@@ -6,9 +6,10 @@ import { z } from "zod";
 import type { Cursor } from "../shared/cursor.ts";
 import { type KnownEntry, knownEntry } from "../shared/entry.ts";
 import { PorchlightError } from "../shared/errors.ts";
-import { type AnyDraft, createEventLog, type EventLog, type StoredEntry } from "./log/event-log.ts";
+import { type AnyDraft, createEventLog, type EventLog } from "./log/event-log.ts";
 import { createAnnouncer } from "./log/live.ts";
 import { createLiveRows } from "./log/live-rows.ts";
+import { createLogReader, type LogReader } from "./log/log-reader.ts";
 import { parseEntry } from "./log/open-entry.ts";
 import { createRetention, isSheddable, type Retention } from "./log/retention.ts";
 import { type LogOptions, logPath, openLogDatabase } from "./open-log.ts";
@@ -115,7 +116,7 @@ export function openStore(options: StoreOptions): Store {
     },
   });
   const projections = [erasure, gallery, visits, latest];
-  const runner = createProjectionRunner(vault, sourceOf(log, options.passedOver), projections);
+  const runner = createProjectionRunner(vault, sourceOf(createLogReader(database), options.passedOver), projections);
   // The log has it: on a full disk the vault reads it later.
   const follow = (): void => {
     try {
@@ -188,10 +189,10 @@ function openVaultDatabase(options: StoreOptions, create: boolean) {
 
 /** Entries that this version cannot read are passed over, like emptied ones. */
 function sourceOf(
-  log: EventLog,
+  reader: LogReader,
   passedOver: StoreOptions["passedOver"] = () => undefined,
 ): ProjectionSource<KnownEntry> {
-  const read = ({ seq, body }: StoredEntry): KnownEntry | null => {
+  const read = (seq: number, body: string | null): KnownEntry | null => {
     try {
       return body === null ? null : knownEntry(parseEntry(body));
     } catch (reason) {
@@ -201,11 +202,13 @@ function sourceOf(
     }
   };
   return {
-    head: () => log.head(),
-    readAfter: (seq, limit) =>
-      log
-        .readAfter(seq, limit)
-        .map((stored) => ({ seq: stored.seq, hash: stored.hash, entry: read(stored) })),
+    start: reader.start,
+    head: reader.head,
+    count: reader.count,
+    after: (place, limit) =>
+      reader
+        .after(place, limit)
+        .entries.map(({ body, ...place }) => ({ ...place, entry: read(place.seq, body) })),
     passedOver,
   };
 }

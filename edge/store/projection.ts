@@ -1,4 +1,4 @@
-import { type Cursor, cursorSchema, GENESIS_HASH, startOf } from "../../shared/cursor.ts";
+import { type Cursor, cursorSchema } from "../../shared/cursor.ts";
 import { PorchlightError } from "../../shared/errors.ts";
 import type { Database } from "./database.ts";
 
@@ -18,15 +18,19 @@ export interface Projection<E> {
 }
 
 /** An entry with its place, as the runner feeds it; null content was shed. */
-export interface ProjectedEntry<E> {
-  readonly seq: number;
-  readonly hash: string;
+export interface ProjectedEntry<E> extends Cursor {
   readonly entry: E | null;
 }
 
+/** Every log of a store, one after the other. */
 export interface ProjectionSource<E> {
+  /** The place before the first entry of the first log. */
+  start(): Cursor;
   head(): Cursor;
-  readAfter(seq: number, limit: number): readonly ProjectedEntry<E>[];
+  /** What follows a place, of one log. Throws `log.place.unknown` where another entry stands there. */
+  after(place: Cursor, limit: number): readonly ProjectedEntry<E>[];
+  /** How many entries follow a place. Throws as `after` does. */
+  count(place: Cursor): number;
   /** Told of an entry that a projection could make nothing of. */
   passedOver(seq: number, reason: unknown): void;
 }
@@ -55,27 +59,31 @@ export function createProjectionRunner<E>(
      ON CONFLICT (name) DO UPDATE SET log = excluded.log, seq = excluded.seq, hash = excluded.hash`,
   );
   const forget = vault.prepare("DELETE FROM projections WHERE name = ?");
-  const cursorOf = (name: string, head: Cursor): Cursor => {
-    const cursor = cursorSchema.optional().parse(select.get(name));
-    return cursor?.log === head.log ? cursor : startOf(head.log);
-  };
+  const cursorOf = (name: string): Cursor =>
+    cursorSchema.optional().parse(select.get(name)) ?? source.start();
 
-  const slowest = (head: Cursor): Cursor =>
-    projections
-      .map(({ name }) => cursorOf(name, head))
-      .reduce((slow, cursor) => (cursor.seq < slow.seq ? cursor : slow), head);
+  /** The place that most entries follow; all projections usually stand at one. */
+  const slowest = (): { readonly cursor: Cursor; readonly waiting: number } => {
+    const cursors = projections.map(({ name }) => cursorOf(name));
+    const places = cursors.filter((place, i) => !cursors.slice(0, i).some(same(place)));
+    return places
+      .map((cursor) => ({
+        cursor,
+        waiting: knownHere(cursor, source.head(), () => source.count(cursor)),
+      }))
+      .reduce((slow, place) => (place.waiting > slow.waiting ? place : slow));
+  };
 
   const step = vault.transaction((projection: Projection<E>, read: Read<E>): boolean => {
     // Read inside the transaction: nobody else can now take the vault beyond this head.
     const head = source.head();
-    const cursor = cursorOf(projection.name, head);
-    if (cursor.seq === head.seq && cursor.hash === head.hash) return false;
-    if (cursor.seq >= head.seq) throw behind(cursor, head);
-    const { place, batch } = read(cursor.seq);
+    const cursor = cursorOf(projection.name);
+    if (same(cursor)(head)) return false;
+    const batch = knownHere(cursor, head, () => read(cursor));
     const last = batch.at(-1);
-    if (place !== cursor.hash || last === undefined) throw behind(cursor, head);
+    if (last === undefined) throw behind(cursor, head);
     for (const { seq, entry } of batch) if (entry !== null) apply(projection, seq, entry);
-    move.run(projection.name, head.log, last.seq, last.hash);
+    move.run(projection.name, last.log, last.seq, last.hash);
     return true;
   });
   // One entry that is no good must not keep the vault from following all that come after it.
@@ -99,9 +107,8 @@ export function createProjectionRunner<E>(
   const followAtOnce = vault.transaction(follow);
 
   const catchUp = (): void => {
-    const head = source.head();
-    const near = head.seq - slowest(head).seq <= BATCH_ENTRIES;
-    const moved = near ? followAtOnce.immediate() : follow();
+    const { waiting } = slowest();
+    const moved = waiting <= BATCH_ENTRIES ? followAtOnce.immediate() : follow();
     for (const projection of moved) projection.settle?.();
   };
 
@@ -119,27 +126,36 @@ export function createProjectionRunner<E>(
         .immediate();
       catchUp();
     },
-    cursor: () => slowest(source.head()),
+    cursor: () => slowest().cursor,
   };
 }
 
-type Read<E> = (seq: number) => {
-  /** The hash of the entry at `seq`: a cursor there must know it. */
-  readonly place: string | undefined;
-  /** The entries after it. */
-  readonly batch: readonly ProjectedEntry<E>[];
-};
+/** The entries after a place. */
+type Read<E> = (place: Cursor) => readonly ProjectedEntry<E>[];
 
 /** Reads, and remembers the last batch: all projections usually stand at the same place. */
 function readOnce<E>(source: ProjectionSource<E>): Read<E> {
-  let last: { readonly seq: number; readonly entries: readonly ProjectedEntry<E>[] } | undefined;
-  return (seq) => {
-    if (seq === 0) return { place: GENESIS_HASH, batch: source.readAfter(0, BATCH_ENTRIES) };
-    if (last?.seq !== seq) {
-      last = { seq, entries: source.readAfter(seq - 1, BATCH_ENTRIES + 1) };
+  let last: { readonly place: Cursor; readonly entries: readonly ProjectedEntry<E>[] } | undefined;
+  return (place) => {
+    if (last === undefined || !same(last.place)(place)) {
+      last = { place, entries: source.after(place, BATCH_ENTRIES) };
     }
-    return { place: last.entries[0]?.hash, batch: last.entries.slice(1) };
+    return last.entries;
   };
+}
+
+function same(one: Cursor): (other: Cursor) => boolean {
+  return ({ log, seq, hash }) => one.seq === seq && one.hash === hash && one.log === log;
+}
+
+/** What is asked about a place, if it stands in the log. */
+function knownHere<T>(cursor: Cursor, head: Cursor, ask: () => T): T {
+  try {
+    return ask();
+  } catch (error) {
+    if (!(error instanceof PorchlightError) || error.code !== "log.place.unknown") throw error;
+    throw behind(cursor, head);
+  }
 }
 
 /** The vault has followed what the log does not hold: log.db was replaced by another copy. */

@@ -49,7 +49,7 @@ const VERSION = 1;
 const SCHEMA = "porchlight_faces";
 const TABLE = `${SCHEMA}.face_encodings`;
 /** Neighbours looked at in the graph: recall and time in test/bench/nearest.bench.ts. */
-const EF_SEARCH = 200;
+const EF_SEARCH = 400;
 /** pgvector's HNSW takes no more dimensions; such a pack is searched row by row. */
 const HNSW_DIMENSIONS_MAX = 2_000;
 const NEAREST_MAX = 100;

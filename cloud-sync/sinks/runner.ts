@@ -10,12 +10,12 @@ import {
   failed,
 } from "../../shared/breaker.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { invariant, PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/errors.ts";
 import type { Logger } from "../../shared/logger.ts";
 import { pause } from "../../shared/retry.ts";
 import type { CentralLog, StoredEntry } from "../log/event-log.ts";
 import { LEASE_MS, type SinkCursor } from "./cursors.ts";
-import { codeOf, type Rejection, type Sink, StoreBusy } from "./sink.ts";
+import { codeOf, type Rejection, type Sink, StoreBusy, withEntries } from "./sink.ts";
 import { within } from "./within.ts";
 
 export interface RunnerOptions {
@@ -75,6 +75,7 @@ class Runner {
   #breaker: Breaker = CLOSED;
   /** Null: not known, and to be asked of the database and of the store. */
   #position: bigint | null = null;
+  #passed = 0n;
   #leading = false;
   #written = 0;
   #rejected = 0;
@@ -92,7 +93,7 @@ class Runner {
     return {
       name: this.#sink.name,
       running: this.#leading ? "leading" : "waiting",
-      position: this.#position ?? 0n,
+      position: this.#passed,
       written: this.#written,
       rejected: this.#rejected,
       breaker: breakerAt(this.#breaker, this.#now()).kind,
@@ -157,6 +158,7 @@ class Runner {
     try {
       this.#position ??= await this.#opened(signal);
       if (this.#position === null) return false;
+      this.#passed = this.#position;
       const moved =
         (await this.#forward(this.#position, signal)) ||
         (await this.#asked(this.#position, signal));
@@ -205,6 +207,7 @@ class Runner {
     const written = batch.length - rejected.length;
     await this.#options.cursor.settle({ position, written, rejected });
     this.#position = position;
+    this.#passed = position;
     this.#count(written, rejected);
     return true;
   }
@@ -234,24 +237,20 @@ class Runner {
   async #write(
     batch: readonly StoredEntry[],
     signal: AbortSignal,
-  ): Promise<(Rejection & StoredEntry)[]> {
+  ): Promise<readonly (Rejection & StoredEntry)[]> {
     const { rejected } = await within(WRITE_TIMEOUT_MS, signal, (inTime) =>
       this.#sink.write(batch, inTime),
     );
     signal.throwIfAborted();
-    const entries = new Map(batch.map((entry) => [entry.position, entry]));
-    return rejected.map(({ position, reason }) => {
-      const entry = entries.get(position);
-      invariant(entry !== undefined, "a sink rejects what it was given");
-      return { ...entry, reason };
-    });
+    return withEntries(rejected, batch);
   }
 
   async #maintained(signal: AbortSignal): Promise<boolean> {
     if (this.#sink.maintain === undefined) return false;
     if (this.#now() - this.#maintainedMs < MAINTAIN_EVERY_MS) return false;
-    await this.#sink.maintain(signal);
+    // Before, not after: what fails is tried again in a minute, and not in a loop.
     this.#maintainedMs = this.#now();
+    await this.#sink.maintain(signal);
     return true;
   }
 

@@ -1,5 +1,5 @@
 /** What a sink is. The runner (runner.ts) owns order, batching, retry, breaker and cursor. */
-import { PorchlightError, systemCodeOf } from "../../shared/errors.ts";
+import { invariant, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
 import type { StoredEntry } from "../log/event-log.ts";
 
 /** An entry that a store will never accept, and why: no personal content in it. */
@@ -33,6 +33,19 @@ export interface Sink {
   /** What the store needs from time to time: downsampling, retention. Not while a batch is written. */
   maintain?(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Rejections with the entries that they are about. */
+export function withEntries(
+  rejected: readonly Rejection[],
+  batch: readonly StoredEntry[],
+): readonly (Rejection & StoredEntry)[] {
+  const entries = new Map(batch.map((entry) => [entry.position, entry]));
+  return rejected.map(({ position, reason }) => {
+    const entry = entries.get(position);
+    invariant(entry !== undefined, "a sink rejects what it was given");
+    return { ...entry, reason };
+  });
 }
 
 /** A store that said when to come back. */

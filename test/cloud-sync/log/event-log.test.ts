@@ -62,6 +62,28 @@ function promises(tests: typeof onServer, start: () => Promise<Engine>): void {
     await rejects(() => central.log.verify(randomUUID(), []), "log.unknown");
   });
 
+  tests(
+    "a page of the largest entries is no larger than memory is, and none is passed over",
+    async () => {
+      const door = new Device(40);
+      await central.log.append([door.arrival()]);
+      await central.database.query("UPDATE event_log SET body = repeat('x', 800000) WHERE seq > 3");
+      const pages: number[] = [];
+      for (let position = 0n; ; ) {
+        const page = await central.log.readAfter(position, 1_000);
+        const last = page.at(-1);
+        if (last === undefined) break;
+        pages.push(page.length);
+        position = last.position;
+      }
+      assert.is(
+        pages.reduce((sum, length) => sum + length, 0),
+        40,
+      );
+      assert.ok(pages.length > 1 && Math.max(...pages) < 30);
+    },
+  );
+
   tests("positions come in the order of commits, whoever appends at the same time", async () => {
     const doors = Array.from({ length: 8 }, () => new Device(60));
     const instances = doors.map(() => createCentralLog(central.database));

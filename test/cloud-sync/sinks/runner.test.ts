@@ -170,6 +170,23 @@ if (needsPostgres()) {
     await running.stop();
   });
 
+  runner(
+    "what a store needs from time to time that fails is no loop, and stops nothing",
+    async () => {
+      await central.log.append([new Device(4).arrival()]);
+      const store = new Recorder();
+      let tries = 0;
+      const maintain = (): Promise<void> => Promise.reject(new Error(`in vain ${++tries}`));
+      const running = new RunningSink({ ...store.sink(), maintain }, central);
+      await eventually("it is written", () => store.given.length === 4);
+      await central.log.append([new Device(3).arrival()]);
+      await eventually("it goes on", () => store.given.length === 7);
+      await eventually("and closes its breaker", () => running.runner.figures().errorCode === null);
+      await running.stop();
+      assert.is(tries, 1);
+    },
+  );
+
   runner("whoever asks about a sink that never ran is told so", async () => {
     const control = createSinkControl(central.database);
     await rejects(() => control.rejects("nobody", 0n, 1), "sink.unknown");

@@ -116,7 +116,11 @@ export function openStore(options: StoreOptions): Store {
     },
   });
   const projections = [erasure, gallery, visits, latest];
-  const runner = createProjectionRunner(vault, sourceOf(createLogReader(database), options.passedOver), projections);
+  const runner = createProjectionRunner(
+    vault,
+    sourceOf(createLogReader(database), options.passedOver),
+    projections,
+  );
   // The log has it: on a full disk the vault reads it later.
   const follow = (): void => {
     try {

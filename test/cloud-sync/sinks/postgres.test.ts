@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { z } from "zod";
 import { createLogOwners } from "../../../cloud-sync/sinks/log-owners.ts";
@@ -11,6 +10,7 @@ import { batchOf } from "../../support/links.ts";
 import { needsPostgres } from "../../support/postgres.ts";
 import { RunningSink } from "../../support/running-sink.ts";
 import { Story } from "../../support/story.ts";
+import { suite } from "../../support/suite.ts";
 
 const models = suite("read models in PostgreSQL");
 const central = new Central(startServer);

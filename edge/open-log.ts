@@ -18,7 +18,7 @@ export interface LogOptions {
 
 export interface OpenLog {
   readonly log: EventLog;
-  /** Every log of the store, one after the other. */
+  /** Every log of the store, one after the other: of each what belongs into the centre. */
   readonly reader: LogReader;
   readonly database: Database;
   close(): void;
@@ -32,7 +32,7 @@ export function openLog(options: LogOptions): OpenLog {
   const database = openLogDatabase(options, false);
   return {
     log: createEventLog({ database, ...options }),
-    reader: createLogReader(database),
+    reader: createLogReader(database, "sent"),
     database,
     close: () => database.close(),
   };

@@ -98,8 +98,8 @@ export function openStore(options: StoreOptions): Store {
   const vault = reserve.through(() => openVaultDatabase(options, false));
   const keyring = createKeyring(vault);
   const gallery = createGallery(vault, keyring);
-  const nameOf = (person: string): string | null =>
-    options.liveNames === true ? (gallery.person(person)?.name ?? null) : null;
+  const named = options.liveNames === true;
+  const nameOf = (person: string) => (named ? (gallery.person(person)?.name ?? null) : null);
   const announce = createAnnouncer({ nameOf });
   const log = createEventLog({ database, keyring, announce, ...options });
   const live = createLiveRows(database, options.clock);
@@ -115,12 +115,8 @@ export function openStore(options: StoreOptions): Store {
       truncateWal(vault);
     },
   });
-  const projections = [erasure, gallery, visits, latest];
-  const runner = createProjectionRunner(
-    vault,
-    sourceOf(createLogReader(database), options.passedOver),
-    projections,
-  );
+  const source = sourceOf(createLogReader(database), options.passedOver);
+  const runner = createProjectionRunner(vault, source, [erasure, gallery, visits, latest]);
   // The log has it: on a full disk the vault reads it later.
   const follow = (): void => {
     try {

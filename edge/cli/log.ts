@@ -7,6 +7,7 @@ import { pause } from "../../shared/retry.ts";
 import { keySources } from "../config.ts";
 import type { EventLog, StoredEntry } from "../log/event-log.ts";
 import { parseEntry } from "../log/open-entry.ts";
+import type { OpenLog } from "../open-log.ts";
 import { keyPath } from "../store/key-file.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
@@ -128,19 +129,34 @@ export const logVerify: Verb = {
   },
 };
 
+/** Every life of the log, one after the other. */
+function* entriesOfAll({ reader }: OpenLog): Generator<StoredEntry> {
+  for (let place = reader.start(); ; ) {
+    const { entries } = reader.after(place, READ_ENTRIES);
+    yield* entries;
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    place = { log: last.log, seq: last.seq, hash: last.hash };
+  }
+}
+
 export const logExport: Verb = {
   name: "log export",
-  usage: "[--after SEQ]",
+  usage: "[--after SEQ | --all]",
   summary: "print every entry on a line of its own, byte for byte as it was hashed",
-  options: { after: { type: "string" } },
-  optionHelp: { "--after SEQ": "only entries after this one" },
+  options: { after: { type: "string" }, all: { type: "boolean" } },
+  optionHelp: {
+    "--after SEQ": "only entries after this one",
+    "--all": "of every life of the log, oldest first, as the centre has them",
+  },
   example: "porchlight log export > door.log",
   operands: { min: 0, max: 0 },
-  async run({ log: open, values }) {
-    const log = open();
+  async run({ openedLog, values }) {
+    const opened = openedLog();
     const limits = { fallback: 0, min: 0, max: Number.MAX_SAFE_INTEGER };
     const after = number(values, "after", limits);
-    for (const stored of entriesAfter(log, after)) {
+    const all = values["all"] === true;
+    for (const stored of all ? entriesOfAll(opened) : entriesAfter(opened.log, after)) {
       if (!process.stdout.write(`${lineOf(stored)}\n`)) {
         await new Promise((drained) => process.stdout.once("drain", drained));
       }

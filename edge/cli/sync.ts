@@ -7,19 +7,13 @@ import { bundleSources, syncStatusPath } from "../config.ts";
 import { credentialPath, encryptCredential } from "../install/credentials.ts";
 import { layoutOf } from "../install/layout.ts";
 import { parseEntry } from "../log/open-entry.ts";
-import type { OpenLog } from "../open-log.ts";
 import { createAckedStore } from "../sync/acked.ts";
 import { BUNDLE_CREDENTIAL, parseBundle, writeBundle } from "../sync/bundle-file.ts";
 import { openLink } from "../sync/link.ts";
 import { type AgentStatus, readStatus } from "../sync/status-file.ts";
+import { deviceOf } from "./device-of.ts";
 import { runProgram } from "./run-program.ts";
 import type { Invocation, Verb } from "./verb.ts";
-
-/** Who this device is: its store has said so in its first entry. */
-function deviceOf({ reader }: OpenLog): unknown {
-  const [first] = reader.after(reader.start(), 1).entries;
-  return first?.body == null ? null : parseEntry(first.body).data["device"];
-}
 
 /** On an installed device secrets are encrypted for the machine, and only systemd reads them. */
 function installedCredential(): string | null {

@@ -8,6 +8,7 @@ import { identify } from "./identify.ts";
 import { init } from "./init.ts";
 import { installVerb } from "./install.ts";
 import { logExport, logTail, logVerify } from "./log.ts";
+import { logRenew } from "./log-renew.ts";
 import {
   modelsBuild,
   modelsList,
@@ -45,6 +46,7 @@ export const VERBS: readonly Verb[] = [
   logTail,
   logVerify,
   logExport,
+  logRenew,
   modelsList,
   modelsBuild,
   modelsPull,

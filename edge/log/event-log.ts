@@ -60,7 +60,10 @@ export interface EventLogOptions {
 export interface EventLog {
   /** The last entry, or the place before the first. */
   head(): Cursor;
-  /** Starts a new log: for a new store, or one that was restored (`parent`: where it left off). */
+  /**
+   * Starts a new log: for a new store, or one that was restored. `parent`: the last place of the
+   * current one that the centre may hold too; what follows it there goes nowhere any more.
+   */
   begin(device: string, parent: Cursor | null): Cursor;
   /** Appends in one transaction; returns once the entries are durable. Sealing needs the keyring. */
   append(drafts: readonly AnyDraft[]): readonly Cursor[];
@@ -133,6 +136,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
     return cursors;
   };
   const beginLog = database.transaction((device: string, parent: Cursor | null) => {
+    if (parent !== null) statements.leaveOff.run(parent.seq, parent.log);
     statements.newLog.run(options.newId());
     const draft: AnyDraft = {
       type: "store.opened",
@@ -197,6 +201,7 @@ function prepare(database: Database) {
        FROM (SELECT * FROM logs ORDER BY id DESC LIMIT 1)
        LEFT JOIN (SELECT * FROM entries ORDER BY position DESC LIMIT 1)`,
     ),
+    leaveOff: database.prepare("UPDATE logs SET kept_to = ? WHERE uuid = ?"),
     newLog: database.prepare(
       "INSERT INTO logs (uuid, first_position) SELECT ?, coalesce(max(position), 0) + 1 FROM entries",
     ),

@@ -18,6 +18,8 @@ export interface LogReader {
   head(): Cursor;
   /** The same place as it stands here: null when this store has no such log or no such entry. */
   find(log: string, seq: number): Cursor | null;
+  /** The last place of a log that another one follows; null for any other. */
+  closedAt(log: string): Cursor | null;
   /**
    * What follows a place, of one log: at the end of a log it goes on with the one after. Empty at
    * the end of the last. Throws `log.place.unknown` where another entry, or none, stands there.
@@ -32,59 +34,37 @@ export interface LogReader {
 const spanRow = z.object({ uuid: z.uuid(), first: z.int(), end: z.int() });
 type Span = z.infer<typeof spanRow>;
 
-export function createLogReader(database: Database): LogReader {
-  const spans = database.prepare(
-    `SELECT uuid, first_position AS first, coalesce(
-       lead(first_position) OVER (ORDER BY id),
-       (SELECT coalesce(max(position), 0) + 1 FROM entries)
-     ) AS end FROM logs ORDER BY id`,
-  );
-  const hashAt = database.prepare("SELECT hash FROM entries WHERE position = ?").pluck();
+/** All there is, or only what belongs into the centre: not what was left off for a later log. */
+export type Reading = "all" | "sent";
+
+export function createLogReader(database: Database, reading: Reading = "all"): LogReader {
+  const { logs, placeIn, from, ends } = createPlaces(database, reading);
   const between = database.prepare(
     `SELECT position, hash, body FROM entries WHERE position >= ? AND position < ?
      ORDER BY position LIMIT ?`,
   );
-  const bytesFrom = database
-    .prepare("SELECT coalesce(sum(length(CAST(body AS BLOB))), 0) FROM entries WHERE position >= ?")
+  const bytesBetween = database
+    .prepare(
+      `SELECT coalesce(sum(length(CAST(body AS BLOB))), 0) FROM entries
+       WHERE position >= ? AND position < ?`,
+    )
     .pluck();
-  const logs = (): Span[] => z.array(spanRow).parse(spans.all());
-
-  const placeIn = ({ uuid, first, end }: Span, seq: number): Cursor | null => {
-    if (seq === 0) return startOf(uuid);
-    const position = first + seq - 1;
-    if (position >= end) return null;
-    const hash = z.instanceof(Buffer).optional().parse(hashAt.get(position));
-    return hash === undefined ? null : { log: uuid, seq, hash: hash.toString("hex") };
-  };
-  const find = (log: string, seq: number): Cursor | null => {
-    const span = logs().find(({ uuid }) => uuid === log);
-    return span === undefined ? null : placeIn(span, seq);
-  };
-  /** The log of this place and those that follow it. */
-  const from = (place: Cursor): [Span, ...Span[]] => {
-    const all = logs();
-    const [own, ...later] = all.slice(all.findIndex(({ uuid }) => uuid === place.log));
-    if (own?.uuid !== place.log || placeIn(own, place.seq)?.hash !== place.hash) {
-      throw unknownPlace(place);
-    }
-    return [own, ...later];
-  };
-  const ends = (): readonly [Span, Span] => {
-    const all = logs();
-    const [first, last] = [all[0], all.at(-1)];
-    if (first !== undefined && last !== undefined) return [first, last];
-    throw new PorchlightError("log.empty", "the store holds no log yet", {
-      hint: "make one: porchlight init",
-    });
-  };
-
   return {
     start: () => startOf(ends()[0].uuid),
     head() {
       const [, last] = ends();
       return placeIn(last, last.end - last.first) ?? startOf(last.uuid);
     },
-    find,
+    find(log, seq) {
+      const span = logs().find(({ uuid }) => uuid === log);
+      return span === undefined ? null : placeIn(span, seq);
+    },
+    closedAt(log) {
+      const span = logs()
+        .slice(0, -1)
+        .find(({ uuid }) => uuid === log);
+      return span === undefined ? null : placeIn(span, span.end - span.first);
+    },
     after(place, limit) {
       const [own, ...later] = from(place);
       const ahead = [{ span: own, previous: place }].concat(
@@ -110,7 +90,56 @@ export function createLogReader(database: Database): LogReader {
       const rest = own.end - own.first - place.seq;
       return later.reduce((sum, { first, end }) => sum + end - first, rest);
     },
-    bytes: (place) => z.int().parse(bytesFrom.get(from(place)[0].first + place.seq)),
+    bytes(place) {
+      const [own, ...later] = from(place);
+      const ahead = [{ ...own, first: own.first + place.seq }, ...later];
+      return ahead.reduce(
+        (sum, { first, end }) => sum + z.int().parse(bytesBetween.get(first, end)),
+        0,
+      );
+    },
+  };
+}
+
+/** Where the logs of a store begin and end, and what stands at a place. */
+function createPlaces(database: Database, reading: Reading) {
+  const leftOff = reading === "sent" ? "first_position + kept_to" : "NULL";
+  const spans = database.prepare(
+    `SELECT uuid, first_position AS first, coalesce(${leftOff},
+       lead(first_position) OVER (ORDER BY id),
+       (SELECT coalesce(max(position), 0) + 1 FROM entries)
+     ) AS end FROM logs ORDER BY id`,
+  );
+  const hashAt = database.prepare("SELECT hash FROM entries WHERE position = ?").pluck();
+  const logs = (): Span[] => z.array(spanRow).parse(spans.all());
+  const placeIn = ({ uuid, first, end }: Span, seq: number): Cursor | null => {
+    if (seq === 0) return startOf(uuid);
+    const position = first + seq - 1;
+    if (position >= end) return null;
+    const hash = z.instanceof(Buffer).optional().parse(hashAt.get(position));
+    return hash === undefined ? null : { log: uuid, seq, hash: hash.toString("hex") };
+  };
+  return {
+    logs,
+    placeIn,
+    /** The log of this place and those that follow it. */
+    from(place: Cursor): [Span, ...Span[]] {
+      const all = logs();
+      const [own, ...later] = all.slice(all.findIndex(({ uuid }) => uuid === place.log));
+      if (own?.uuid !== place.log || placeIn(own, place.seq)?.hash !== place.hash) {
+        throw unknownPlace(place);
+      }
+      return [own, ...later];
+    },
+    /** The first log and the last. */
+    ends(): readonly [Span, Span] {
+      const all = logs();
+      const [first, last] = [all[0], all.at(-1)];
+      if (first !== undefined && last !== undefined) return [first, last];
+      throw new PorchlightError("log.empty", "the store holds no log yet", {
+        hint: "make one: porchlight init",
+      });
+    },
   };
 }
 

@@ -22,7 +22,8 @@ const BACKOFF_OFFLINE = { firstMs: 500, maxMs: 4_000 };
 
 /**
  * Runs until the signal is aborted, or everything is acked where that is asked for. Trouble with
- * the connection never ends it; only a broken store or a programmer error throws.
+ * the connection never ends it, unless it is asked to end and only a person can help; else only a
+ * broken store or a programmer error throws.
  */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
   const { clock, logger, random, report, uplink } = options;
@@ -46,7 +47,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     } catch (error) {
       if (signal.aborted) break;
       if (!(error instanceof PorchlightError) || !error.code.startsWith("sync.")) throw error;
-      const { code, hint, message } = error;
+      const { code, hint, message, remedy } = error;
+      if (options.untilAcked && remedy === "stop") {
+        tell({ state: "stopped", reason: message });
+        throw error;
+      }
       const limits = isNetworkDown(error) ? BACKOFF_OFFLINE : BACKOFF;
       const waitMs = backoffMs(attempt++, { ...limits, random });
       logger.warn(message, { code, hint, retryInMs: waitMs });

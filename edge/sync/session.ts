@@ -17,7 +17,7 @@ import type { LiveRows } from "../log/live-rows.ts";
 import { type Link, openLink } from "./link.ts";
 import { createLiveLane } from "./live-lane.ts";
 import { createPace } from "./pace.ts";
-import type { Uplink } from "./uplink.ts";
+import { HALTED, type Halt, type Uplink } from "./uplink.ts";
 
 export interface SessionOptions {
   readonly bundle: Bundle;
@@ -54,7 +54,7 @@ const CHANNELS: readonly Channel[] = ["ack", "nack"];
 
 /**
  * Returns when the signal is aborted, or when everything is acked where that is asked for. Throws
- * `sync.connect`, `sync.refused` or `sync.silent` when the session ends otherwise.
+ * `sync.connect`, `sync.refused`, `sync.silent` or `sync.halted` when the session ends otherwise.
  */
 export async function runSession(options: SessionOptions, signal: AbortSignal): Promise<void> {
   const { bundle, version, logger } = options;
@@ -161,11 +161,28 @@ async function speak(
         continue;
       }
       seen = version;
-      if (untilAcked && uplink.lag() === 0 && lane.idle()) return;
+      if (untilAcked) {
+        const { halted } = uplink.status();
+        if (halted !== null) throw haltedError(halted);
+        if (uplink.lag() === 0 && lane.idle()) return;
+      }
     }
     heard = await listener.wait(POLL_MS, signal);
     listener = bell.listen();
   }
+}
+
+const AFTER_BACKUP = "was an old backup restored here? then begin anew: porchlight log renew --yes";
+const WAY_ON: Readonly<Record<Halt, string>> = {
+  fork: AFTER_BACKUP,
+  behind: AFTER_BACKUP,
+  invalid: "see why, in the centre: porchlight-cloud dead-letters list",
+};
+
+/** For whoever waits until all is acked: it never will be. */
+function haltedError(halted: Halt): PorchlightError {
+  const hint = WAY_ON[halted];
+  return new PorchlightError("sync.halted", HALTED[halted], { remedy: "stop", hint });
 }
 
 /** Publishes the status when it says something new, but not with every ack of a long backlog. */

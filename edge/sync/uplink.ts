@@ -25,7 +25,7 @@ export interface UplinkSession {
   room?(): number;
 }
 
-/** Why nothing is sent any more until a person has looked at it. */
+/** Why nothing is sent any more until a person has looked at it, and begun a new log. */
 export type Halt = "fork" | "invalid" | "behind";
 
 export interface UplinkStatus {
@@ -83,6 +83,8 @@ class LogUplink implements Uplink {
   #sent: Cursor;
   #inFlight: InFlight[] = [];
   #halted: Halt | null = null;
+  /** The newest log at that time. */
+  #haltedIn: string | null = null;
   #rewound: { readonly to: Cursor; readonly atMs: number } | null = null;
   #invalid = 0;
 
@@ -106,7 +108,7 @@ class LogUplink implements Uplink {
   }
 
   pump(): boolean {
-    if (this.#session === null || this.#halted !== null) return false;
+    if (this.#session === null || this.#isHalted()) return false;
     if (this.#inFlight.length >= this.#session.window) return false;
     const bytesMax = this.#session.room?.() ?? SEND_BYTES_MAX;
     if (bytesMax === 0) return false;
@@ -120,7 +122,7 @@ class LogUplink implements Uplink {
   }
 
   onAck(cursor: Cursor): void {
-    const own = this.#own(cursor);
+    const own = this.#held(cursor);
     if (own === null) {
       this.#deny(cursor);
       return;
@@ -134,13 +136,14 @@ class LogUplink implements Uplink {
     if (this.#isAfter(own, this.#sent)) this.#sent = own;
   }
 
-  onNack({ reason, ...cursor }: Nack): void {
+  onNack({ reason, ...named }: Nack): void {
     if (reason === "fork") {
-      this.#halt("fork", cursor);
+      this.#halt("fork", named);
       return;
     }
-    if (this.#own(cursor) === null) {
-      this.#deny(cursor);
+    const cursor = this.#held(named);
+    if (cursor === null) {
+      this.#deny(named);
       return;
     }
     // "Nothing of this log" says nothing of the logs before it.
@@ -192,6 +195,15 @@ class LogUplink implements Uplink {
     return own?.hash === hash ? own : null;
   }
 
+  /**
+   * What of ours the centre holds. Of a log that was left off it may hold more than we do: then it
+   * has all that we kept of it.
+   */
+  #held(cursor: Cursor): Cursor | null {
+    const end = this.#reader.closedAt(cursor.log);
+    return end !== null && cursor.seq > end.seq ? end : this.#own(cursor);
+  }
+
   /** Logs follow each other in a store; within one, `seq` counts. */
   #isAfter(place: Cursor, other: Cursor): boolean {
     if (place.log === other.log) return place.seq > other.seq;
@@ -204,13 +216,29 @@ class LogUplink implements Uplink {
     this.#halt(here === null ? "behind" : "fork", cursor);
   }
 
+  /** A new log, which a person has begun, ends a halt: it follows a place that both ends know. */
+  #isHalted(): boolean {
+    if (this.#halted === null || this.#reader.head().log === this.#haltedIn) {
+      return this.#halted !== null;
+    }
+    this.#logger.info("a new log has begun: sending goes on", { reason: this.#halted });
+    this.#halted = null;
+    this.#invalid = 0;
+    // What was acked may have been left off since.
+    this.#acked = this.#own(this.#acked) ?? this.#reader.start();
+    this.#sent = this.#acked;
+    this.#inFlight = [];
+    return false;
+  }
+
   #halt(halted: Halt, { log, seq }: Cursor): void {
+    this.#haltedIn = this.#reader.head().log;
     if (this.#halted === null) this.#logger.error(HALTED[halted], { log, seq, reason: halted });
     this.#halted = halted;
   }
 }
 
-const HALTED: Readonly<Record<Halt, string>> = {
+export const HALTED: Readonly<Record<Halt, string>> = {
   fork: "the centre knows another entry in this place: nothing is sent until somebody has looked",
   invalid: "the centre refuses a batch again and again: nothing is sent until somebody has looked",
   behind: "the centre holds what this log does not: was an old backup restored here?",

@@ -71,6 +71,19 @@ projections("emptied and read again from the log, it tells the same", () => {
   at.remove();
 });
 
+projections("read again, it knows what earlier lives of the log have told", () => {
+  const at = testStore();
+  live(at.store);
+  at.store.log.begin(randomUUID(), at.store.log.head());
+  at.store.append([enrolled(randomUUID(), "Grace"), ...visit(randomUUID(), null)]);
+  const before = told(at.store);
+  assert.ok(at.store.gallery.people().some(({ name }) => name === "Bob"), "of the earlier life");
+  at.store.rebuild();
+  assert.equal(told(at.store), before);
+  assert.equal(told(at.reopen()), before);
+  at.remove();
+});
+
 projections(
   "with gallery, people and visits dropped behind its back, it tells the same again",
   () => {

@@ -1,0 +1,51 @@
+import { usageError } from "../../shared/cli/verb.ts";
+import type { Cursor } from "../../shared/cursor.ts";
+import { EXIT, invariant, PorchlightError } from "../../shared/errors.ts";
+import { syncStatusPath } from "../config.ts";
+import type { OpenLog } from "../open-log.ts";
+import { createAckedStore } from "../sync/acked.ts";
+import { readStatus } from "../sync/status-file.ts";
+import { deviceOf } from "./device-of.ts";
+import type { Invocation, Verb } from "./verb.ts";
+
+/**
+ * The last place that both ends are sure to know: the head, unless the centre has other entries in
+ * the places of our last ones; then what it has acknowledged, or the entry that opened the log.
+ */
+function parentFor({ log, reader, database }: OpenLog, forked: boolean): Cursor {
+  const head = log.head();
+  if (!forked) return head;
+  const acked = createAckedStore(database).read()?.cursor;
+  const first = reader.find(head.log, 1);
+  invariant(first !== null, "a log has a first entry");
+  return acked?.log === head.log && acked.seq > 0 ? acked : first;
+}
+
+export const logRenew: Verb = {
+  name: "log renew",
+  usage: "--yes",
+  summary: "begin a new log, after a backup was restored and the centre knows another story",
+  options: { yes: { type: "boolean" } },
+  optionHelp: { "--yes": "the old log ends here for good: say that you know" },
+  example: "porchlight log renew --yes",
+  operands: { min: 0, max: 0 },
+  async run(invocation: Invocation) {
+    const { openedLog, config, values, terminal } = invocation;
+    if (values["yes"] !== true) throw usageError("the old log ends here for good: --yes");
+    const opened = openedLog();
+    const device = deviceOf(opened);
+    if (device === null) {
+      throw new PorchlightError("log.unreadable", "the first entry of this log cannot be read", {
+        hint: "see what is wrong: porchlight log verify",
+      });
+    }
+    const halted = readStatus(syncStatusPath(config()))?.halted;
+    const parent = parentFor(opened, halted === "fork");
+    const left = opened.log.head().seq - parent.seq;
+    const begun = opened.log.begin(device, parent);
+    const kept = left === 0 ? "" : `; ${left} entries of the old one stay on this device alone`;
+    const words = `the log ${begun.log} follows entry ${parent.seq} of ${parent.log}${kept}`;
+    terminal.data({ log: begun.log, parent, left }, words);
+    return EXIT.ok;
+  },
+};

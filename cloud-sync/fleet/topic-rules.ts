@@ -25,8 +25,8 @@ export function mosquittoAcl(): string {
   const lines = (make: (filter: string, way: "up" | "down") => string): string =>
     channels.map(([channel, way]) => make(filterOf(asChannel(channel)), way)).join("\n");
   return `# What each may do on a Mosquitto. Made by: porchlight-cloud devices acl
-# In mosquitto.conf: allow_anonymous false, use_username_as_clientid true, acl_file <this file>.
-# A device's user name is its id.
+# In mosquitto.conf: allow_anonymous false, acl_file <this file>; a device's user name is its id.
+# On the listener of the devices, and not on the centre's: use_username_as_clientid true.
 ${lines((filter, way) => `pattern ${way === "up" ? "write" : "read"} ${filter.replace("+", "%u")}`)}
 
 user ${CENTRE_USER}

@@ -139,7 +139,8 @@ async function assemble(
   });
   const tasks = (running: AbortSignal): Promise<void>[] => {
     const disconnect = (...session: [string, Date]): void => own?.disconnect(...session);
-    const all = [service.run(running), presence.run(running), sinks.run(running)];
+    const all = [service.run(running), presence.run(running)];
+    if (config.sinks.run) all.push(sinks.run(running));
     if (own !== null) all.push(watchDevices({ devices, disconnect, logger }, running));
     return all;
   };

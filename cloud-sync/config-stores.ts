@@ -58,6 +58,15 @@ export const influxConfig = z
   )
   .prefault({});
 
+export const sinksConfig = z
+  .strictObject({
+    run: z
+      .boolean()
+      .default(true)
+      .describe("whether this instance projects the log; another one on its database may"),
+  })
+  .prefault({});
+
 const days = z.int().min(1).max(36_500);
 
 export const metricsConfig = z

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { readConfig } from "../shared/config.ts";
 import { EXIT, PorchlightError } from "../shared/errors.ts";
-import { influxConfig, metricsConfig, objectsConfig } from "./config-stores.ts";
+import { influxConfig, metricsConfig, objectsConfig, sinksConfig } from "./config-stores.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -102,6 +102,7 @@ export const cloudConfigSchema = z.strictObject({
   objects: objectsConfig,
   influx: influxConfig,
   metrics: metricsConfig,
+  sinks: sinksConfig,
   log: z
     .strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") })
     .prefault({}),

@@ -11,6 +11,13 @@ import { createAnnouncer } from "./log/live.ts";
 import { createLiveRows } from "./log/live-rows.ts";
 import { parseEntry } from "./log/open-entry.ts";
 import { createRetention, isSheddable, type Retention } from "./log/retention.ts";
+import { createMedia, type Media } from "./media/media.ts";
+import {
+  createMediaFiles,
+  ensureFolder,
+  type MediaFiles,
+  mediaFolder,
+} from "./media/media-files.ts";
 import { type LogOptions, logPath, openLogDatabase } from "./open-log.ts";
 import { createGallery, type Gallery } from "./recognition/gallery.ts";
 import { createVisits, type Visits } from "./recognition/visits.ts";
@@ -39,6 +46,9 @@ export interface Store {
   readonly gallery: Gallery;
   readonly visits: Visits;
   readonly latest: Latest;
+  readonly media: Media;
+  /** What they are: sealed files beside the log. */
+  readonly mediaFiles: MediaFiles;
   /**
    * Appends, and returns when the projections know it: who asks next reads what was written. On a
    * full disk the reserve is given up for it, not for telemetry; throws `disk.full` when that is gone.
@@ -77,6 +87,7 @@ export function createStore(options: StoreOptions): void {
   // The agent shares log.db through the group; nobody else enters the vault.
   setMode(join(folder, "log"), 0o2770);
   setMode(join(folder, "vault"), 0o700);
+  ensureFolder(mediaFolder(folder));
   const log = openLogDatabase(options, true);
   const vault = openVaultDatabase(options, true);
   createEventLog({ database: log, ...options }).begin(newId(), null);
@@ -105,6 +116,11 @@ export function openStore(options: StoreOptions): Store {
   const retention = createRetention({ database, log, ...options });
   const visits = createVisits(vault);
   const latest = createLatest(vault);
+  const mediaFiles = createMediaFiles({
+    folder: mediaFolder(options.folder),
+    newId: options.newId,
+  });
+  const media = createMedia({ vault, files: mediaFiles, keyring });
   const erasure = createErasure(keyring, {
     removeCopies: () => removeBackups(vaultPath(options.folder)),
     truncateWal() {
@@ -114,7 +130,7 @@ export function openStore(options: StoreOptions): Store {
       truncateWal(vault);
     },
   });
-  const projections = [erasure, gallery, visits, latest];
+  const projections = [erasure, gallery, visits, latest, media];
   const runner = createProjectionRunner(vault, sourceOf(log, options.passedOver), projections);
   // The log has it: on a full disk the vault reads it later.
   const follow = (): void => {
@@ -148,14 +164,9 @@ export function openStore(options: StoreOptions): Store {
     gallery,
     visits,
     latest,
-    retention: {
-      use: retention.use,
-      step(...request) {
-        const done = reserve.through(() => retention.step(...request));
-        if (done === "shed") follow();
-        return done;
-      },
-    },
+    media,
+    mediaFiles,
+    retention: followed(retention, reserve, follow),
     reserve,
     pruneLive: live.prune,
     append(drafts) {
@@ -172,6 +183,18 @@ export function openStore(options: StoreOptions): Store {
     rebuild: runner.rebuild,
     followed: runner.cursor,
     close,
+  };
+}
+
+/** What it has given up is known to the vault when it returns. */
+function followed(retention: Retention, reserve: Reserve, follow: () => void): Retention {
+  return {
+    use: retention.use,
+    step(...request) {
+      const done = reserve.through(() => retention.step(...request));
+      if (done === "shed") follow();
+      return done;
+    },
   };
 }
 

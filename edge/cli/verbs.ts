@@ -8,6 +8,7 @@ import { identify } from "./identify.ts";
 import { init } from "./init.ts";
 import { installVerb } from "./install.ts";
 import { logExport, logTail, logVerify } from "./log.ts";
+import { mediaShow } from "./media.ts";
 import {
   modelsBuild,
   modelsList,
@@ -42,6 +43,7 @@ export const VERBS: readonly Verb[] = [
   visitsList,
   visitsShow,
   visitsFollow,
+  mediaShow,
   logTail,
   logVerify,
   logExport,

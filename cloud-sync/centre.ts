@@ -17,6 +17,7 @@ import { createIngestService } from "./ingest/run-ingest.ts";
 import type { Receiver, Source } from "./ingest/source.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import { openDatabase } from "./open-database.ts";
+import { openUploads } from "./open-uploads.ts";
 import type { Database } from "./postgres/database.ts";
 import { createSinkControl } from "./sinks/control.ts";
 import { createRunningSinks, createSinks, type RunningSinks } from "./sinks/run-sinks.ts";
@@ -103,7 +104,10 @@ async function assemble(
   const presence = createPresenceBook({ database, now: clock.now, logger });
   const receiver: Receiver = {
     take: (...batch) => service.ingest.take(...batch),
-    hear: ({ device }, payload) => presence.hear(device, payload),
+    hear({ device, channel }, payload) {
+      if (channel === "status") presence.hear(device, payload);
+      else if (channel === "upload/request") uploads.hear(device, payload);
+    },
   };
   const own =
     config.mqtt.url === undefined ? ownBroker(options, devices, receiver, identity) : null;
@@ -119,8 +123,15 @@ async function assemble(
   const stores = createSinks({ config, database, clock });
   const projecting = { sinks: stores.sinks, instance: options.newId() };
   const sinks = createRunningSinks({ ...projecting, log, database, clock, random, logger });
+  const { uploads, routes } = openUploads({
+    ...options,
+    database,
+    publish: (...message) => source.publish(...message),
+    url: () => api.url(),
+  });
   const metrics = createMetrics({
     database,
+    uploads: uploads.figures,
     ingest: () => service.ingest.figures(),
     sinks: createSinkControl(database).states,
     connections: () => source.connected(),
@@ -134,12 +145,13 @@ async function assemble(
       "GET /health/live": live,
       "GET /health/ready": readyRoute(checksOf(database, source)),
       "GET /metrics": metrics.route,
+      ...routes,
     },
     logger,
   });
   const tasks = (running: AbortSignal): Promise<void>[] => {
     const disconnect = (...session: [string, Date]): void => own?.disconnect(...session);
-    const all = [service.run(running), presence.run(running)];
+    const all = [service, presence, uploads].map((each) => each.run(running));
     if (config.sinks.run) all.push(sinks.run(running));
     if (own !== null) all.push(watchDevices({ devices, disconnect, logger }, running));
     return all;

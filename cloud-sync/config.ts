@@ -27,6 +27,12 @@ const brokerUrl = z
     error: "a URL with a password ends up in logs: use mqtt.password",
   });
 
+const httpUrl = z
+  .url({ protocol: /^https?$/, error: "a server is named as https://host:port" })
+  .refine((url) => new URL(url).password === "", {
+    error: "a URL with a password ends up in logs",
+  });
+
 export const cloudConfigSchema = z.strictObject({
   data: z.string().default("./data").describe("folder of what the centre keeps by itself"),
   database: z
@@ -75,6 +81,9 @@ export const cloudConfigSchema = z.strictObject({
         .default("127.0.0.1")
         .describe("where health and metrics are served; with TLS, unless it is loopback"),
       port: z.int().min(0).max(65_535).default(8480).describe("0: any that is free"),
+      url: httpUrl
+        .optional()
+        .describe("as devices reach it, to bring objects (default: where it listens)"),
     })
     .prefault({}),
   devices: z

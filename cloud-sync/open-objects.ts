@@ -2,8 +2,8 @@
 import { join, resolve } from "node:path";
 import { invariant } from "../shared/errors.ts";
 import type { CloudConfig } from "./config.ts";
-import { createFolderStore } from "./objects/folder.ts";
-import type { ObjectStore } from "./objects/object-store.ts";
+import { createFolderStore, type FolderStore } from "./objects/folder.ts";
+import type { ObjectStore, UploadGrant, UploadWish } from "./objects/object-store.ts";
 import { createS3Store } from "./objects/s3.ts";
 
 export function openObjects(
@@ -11,11 +11,24 @@ export function openObjects(
   newId: () => string,
 ): ObjectStore {
   const { folder, url, bucket, accessKeyId, secretAccessKey, region, forcePathStyle } = objects;
-  if (url === undefined) {
-    return createFolderStore({ folder: folder ?? join(resolve(data), "objects"), newId });
-  }
+  if (url === undefined) return openFolder({ data, folder, newId });
   const given = bucket !== undefined && accessKeyId !== undefined && secretAccessKey !== undefined;
   invariant(given, "the configuration was checked where it was read");
   const account = { accessKeyId, secretAccessKey };
   return createS3Store({ endpoint: url, bucket, region, forcePathStyle, ...account });
+}
+
+/** The folder, and how devices bring objects into it. */
+export function openFolder({
+  data,
+  folder = join(resolve(data), "objects"),
+  newId,
+  grant,
+}: {
+  readonly data: string;
+  readonly folder: string | undefined;
+  readonly newId: () => string;
+  readonly grant?: (wish: UploadWish) => UploadGrant;
+}): FolderStore {
+  return createFolderStore({ folder, newId, ...(grant !== undefined && { grant }) });
 }

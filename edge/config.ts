@@ -11,6 +11,7 @@ import { EXIT, PorchlightError } from "../shared/errors.ts";
 import { cameraConfigSchema } from "./camera/config.ts";
 import { buttonConfigSchema } from "./doorbell/button.ts";
 import { clockState } from "./log/clock-state.ts";
+import { mediaConfigSchema } from "./media/config.ts";
 import type { LogOptions } from "./open-log.ts";
 import type { StoreOptions } from "./open-store.ts";
 import { type KeyName, type KeySources, readKey } from "./store/key-file.ts";
@@ -75,6 +76,7 @@ export const deviceConfigSchema = z.strictObject({
         .describe("a decision waits this long"),
     })
     .prefault({}),
+  media: mediaConfigSchema,
   telemetry: z.strictObject({ intervalS: z.int().min(1).max(86_400).default(60) }).prefault({}),
   buffer: z
     .strictObject({

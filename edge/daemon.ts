@@ -7,6 +7,7 @@ import type { CameraStats } from "./camera/frame.ts";
 import { openCamera } from "./camera/open-camera.ts";
 import { appliedOf, type DeviceConfig, visionOptions } from "./config.ts";
 import { createGroupCommit } from "./log/group-commit.ts";
+import { createSnapshots, type Snapshots } from "./media/snapshots.ts";
 import type { Notifier } from "./notify.ts";
 import type { Store } from "./open-store.ts";
 import { type PipelineObserver, runPipeline } from "./pipeline.ts";
@@ -14,7 +15,7 @@ import type { Thresholds } from "./recognition/match.ts";
 import { createTracker, type TrackEvent } from "./recognition/track.ts";
 import { createWear } from "./store/wear.ts";
 import { createSampler } from "./telemetry.ts";
-import { createUpkeep } from "./upkeep.ts";
+import { createUpkeep, type Upkeep } from "./upkeep.ts";
 import type { PackIdentity } from "./vision/pack.ts";
 import { openVision } from "./vision/vision.ts";
 
@@ -59,6 +60,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
     const upkeep = createUpkeep({
       store,
       buffer: () => parts.config().buffer,
+      mediaMaxMiB: () => parts.config().media.maxMiB,
       wear: createWear({ clock }),
       clock,
       logger,
@@ -80,6 +82,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
       sampler,
     );
     const beside = alongside(parts, upkeep, signal);
+    const snapshots = openSnapshots(given, upkeep);
     notifier.ready();
     logger.info("watching", {
       camera: camera.name,
@@ -103,11 +106,13 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
           logger,
           monotonicMs: clock.monotonicMs,
           maxSidePx: config.recognition.maxSidePx,
+          snapshots,
         },
         signal,
       );
     } finally {
       notifier.stopping();
+      await snapshots?.settle();
       await beside.stop();
       telemetry.close();
     }
@@ -185,6 +190,26 @@ function announceStart({ store, config, version, boot }: DaemonParts, pack: Pack
     const data = { name, version: packVersion, models: [...models] };
     store.append([{ type: "model.activated", actor, data }]);
   }
+}
+
+/** Null where none are wanted. What a crash has left beside the log is removed either way. */
+function openSnapshots(parts: DaemonParts, upkeep: Upkeep): Snapshots | null {
+  const { store, config, newId, logger } = parts;
+  const { media, mediaFiles, log } = store;
+  // A vault that could not follow, on a full disk, does not know yet what is there.
+  if (store.followed().seq === log.head().seq) {
+    const lost = mediaFiles.sweep(media.isKnown);
+    if (lost > 0) logger.info("snapshots without an entry were removed", { lost });
+  }
+  if (!config().media.snapshots) return null;
+  return createSnapshots({
+    config: () => config().media,
+    files: mediaFiles,
+    append: unlessFull(parts, "telemetry"),
+    hasRoom: upkeep.takesTelemetry,
+    newId,
+    logger,
+  });
 }
 
 /** Visits that the last run could not end: power was lost, or it was killed. */

@@ -12,6 +12,13 @@ import { createLiveRows } from "./log/live-rows.ts";
 import { createLogReader, type LogReader } from "./log/log-reader.ts";
 import { parseEntry } from "./log/open-entry.ts";
 import { createRetention, isSheddable, type Retention } from "./log/retention.ts";
+import { createMedia, type Media } from "./media/media.ts";
+import {
+  createMediaFiles,
+  ensureFolder,
+  type MediaFiles,
+  mediaFolder,
+} from "./media/media-files.ts";
 import { type LogOptions, logPath, openLogDatabase } from "./open-log.ts";
 import { createGallery, type Gallery } from "./recognition/gallery.ts";
 import { createVisits, type Visits } from "./recognition/visits.ts";
@@ -40,6 +47,9 @@ export interface Store {
   readonly gallery: Gallery;
   readonly visits: Visits;
   readonly latest: Latest;
+  readonly media: Media;
+  /** What they are: sealed files beside the log. */
+  readonly mediaFiles: MediaFiles;
   /**
    * Appends, and returns when the projections know it: who asks next reads what was written. On a
    * full disk the reserve is given up for it, not for telemetry; throws `disk.full` when that is gone.
@@ -78,6 +88,7 @@ export function createStore(options: StoreOptions): void {
   // The agent shares log.db through the group; nobody else enters the vault.
   setMode(join(folder, "log"), 0o2770);
   setMode(join(folder, "vault"), 0o700);
+  ensureFolder(mediaFolder(folder));
   const log = openLogDatabase(options, true);
   const vault = openVaultDatabase(options, true);
   createEventLog({ database: log, ...options }).begin(newId(), null);
@@ -106,6 +117,11 @@ export function openStore(options: StoreOptions): Store {
   const retention = createRetention({ database, log, ...options });
   const visits = createVisits(vault);
   const latest = createLatest(vault);
+  const mediaFiles = createMediaFiles({
+    folder: mediaFolder(options.folder),
+    newId: options.newId,
+  });
+  const media = createMedia({ vault, files: mediaFiles, keyring });
   const erasure = createErasure(keyring, {
     removeCopies: () => removeBackups(vaultPath(options.folder)),
     truncateWal() {
@@ -116,7 +132,8 @@ export function openStore(options: StoreOptions): Store {
     },
   });
   const source = sourceOf(createLogReader(database), options.passedOver);
-  const runner = createProjectionRunner(vault, source, [erasure, gallery, visits, latest]);
+  const projections = [erasure, gallery, visits, latest, media];
+  const runner = createProjectionRunner(vault, source, projections);
   // The log has it: on a full disk the vault reads it later.
   const follow = (): void => {
     try {
@@ -149,14 +166,9 @@ export function openStore(options: StoreOptions): Store {
     gallery,
     visits,
     latest,
-    retention: {
-      use: retention.use,
-      step(...request) {
-        const done = reserve.through(() => retention.step(...request));
-        if (done === "shed") follow();
-        return done;
-      },
-    },
+    media,
+    mediaFiles,
+    retention: followed(retention, reserve, follow),
     reserve,
     pruneLive: live.prune,
     append(drafts) {
@@ -173,6 +185,18 @@ export function openStore(options: StoreOptions): Store {
     rebuild: runner.rebuild,
     followed: runner.cursor,
     close,
+  };
+}
+
+/** What it has given up is known to the vault when it returns. */
+function followed(retention: Retention, reserve: Reserve, follow: () => void): Retention {
+  return {
+    use: retention.use,
+    step(...request) {
+      const done = reserve.through(() => retention.step(...request));
+      if (done === "shed") follow();
+      return done;
+    },
   };
 }
 

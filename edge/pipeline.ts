@@ -4,6 +4,7 @@ import { messageOf, PorchlightError } from "../shared/errors.ts";
 import type { Logger } from "../shared/logger.ts";
 import type { Camera, Frame } from "./camera/frame.ts";
 import type { AnyDraft } from "./log/event-log.ts";
+import type { Snapshots } from "./media/snapshots.ts";
 import type { Gallery } from "./recognition/gallery.ts";
 import type { Sighting, TrackEvent, Tracker } from "./recognition/track.ts";
 import type { EmbeddedFace, RgbImage } from "./vision/face.ts";
@@ -41,6 +42,8 @@ export interface PipelineParts {
   readonly monotonicMs: () => number;
   /** Faces narrower than this many pixels are found in frames at most this large. */
   readonly maxSidePx: number;
+  /** Null where none are wanted: then no frame is held either. */
+  readonly snapshots: Pick<Snapshots, "take"> | null;
 }
 
 /** Who is compared in one look: the best person, the runner-up, and a few to explain it by. */
@@ -69,7 +72,10 @@ export async function runPipeline(
     for await (const frame of camera) {
       if (failure !== undefined) throw failure;
       const sightings = await look(frame, parts);
-      if (sightings !== null) await write(parts.tracker.observe(placeOf(frame, camera), sightings));
+      if (sightings !== null) {
+        const image = parts.snapshots === null ? null : frame.image;
+        await write(parts.tracker.observe({ ...placeOf(frame, camera), image }, sightings));
+      }
       if (signal.aborted) break;
     }
   } finally {
@@ -125,12 +131,22 @@ function sightingOf(
 
 async function appendEvents(
   events: readonly TrackEvent[],
-  { append, observer }: PipelineParts,
+  { append, observer, snapshots }: PipelineParts,
 ): Promise<void> {
   for (const event of events) {
     const [cursor] = append([await draftOf(event)]);
-    if (cursor !== undefined) observer.event(event, cursor.seq);
+    if (cursor === undefined) continue;
+    observer.event(event, cursor.seq);
+    if (event.kind !== "recognised" || event.image === null) continue;
+    // After the decision, and waited for by nobody.
+    const { visit, image } = event;
+    snapshots?.take({ visit, subject: subjectOf(event), image });
   }
+}
+
+/** A known face is that person's data; anybody else's belongs to the visitor of this visit. */
+function subjectOf({ visit, decision }: Extract<TrackEvent, { kind: "recognised" }>): string {
+  return decision.person ?? visit;
 }
 
 async function draftOf(event: TrackEvent): Promise<AnyDraft> {
@@ -148,8 +164,7 @@ async function draftOf(event: TrackEvent): Promise<AnyDraft> {
   return {
     type: "visit.recognised",
     actor,
-    // A known face is that person's data; anybody else's belongs to the visitor of this visit.
-    subject: decision.person ?? visit,
+    subject: subjectOf(event),
     data: { visit, revision, decision },
     personal: { biometric: { crops: crops.map((crop) => crop.toString("base64")) } },
   };

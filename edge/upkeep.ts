@@ -9,8 +9,10 @@ import { RESERVE_BYTES } from "./store/reserve.ts";
 import type { Wear } from "./store/wear.ts";
 
 export interface UpkeepParts {
-  readonly store: Pick<Store, "retention" | "reserve" | "pruneLive">;
+  readonly store: Pick<Store, "retention" | "reserve" | "pruneLive" | "media">;
   readonly buffer: () => DeviceConfig["buffer"];
+  /** Of all sealed objects together. */
+  readonly mediaMaxMiB: () => number;
   readonly wear: Wear;
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly logger: Logger;
@@ -31,7 +33,8 @@ const WARN_EVERY_MS = 86_400_000;
 const HINT = "make room on it, or lower buffer.maxMiB: porchlight status";
 const MIB = 1024 * 1024;
 
-export function createUpkeep({ store, buffer, wear, clock, logger }: UpkeepParts): Upkeep {
+export function createUpkeep(parts: UpkeepParts): Upkeep {
+  const { store, buffer, wear, clock, logger } = parts;
   const { retention, reserve } = store;
   let full = false;
   // On a disk that is full, pages that are free in log.db are all the room there is.
@@ -45,16 +48,27 @@ export function createUpkeep({ store, buffer, wear, clock, logger }: UpkeepParts
   };
   const shed = async (signal: AbortSignal): Promise<void> => {
     const { wearMiBPerDay: _, ...policy } = buffer();
-    for (let step = 0; step < STEPS_MAX && !signal.aborted; step++) {
-      const done = retention.step(policy, wantedFreeBytes());
-      if (done === "over") {
-        const usedMiB = Math.round(retention.use().usedBytes / MIB);
-        const hint = "raise buffer.maxMiB, or free the disk: porchlight status";
-        warnDaily("the log is over its budget, and nothing is left that may go", { usedMiB, hint });
-      }
-      if (done !== "shed") return;
-      await breathe();
-    }
+    const done = await inSteps(() => retention.step(policy, wantedFreeBytes()), signal);
+    if (done !== "over") return;
+    const usedMiB = Math.round(retention.use().usedBytes / MIB);
+    const hint = "raise buffer.maxMiB, or free the disk: porchlight status";
+    warnDaily("the log is over its budget, and nothing is left that may go", { usedMiB, hint });
+  };
+  const shedMedia = async (signal: AbortSignal): Promise<void> => {
+    const { wearMiBPerDay: _, ...policy } = buffer();
+    const maxMiB = parts.mediaMaxMiB();
+    // Media alone, and whatever room there is in log.db: it is their files that are too many.
+    const only = { ...policy, shed: policy.shed.filter((name) => name === "media") };
+    const done = await inSteps(
+      () =>
+        store.media.bytes() <= maxMiB * MIB
+          ? "within"
+          : retention.step(only, Number.POSITIVE_INFINITY),
+      signal,
+    );
+    if (done !== "over") return;
+    const hint = "let media be shed (buffer.shed), or raise media.maxMiB";
+    warnDaily("snapshots are over their budget", { maxMiB, hint });
   };
   const watchWear = (): void => {
     const perDay = wear.bytesPerDay();
@@ -81,6 +95,7 @@ export function createUpkeep({ store, buffer, wear, clock, logger }: UpkeepParts
       try {
         store.pruneLive();
         await shed(signal);
+        await shedMedia(signal);
       } catch (error) {
         // Said above, or by the next round.
         if (!isDiskFull(error)) throw error;
@@ -94,10 +109,22 @@ export function createUpkeep({ store, buffer, wear, clock, logger }: UpkeepParts
       return {
         bufferUsedBytes: usedBytes,
         bufferFreeBytes: freeBytes,
+        mediaBytes: store.media.bytes(),
         diskFull: reserve.full() ? 1 : 0,
         ...(written !== null && { storeWrittenBytes: written }),
         ...(perDay !== null && { storeWrittenBytesPerDay: Math.round(perDay) }),
       };
     },
   };
+}
+
+type Step = ReturnType<Store["retention"]["step"]>;
+
+async function inSteps(step: () => Step, signal: AbortSignal): Promise<Step> {
+  let done: Step = "shed";
+  for (let i = 0; i < STEPS_MAX && done === "shed" && !signal.aborted; i++) {
+    done = step();
+    if (done === "shed") await breathe();
+  }
+  return done;
 }

@@ -36,23 +36,13 @@ function additionalData(place: SealPlace): Buffer {
  */
 export function seal(key: Uint8Array, place: SealPlace, plain: Uint8Array): string {
   invariant(key.length === SUBJECT_KEY_BYTES, "a subject key has 32 bytes");
-  const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv(CIPHER, key, nonce).setAAD(additionalData(place));
-  const sealed = [nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()];
-  return Buffer.concat(sealed).toString("base64");
+  return encrypt(key, additionalData(place), plain).toString("base64");
 }
 
 /** Opens a sealed field. Throws `seal.broken` when key, place or bytes are not the sealed ones. */
 export function unseal(key: Uint8Array, place: SealPlace, sealed: string): Buffer {
-  const bytes = Buffer.from(sealed, "base64");
   try {
-    // GCM would accept a shorter tag, and a short tag is soon guessed (SP 800-38D, appendix C).
-    invariant(bytes.length >= NONCE_BYTES + TAG_BYTES, "shorter than its nonce and tag");
-    const nonce = bytes.subarray(0, NONCE_BYTES);
-    const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
-    decipher.setAAD(additionalData(place)).setAuthTag(bytes.subarray(-TAG_BYTES));
-    const ciphertext = bytes.subarray(NONCE_BYTES, -TAG_BYTES);
-    return Buffer.concat([decipher.update(ciphertext), decipher.final()]);
+    return decrypt(key, additionalData(place), Buffer.from(sealed, "base64"));
   } catch (cause) {
     const where = `${place.class} of entry ${place.seq} (${place.type})`;
     throw new PorchlightError("seal.broken", `the ${where} does not open with its key`, {
@@ -61,4 +51,47 @@ export function unseal(key: Uint8Array, place: SealPlace, sealed: string): Buffe
       cause,
     });
   }
+}
+
+/*
+ * An object beside the log, such as a snapshot: the same bytes, not in base64, under a key of its
+ * own that stands sealed in the entry `media.captured`. The additional data is the canonical JSON
+ * array ["media", media] in UTF-8, `media` being the id in that entry.
+ */
+export function sealObject(key: Uint8Array, media: string, plain: Uint8Array): Buffer {
+  invariant(key.length === SUBJECT_KEY_BYTES, "an object's key has 32 bytes");
+  return encrypt(key, objectData(media), plain);
+}
+
+/** Opens an object. Throws `seal.broken` when key, id or bytes are not the sealed ones. */
+export function unsealObject(key: Uint8Array, media: string, sealed: Uint8Array): Buffer {
+  try {
+    return decrypt(key, objectData(media), Buffer.from(sealed));
+  } catch (cause) {
+    throw new PorchlightError("seal.broken", `the object of ${media} does not open with its key`, {
+      remedy: "reject",
+      hint: "see what lies there: porchlight visits show <visit>",
+      cause,
+    });
+  }
+}
+
+function objectData(media: string): Buffer {
+  return Buffer.from(canonicalJson(["media", media]), "utf8");
+}
+
+function encrypt(key: Uint8Array, about: Buffer, plain: Uint8Array): Buffer {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv(CIPHER, key, nonce).setAAD(about);
+  return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+}
+
+function decrypt(key: Uint8Array, about: Buffer, bytes: Buffer): Buffer {
+  // GCM would accept a shorter tag, and a short tag is soon guessed (SP 800-38D, appendix C).
+  invariant(bytes.length >= NONCE_BYTES + TAG_BYTES, "shorter than its nonce and tag");
+  const nonce = bytes.subarray(0, NONCE_BYTES);
+  const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
+  decipher.setAAD(about).setAuthTag(bytes.subarray(-TAG_BYTES));
+  const ciphertext = bytes.subarray(NONCE_BYTES, -TAG_BYTES);
+  return Buffer.concat([decipher.update(ciphertext), decipher.final()]);
 }

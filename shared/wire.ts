@@ -1,6 +1,6 @@
 /** What device and centre say to each other over MQTT, apart from the batches (batch.ts). */
 import { z } from "zod";
-import { cursorSchema } from "./cursor.ts";
+import { cursorSchema, hashSchema } from "./cursor.ts";
 import { OUTCOMES, subjectSchema } from "./entry.ts";
 import { PorchlightError } from "./errors.ts";
 
@@ -114,6 +114,45 @@ export const visitorSchema = z.strictObject({
   name: z.string().optional(),
 });
 export type Visitor = z.infer<typeof visitorSchema>;
+
+/** A snapshot is 200 kB and a clip of ten seconds a few MB: larger objects nobody has to take. */
+export const UPLOAD_BYTES_MAX = 8 * 1024 * 1024;
+
+/** May this object be uploaded, which the entry at (log, seq) has announced? */
+export const uploadRequestSchema = z.strictObject({
+  log: z.uuid().lowercase(),
+  seq: z.int().min(1),
+  sha256: hashSchema,
+  bytes: z.int().min(1).max(UPLOAD_BYTES_MAX),
+});
+export type UploadRequest = z.infer<typeof uploadRequestSchema>;
+
+/** Uploads are sealed, but what stands in a grant would let anybody on the way use it. */
+const safeUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
+  const { protocol, hostname } = new URL(text);
+  return protocol === "https:" || /^(localhost|\[::1\]|127(\.\d{1,3}){3})$/.test(hostname);
+}, "https, unless it is this machine");
+
+const HEADERS_MAX = 16;
+
+/**
+ * The answer: where these bytes may be put, once and soon, with exactly these headers; or they are
+ * `held` already; or they are not wanted. `unannounced` may change when the log has arrived.
+ */
+export const uploadGrantSchema = z.union([
+  z.strictObject({
+    sha256: hashSchema,
+    url: safeUrl,
+    headers: z
+      .record(z.string().regex(/^[a-z0-9-]{1,64}$/), z.string().max(1_024))
+      .refine((headers) => Object.keys(headers).length <= HEADERS_MAX, "too many headers"),
+    /** By the clock of the centre, ms since the epoch. */
+    expiresAt: z.int(),
+  }),
+  z.strictObject({ sha256: hashSchema, held: z.literal(true) }),
+  z.strictObject({ sha256: hashSchema, refused: z.enum(["unannounced"]) }),
+]);
+export type UploadAnswer = z.infer<typeof uploadGrantSchema>;
 
 /** An ack is 130 bytes; what is much longer is something else. */
 const MESSAGE_BYTES_MAX = 64 * 1024;

@@ -19,6 +19,7 @@ upkeep(
     const warnings: string[] = [];
     const at = testStore();
     const { round, metrics, takesTelemetry } = createUpkeep({
+      mediaMaxMiB: () => 64,
       store: at.store,
       buffer: () => deviceConfigSchema.parse({ buffer: { wearMiBPerDay: 100 } }).buffer,
       wear: { writtenBytes: () => 7, bytesPerDay: () => 101 * MIB },
@@ -35,6 +36,7 @@ upkeep(
     assert.equal(figures, {
       bufferFreeBytes: 0,
       diskFull: 0,
+      mediaBytes: 0,
       storeWrittenBytes: 7,
       storeWrittenBytesPerDay: 101 * MIB,
     });
@@ -53,6 +55,7 @@ upkeep(
     let done: "shed" | "over" = "shed";
     const use = (): BufferUse => ({ usedBytes: 600 * MIB, freeBytes: 0 });
     const { round } = createUpkeep({
+      mediaMaxMiB: () => 64,
       store: {
         ...at.store,
         retention: {

@@ -4,6 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { z } from "zod";
+import type { UploadFigures } from "../fleet/uploads.ts";
 import type { IngestFigures } from "../ingest/ingest.ts";
 import type { Database } from "../postgres/database.ts";
 import type { SinkControl, SinkState } from "../sinks/control.ts";
@@ -15,6 +16,7 @@ export interface MetricsOptions {
   /** Connections of the broker that stand. */
   readonly connections: () => number;
   readonly sinks: SinkControl["states"];
+  readonly uploads: () => UploadFigures;
 }
 
 export interface Metrics {
@@ -57,7 +59,8 @@ const TABLE_GAUGES: Readonly<Record<keyof Tables, readonly [string, string]>> = 
   lag: ["porchlight_devices_lag_entries", "entries on devices that are not here yet, as they say"],
 };
 
-export function createMetrics({ database, ingest, connections, sinks }: MetricsOptions): Metrics {
+export function createMetrics(options: MetricsOptions): Metrics {
+  const { database, ingest, connections, sinks, uploads } = options;
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -65,6 +68,7 @@ export function createMetrics({ database, ingest, connections, sinks }: MetricsO
     ([key, [name, help]]) => [key, new Gauge({ name, help, registers })] as const,
   );
   follow(registers, ingest, connections);
+  followUploads(registers, uploads);
   const tellSinks = sinkGauges(registers);
   const seconds = new Histogram({
     name: "porchlight_ingest_commit_seconds",
@@ -162,6 +166,27 @@ function follow(
       registers,
       collect() {
         this.set(value());
+      },
+    });
+  }
+}
+
+/** What was answered to those who asked whether they may bring an object. */
+function followUploads(registers: Registry[], figures: () => UploadFigures): void {
+  const counters = [
+    ["granted", "porchlight_uploads_granted_total", "objects that may be brought"],
+    ["held", "porchlight_uploads_held_total", "objects that were here already"],
+    ["refused", "porchlight_uploads_refused_total", "objects that no entry has announced so"],
+    ["dropped", "porchlight_uploads_dropped_total", "requests that were not answered"],
+  ] as const;
+  for (const [key, name, help] of counters) {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(figures()[key]);
       },
     });
   }

@@ -16,7 +16,10 @@ export interface Receiver {
  * Channels that are heard beside the log. `each`: by every instance of the centre, since a retained
  * message goes to no shared subscription (MQTT 5, 4.8.2); `one`: by any one of them.
  */
-export const HEARD = { status: "each" } as const satisfies Partial<Record<Channel, "each" | "one">>;
+export const HEARD = {
+  status: "each",
+  "upload/request": "one",
+} as const satisfies Partial<Record<Channel, "each" | "one">>;
 
 export function isHeard(channel: Channel): boolean {
   return Object.hasOwn(HEARD, channel);

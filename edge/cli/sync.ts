@@ -11,6 +11,7 @@ import { createAckedStore } from "../sync/acked.ts";
 import { BUNDLE_CREDENTIAL, parseBundle, writeBundle } from "../sync/bundle-file.ts";
 import { openLink } from "../sync/link.ts";
 import { type AgentStatus, readStatus } from "../sync/status-file.ts";
+import { createUploadedStore } from "../sync/uploaded.ts";
 import { deviceOf } from "./device-of.ts";
 import { runProgram } from "./run-program.ts";
 import type { Invocation, Verb } from "./verb.ts";
@@ -78,6 +79,7 @@ function factsOf({ config, openedLog }: Invocation) {
     lagSeconds: at === null ? 0 : Math.max(0, Math.round((systemClock.now() - at) / 1_000)),
     bufferedBytes: reader.bytes(acked),
     budgetBytes: config().buffer.maxMiB * 1024 * 1024,
+    uploads: createUploadedStore(database).waiting(),
     inFlight: agent?.inFlight ?? 0,
     halted: agent?.halted ?? null,
     retryAtMs: agent?.retryAtMs ?? null,
@@ -104,6 +106,7 @@ export const syncStatus: Verb = {
       `log         ${head.seq} entries`,
       `acked       ${acked.seq}${ackedAtMs === null ? "" : `, at ${dateOf(ackedAtMs)}`}`,
       `lag         ${lagEntries} entries, ${lagSeconds} s, ${bytes(facts.bufferedBytes)} of ${bytes(facts.budgetBytes)}`,
+      `uploads     ${facts.uploads} waiting`,
     ];
     invocation.terminal.data(facts, lines.join("\n"));
     return EXIT.ok;

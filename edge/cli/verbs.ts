@@ -9,6 +9,7 @@ import { init } from "./init.ts";
 import { installVerb } from "./install.ts";
 import { logExport, logTail, logVerify } from "./log.ts";
 import { logRenew } from "./log-renew.ts";
+import { mediaShow } from "./media.ts";
 import {
   modelsBuild,
   modelsList,
@@ -43,6 +44,7 @@ export const VERBS: readonly Verb[] = [
   visitsList,
   visitsShow,
   visitsFollow,
+  mediaShow,
   logTail,
   logVerify,
   logExport,

@@ -1,8 +1,9 @@
 import { table } from "../../shared/cli/terminal.ts";
 import { number } from "../../shared/cli/verb.ts";
-import { dateOf, duration, similarity } from "../../shared/cli/words.ts";
+import { bytes, dateOf, duration, similarity } from "../../shared/cli/words.ts";
 import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import { pause } from "../../shared/retry.ts";
+import type { MediaItem } from "../media/media.ts";
 import type { Gallery } from "../recognition/gallery.ts";
 import type { Visit } from "../recognition/visits.ts";
 import type { Verb } from "./verb.ts";
@@ -62,7 +63,7 @@ export const visitsShow: Verb = {
   example: "porchlight visits show 3f2a90c1",
   operands: { min: 1, max: 1 },
   async run({ store, terminal, operands: [id = ""] }) {
-    const { visits, gallery } = store();
+    const { visits, gallery, media } = store();
     const found = visits.find(id);
     if (found === null) {
       throw new PorchlightError("visit.unknown", `no visit has the id ${id}, or several begin so`, {
@@ -71,10 +72,24 @@ export const visitsShow: Verb = {
       });
     }
     const visit = named(found, gallery);
-    terminal.data(visit, explain(visit, gallery));
+    const pictures = media.ofVisit(visit.id);
+    const words = [explain(visit, gallery), ...picturesOf(pictures)].join("\n");
+    terminal.data({ ...visit, media: pictures }, words);
     return EXIT.ok;
   },
 };
+
+function picturesOf(pictures: readonly MediaItem[]): string[] {
+  if (pictures.length === 0) return [];
+  const rows = pictures.map(({ id, kind, widthPx, heightPx, bytes: size }) => [
+    id.slice(0, 8),
+    kind,
+    `${widthPx} × ${heightPx}`,
+    bytes(size),
+  ]);
+  const how = `see one: porchlight media show ${pictures[0]?.id.slice(0, 8)} --out FILE`;
+  return ["", table(["media", "kind", "px", "size"], rows), how];
+}
 
 function explain(visit: Visit & { name: string | null }, gallery: Pick<Gallery, "person">): string {
   const lines = [table(HEADER, [rowOf(visit)])];

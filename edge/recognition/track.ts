@@ -35,6 +35,8 @@ export interface SeenFrame {
   readonly atMs: number;
   readonly monotonicMs: number;
   readonly source: string;
+  /** As the camera gave it, where a snapshot of a visit may be wanted. */
+  readonly image?: Buffer | null;
 }
 
 export interface TrackOptions {
@@ -57,6 +59,8 @@ export type TrackEvent =
       readonly revision: number;
       readonly decision: Decision;
       readonly crops: readonly RgbImage[];
+      /** The frame of the best look, encoded; null where it was told already, or is not held. */
+      readonly image: Buffer | null;
     }
   | {
       readonly kind: "ended";
@@ -68,7 +72,7 @@ export type TrackEvent =
     };
 
 interface Look extends Evidence {
-  readonly frame: SeenFrame;
+  readonly frame: Omit<SeenFrame, "image">;
   readonly widthPx: number;
   readonly embedding: Embedding;
   readonly crop: RgbImage;
@@ -86,6 +90,10 @@ interface Track {
   readonly refused: Record<string, number>;
   verdict: Verdict | null;
   revision: number;
+  /** The frame of its best look, until it was told. */
+  image: Buffer | null;
+  /** Of the best face that was too poor to judge: a visit without a look has a picture too. */
+  poorQuality: number;
 }
 
 /** Looks that agree before a visit is decided early. */
@@ -100,6 +108,8 @@ const CROPS_KEPT = 3;
 const POOR_FRAMES = 3;
 /** The same face in the next frame overlaps its last box at least this much (IoU). */
 const OVERLAP_MIN = 0.3;
+/** Frames held for all visits together; one is 100 to 600 kB, and of a photo a few MB. */
+const IMAGE_BYTES_MAX = 8 * 1024 * 1024;
 /** A visit is decided anew at most this often. */
 const REVISIONS_MAX = 4;
 
@@ -143,6 +153,7 @@ export function createTracker(options: TrackOptions): Tracker {
         free.delete(track);
         events.push(...see(track, frame, sighting, options));
       }
+      holdFewer(tracks);
       return events;
     },
     tick: due,
@@ -171,6 +182,8 @@ function start(frame: SeenFrame, sighting: Sighting, { newId }: TrackOptions): T
     refused: {},
     verdict: null,
     revision: 0,
+    image: null,
+    poorQuality: 0,
   };
 }
 
@@ -198,12 +211,27 @@ function see(
   track.frames++;
   for (const reason of sighting.reasons) track.refused[reason] = (track.refused[reason] ?? 0) + 1;
   const { look, quality, widthPx } = sighting;
+  const { image = null, ...place } = frame;
+  if (look === null && track.looks.length === 0 && quality >= track.poorQuality) {
+    track.poorQuality = quality;
+    track.image = image;
+  }
   if (look !== null) {
-    const seen: Look = { ...look, frame, quality, widthPx };
+    const seen: Look = { ...look, frame: place, quality, widthPx };
     track.looks = [...track.looks, seen].sort((a, b) => b.quality - a.quality).slice(0, LOOKS_KEPT);
+    if (track.looks[0] === seen) track.image = image;
   }
   if (track.looks.length === 0 && track.frames < POOR_FRAMES) return [];
   return [...announce(track), ...decideWhenDue(track, frame.monotonicMs, options)];
+}
+
+/** A crowd in large pictures: the visits that began last go without one. */
+function holdFewer(tracks: readonly Track[]): void {
+  let bytes = 0;
+  for (const track of tracks) {
+    bytes += track.image?.length ?? 0;
+    if (bytes > IMAGE_BYTES_MAX) track.image = null;
+  }
 }
 
 function announce(track: Track): TrackEvent[] {
@@ -227,6 +255,8 @@ function pronounce(track: Track, verdict: Verdict, options: TrackOptions): Track
   if (!saysMore || track.revision >= REVISIONS_MAX) return [];
   track.verdict = verdict;
   track.revision++;
+  const { image } = track;
+  track.image = null;
   return [
     {
       kind: "recognised",
@@ -234,6 +264,7 @@ function pronounce(track: Track, verdict: Verdict, options: TrackOptions): Track
       revision: track.revision,
       decision: explain(track, verdict, options),
       crops: track.looks.slice(0, CROPS_KEPT).map(({ crop }) => crop),
+      image,
     },
   ];
 }

@@ -26,7 +26,7 @@ const BACKOFF_OFFLINE = { firstMs: 500, maxMs: 4_000 };
  * broken store or a programmer error throws.
  */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
-  const { clock, logger, random, report, uplink } = options;
+  const { clock, logger, random, report, uplink, uploads } = options;
   let attempt = 0;
   const tell = (status: Pick<AgentStatus, "state"> & Partial<AgentStatus>): void => {
     report({ ...uplink.status(), retryAtMs: null, reason: null, ...status });
@@ -39,25 +39,29 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     },
     told: () => tell({ state: "connected" }),
   };
-  while (!signal.aborted) {
-    tell({ state: "connecting" });
-    try {
-      await runSession(session, signal);
-      break;
-    } catch (error) {
-      if (signal.aborted) break;
-      if (!(error instanceof PorchlightError) || !error.code.startsWith("sync.")) throw error;
-      const { code, hint, message, remedy } = error;
-      if (options.untilAcked && remedy === "stop") {
-        tell({ state: "stopped", reason: message });
-        throw error;
+  try {
+    while (!signal.aborted) {
+      tell({ state: "connecting" });
+      try {
+        await runSession(session, signal);
+        break;
+      } catch (error) {
+        if (signal.aborted) break;
+        if (!(error instanceof PorchlightError) || !error.code.startsWith("sync.")) throw error;
+        const { code, hint, message, remedy } = error;
+        if (options.untilAcked && remedy === "stop") {
+          tell({ state: "stopped", reason: message });
+          throw error;
+        }
+        const limits = isNetworkDown(error) ? BACKOFF_OFFLINE : BACKOFF;
+        const waitMs = backoffMs(attempt++, { ...limits, random });
+        logger.warn(message, { code, hint, retryInMs: waitMs });
+        tell({ state: "waiting", reason: message, retryAtMs: clock.now() + waitMs });
+        await pause(waitMs, signal);
       }
-      const limits = isNetworkDown(error) ? BACKOFF_OFFLINE : BACKOFF;
-      const waitMs = backoffMs(attempt++, { ...limits, random });
-      logger.warn(message, { code, hint, retryInMs: waitMs });
-      tell({ state: "waiting", reason: message, retryAtMs: clock.now() + waitMs });
-      await pause(waitMs, signal);
     }
+  } finally {
+    await uploads.stop();
   }
   tell({ state: "stopped" });
 }

@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 /** Composition root of porchlight-sync.service: the log → the centre. No camera, no vault key. */
 import { randomUUID } from "node:crypto";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../../shared/clock.ts";
 import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import { createLogger } from "../../shared/logger.ts";
 import { bundleSources, loadConfig, logOptions, syncStatusPath } from "../config.ts";
 import { createLiveRows } from "../log/live-rows.ts";
+import { createMediaFiles, mediaFolder } from "../media/media-files.ts";
 import { createNotifier } from "../notify.ts";
 import { openLog } from "../open-log.ts";
 import { dataVersion } from "../store/database.ts";
@@ -14,8 +16,11 @@ import { VERSION } from "../version.ts";
 import { createAckedStore } from "./acked.ts";
 import { runAgent } from "./agent.ts";
 import { readBundle } from "./bundle-file.ts";
+import { createPut } from "./put.ts";
 import { writeStatus } from "./status-file.ts";
 import { createUplink } from "./uplink.ts";
+import { createUploadedStore } from "./uploaded.ts";
+import { createUploads } from "./uploads.ts";
 
 const { values } = parseArgs({
   options: {
@@ -50,12 +55,22 @@ async function run(): Promise<void> {
       clock: systemClock,
       logger,
     });
+    const uploads = createUploads({
+      reader,
+      store: createUploadedStore(database),
+      files: createMediaFiles({ folder: mediaFolder(resolve(config.data)), newId: randomUUID }),
+      put: createPut({ ca: bundle.ca }),
+      clock: systemClock,
+      random: Math.random,
+      logger,
+    });
     notifier.ready();
     await runAgent(
       {
         bundle,
         version: VERSION,
         uplink,
+        uploads,
         live: createLiveRows(database, systemClock),
         logVersion: () => dataVersion(database),
         clock: systemClock,

@@ -12,18 +12,23 @@ import {
   encodeMessage,
   nackSchema,
   statusSchema,
+  uploadGrantSchema,
+  uploadRequestSchema,
 } from "../../shared/wire.ts";
 import type { LiveRows } from "../log/live-rows.ts";
 import { type Link, openLink } from "./link.ts";
 import { createLiveLane } from "./live-lane.ts";
 import { createPace } from "./pace.ts";
 import { HALTED, type Halt, type Uplink } from "./uplink.ts";
+import type { Uploads } from "./uploads.ts";
 
 export interface SessionOptions {
   readonly bundle: Bundle;
   /** Of this program, for the status that the centre sees. */
   readonly version: string;
   readonly uplink: Uplink;
+  /** Objects beside the log, after everything else. */
+  readonly uploads: Uploads;
   /** What is to be sent before anything else. */
   readonly live: LiveRows;
   /** Changes when somebody else has appended to the log. */
@@ -50,7 +55,7 @@ const STATUS_EVERY_MS = 30_000;
 const STATUS_LEAST_MS = 1_000;
 /** A stop takes 5 s at the most, whatever the broker does. */
 const GOODBYE_MS = 1_500;
-const CHANNELS: readonly Channel[] = ["ack", "nack"];
+const CHANNELS: readonly Channel[] = ["ack", "nack", "upload/grant"];
 
 /**
  * Returns when the signal is aborted, or when everything is acked where that is asked for. Throws
@@ -97,10 +102,12 @@ async function goodbye(link: Link, offline: Buffer): Promise<void> {
 }
 
 /** What cannot be read is a fault of the other end: it is told, and changes nothing here. */
-function receive({ uplink, logger, answered }: SessionOptions, channel: Channel, payload: Buffer) {
+function receive(options: SessionOptions, channel: Channel, payload: Buffer) {
+  const { uplink, uploads, logger, answered } = options;
   try {
     if (channel === "ack") uplink.onAck(decodeMessage(ackSchema, payload));
     else if (channel === "nack") uplink.onNack(decodeMessage(nackSchema, payload));
+    else if (channel === "upload/grant") uploads.onGrant(decodeMessage(uploadGrantSchema, payload));
     answered();
   } catch (error) {
     if (!(error instanceof PorchlightError) || error.remedy !== "reject") throw error;
@@ -143,6 +150,11 @@ async function speak(
       );
     },
   });
+  options.uploads.begin((request) => {
+    // Whether it has arrived is told by an answer, or by none.
+    const asked = encodeMessage(uploadRequestSchema, request);
+    link.publish("upload/request", asked).catch(() => undefined);
+  });
   let seen: number | null = null;
   let listener = bell.listen();
   let heard = false;
@@ -167,6 +179,7 @@ async function speak(
         if (uplink.lag() === 0 && lane.idle()) return;
       }
     }
+    options.uploads.pump(uplink.status().acked);
     heard = await listener.wait(POLL_MS, signal);
     listener = bell.listen();
   }

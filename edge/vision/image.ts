@@ -52,24 +52,11 @@ sharp.concurrency(1);
  */
 export async function decodeImage(
   bytes: Uint8Array,
-  { maxSidePx = MAX_SIDE_PX, maxPixels = MAX_PIXELS, maxBytes = MAX_BYTES }: DecodeLimits = {},
+  { maxSidePx = MAX_SIDE_PX, ...limits }: DecodeLimits = {},
 ): Promise<RgbImage> {
-  if (bytes.byteLength === 0) throw refused("image.empty", "the file is empty");
-  if (bytes.byteLength > maxBytes) {
-    throw refused("image.too-large", `${bytes.byteLength} bytes are more than ${maxBytes}`);
-  }
-  if (!FORMATS.some(({ matches }) => matches(bytes))) {
-    throw refused("image.format", "it is no JPEG, PNG, WebP, GIF, TIFF or AVIF");
-  }
+  const picture = opened(bytes, limits);
   try {
-    const { data, info } = await sharp(bytes, {
-      limitInputPixels: maxPixels,
-      failOn: "error",
-      pages: 1,
-      sequentialRead: true,
-    })
-      .timeout({ seconds: DECODE_SECONDS_MAX })
-      .autoOrient()
+    const { data, info } = await picture
       .resize({ width: maxSidePx, height: maxSidePx, fit: "inside", withoutEnlargement: true })
       .flatten({ background: "white" })
       .toColourspace("srgb")
@@ -80,6 +67,57 @@ export async function decodeImage(
   } catch (error) {
     throw decodeError(error);
   }
+}
+
+export interface SizedJpeg {
+  readonly jpeg: Buffer;
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * The same picture as a JPEG so many px wide, or as wide as it is; without its metadata. What is no
+ * usable picture is an error as above.
+ */
+export async function jpegOfWidth(
+  bytes: Uint8Array,
+  width: number,
+  { quality = 80 }: EncodeOptions = {},
+): Promise<SizedJpeg> {
+  const picture = opened(bytes, {});
+  try {
+    const { data, info } = await picture
+      .resize({ width, withoutEnlargement: true })
+      .flatten({ background: "white" })
+      .toColourspace("srgb")
+      .jpeg({ quality })
+      .toBuffer({ resolveWithObject: true });
+    return { jpeg: data, width: info.width, height: info.height };
+  } catch (error) {
+    throw decodeError(error);
+  }
+}
+
+/** A picture to be decoded, upright, within its limits. */
+function opened(
+  bytes: Uint8Array,
+  { maxPixels = MAX_PIXELS, maxBytes = MAX_BYTES }: Omit<DecodeLimits, "maxSidePx">,
+): Sharp {
+  if (bytes.byteLength === 0) throw refused("image.empty", "the file is empty");
+  if (bytes.byteLength > maxBytes) {
+    throw refused("image.too-large", `${bytes.byteLength} bytes are more than ${maxBytes}`);
+  }
+  if (!FORMATS.some(({ matches }) => matches(bytes))) {
+    throw refused("image.format", "it is no JPEG, PNG, WebP, GIF, TIFF or AVIF");
+  }
+  return sharp(bytes, {
+    limitInputPixels: maxPixels,
+    failOn: "error",
+    pages: 1,
+    sequentialRead: true,
+  })
+    .timeout({ seconds: DECODE_SECONDS_MAX })
+    .autoOrient();
 }
 
 export interface EncodeOptions {

@@ -18,6 +18,7 @@ import { report } from "../support/bench.ts";
 import { sampled, visit } from "../support/facts.ts";
 import { startMosquitto } from "../support/mosquitto.ts";
 import { testStore } from "../support/store.ts";
+import { uploadsOf } from "../support/uploads.ts";
 
 const ENTRIES = 100_000;
 const DEVICE = "11111111-2222-4333-8444-555555555555";
@@ -63,6 +64,7 @@ await runAgent(
       clock: systemClock,
       logger: silentLogger,
     }),
+    uploads: uploadsOf({ reader, database }, at.options.folder),
     live: createLiveRows(database, systemClock),
     logVersion: () => dataVersion(database),
     clock: systemClock,

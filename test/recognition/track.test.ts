@@ -34,10 +34,14 @@ class Door {
     newId: () => `00000000-0000-4000-8000-0000000001${String(this.#visit++).padStart(2, "0")}`,
   });
 
+  /** What the camera gives with each frame. */
+  image: Buffer | null = null;
+
   see(...sightings: readonly Sighting[]): TrackEvent[] {
     const monotonicMs = this.#frame * FRAME_MS;
     const frame = { index: this.#frame++, atMs: 1_790_000_000_000 + monotonicMs, monotonicMs };
-    const events = this.tracker.observe({ ...frame, source: "door" }, sightings);
+    const seen = { ...frame, source: "door", image: this.image };
+    const events = this.tracker.observe(seen, sightings);
     this.events.push(...events);
     return events;
   }
@@ -251,6 +255,31 @@ tracking("keeps at most three crops, those of its best looks", () => {
   for (let i = 0; i < 8; i++) door.see(face(ADA, { score: 0.3 }));
   const event = door.events.find(({ kind }) => kind === "recognised");
   assert.ok(event?.kind === "recognised" && event.crops.length === 3);
+});
+
+tracking("is told with the frame of its best look, once, and of poor faces with one too", () => {
+  const door = new Door();
+  const images = [1, 2, 3].map((size) => Buffer.alloc(size));
+  for (const [i, quality] of [0.7, 0.9, 0.8].entries()) {
+    door.image = images[i] ?? null;
+    door.see(face(ADA, { quality, score: i === 2 ? 0.8 : 0.1 }));
+  }
+  door.events.push(...door.tracker.finish());
+  const told = () => door.events.flatMap((e) => (e.kind === "recognised" ? [e.image?.length] : []));
+  assert.equal(told(), [2]);
+  door.events.length = 0;
+  for (let i = 0; i < 4; i++) door.see(poor());
+  door.events.push(...door.tracker.finish());
+  assert.equal(told(), [3]);
+});
+
+tracking("frames are held for as many visits as there is memory for", () => {
+  const door = new Door();
+  door.image = Buffer.alloc(5 * 1024 * 1024);
+  for (let i = 0; i < 3; i++) door.see(face(ADA, { x: 100 }), face(BOB, { x: 400 }));
+  door.events.push(...door.tracker.finish());
+  const told = door.events.flatMap((e) => (e.kind === "recognised" ? [e.image !== null] : []));
+  assert.equal(told.filter(Boolean).length, 1);
 });
 
 tracking.run();

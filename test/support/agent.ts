@@ -3,6 +3,7 @@ import { type OpenLog, openLog } from "../../edge/open-log.ts";
 import { dataVersion } from "../../edge/store/database.ts";
 import { createAckedStore } from "../../edge/sync/acked.ts";
 import { type AgentOptions, runAgent } from "../../edge/sync/agent.ts";
+import { createPut } from "../../edge/sync/put.ts";
 import { createUplink } from "../../edge/sync/uplink.ts";
 import type { Bundle } from "../../shared/bundle.ts";
 import { systemClock } from "../../shared/clock.ts";
@@ -10,6 +11,7 @@ import { silentLogger } from "../../shared/logger.ts";
 import { deviceOf, logsOf } from "./device.ts";
 import { sampled } from "./facts.ts";
 import { testStore } from "./store.ts";
+import { uploadsOf } from "./uploads.ts";
 
 /** A device whose real agent speaks to a real broker. */
 export class AgentDevice {
@@ -38,9 +40,12 @@ export class AgentDevice {
     this.#stop = new AbortController();
     const common = { clock: systemClock, logger: silentLogger };
     const uplink = createUplink({ reader, store: createAckedStore(database), ...common });
+    const { folder } = this.at.options;
+    const uploads = uploadsOf(this.#opened, folder, { put: createPut({ ca: bundle.ca }) });
     this.#ended = runAgent(
       {
         ...common,
+        uploads,
         bundle: { format: 1, device: id, ...bundle },
         version: "test",
         uplink,

@@ -15,6 +15,7 @@ import { type Mosquitto, needsMosquitto, startMosquitto } from "../support/mosqu
 import { type TestStore, testStore } from "../support/store.ts";
 import { suite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
+import { uploadsOf } from "../support/uploads.ts";
 
 const syncing = suite("the agent, over a real broker");
 const DEVICE = "11111111-2222-4333-8444-555555555555";
@@ -47,6 +48,7 @@ class Running {
         bundle: { format: 1, device: DEVICE, url, username: DEVICE, password: PASSWORD },
         version: "test",
         uplink,
+        uploads: uploadsOf(this.#opened, this.at.options.folder),
         live: createLiveRows(database, systemClock),
         logVersion: () => dataVersion(database),
         clock,

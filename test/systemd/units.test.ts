@@ -55,13 +55,18 @@ units("the daemon has no network in any configuration, and the camera no key of 
   assert.not.equal(settings("porchlight-camera@.service", "User"), ["porchlight"]);
 });
 
-units("the agent has the network, and of the store nothing but the log and its key", () => {
+units("the agent has the network, and of the store the log, its key and what is sealed", () => {
   const secrets = settings("porchlight-sync.service", "LoadCredentialEncrypted");
   assert.equal(
     secrets.map((secret) => secret.split(":")[0]),
     ["log-key", "sync-bundle"],
   );
   assert.equal(settings("porchlight-sync.service", "BindPaths"), ["/var/lib/porchlight/log"]);
+  const readable = settings("porchlight-sync.service", "BindReadOnlyPaths").join(" ").split(" ");
+  assert.equal(
+    readable.filter((path) => path.includes("/var/")),
+    ["/var/lib/porchlight/media"],
+  );
   assert.match(settings("porchlight-sync.service", "TemporaryFileSystem")[0] ?? "", "/var:ro");
   assert.equal(settings("porchlight-sync.service", "PrivateDevices"), ["yes"]);
   assert.equal(settings("porchlight-sync.service", "User"), ["porchlight-sync"]);

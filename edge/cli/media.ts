@@ -1,0 +1,38 @@
+import { writeFileSync } from "node:fs";
+import { text, usageError } from "../../shared/cli/verb.ts";
+import { bytes } from "../../shared/cli/words.ts";
+import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { openMedia } from "../media/media.ts";
+import type { Verb } from "./verb.ts";
+
+/** A face in the clear: for its owner alone. */
+const FILE_MODE = 0o600;
+
+export const mediaShow: Verb = {
+  name: "media show",
+  usage: "<id> --out FILE",
+  summary: "open a snapshot with the keys of the vault, and write it as a JPEG",
+  options: { out: { type: "string" } },
+  optionHelp: { "--out FILE": "where the picture goes, 0600; it is written over" },
+  example: "porchlight media show 3f2a90c1 --out visitor.jpg",
+  operands: { min: 1, max: 1 },
+  async run({ store, terminal, values, operands: [id = ""] }) {
+    const out = text(values, "out");
+    if (out === undefined) throw usageError("--out names the file for the picture");
+    const { media, mediaFiles: files, log, keyring } = store();
+    const item = media.find(id);
+    const picture = item === null ? null : openMedia(item, { log, keyring, files });
+    if (item === null || picture === null) {
+      throw new PorchlightError(
+        "media.unknown",
+        `there is no snapshot ${id}, or several begin so, or it was erased or given up`,
+        { exitCode: EXIT.notFound, hint: "see those of a visit: porchlight visits show <visit>" },
+      );
+    }
+    writeFileSync(out, picture, { mode: FILE_MODE });
+    const { widthPx, heightPx } = item;
+    const words = `${out}: ${widthPx} × ${heightPx} px, ${bytes(picture.length)}`;
+    terminal.data({ media: item.id, file: out, bytes: picture.length, widthPx, heightPx }, words);
+    return EXIT.ok;
+  },
+};

@@ -1,0 +1,2 @@
+DROP TABLE media;
+DELETE FROM projections WHERE name = 'media';

@@ -1,0 +1,25 @@
+import { randomUUID } from "node:crypto";
+import { createMediaFiles, mediaFolder } from "../../edge/media/media-files.ts";
+import type { OpenLog } from "../../edge/open-log.ts";
+import { createPut, type Put } from "../../edge/sync/put.ts";
+import { createUploadedStore } from "../../edge/sync/uploaded.ts";
+import { createUploads, type Uploads } from "../../edge/sync/uploads.ts";
+import { systemClock } from "../../shared/clock.ts";
+import { silentLogger } from "../../shared/logger.ts";
+
+/** The uploads of a device in this folder, as its agent has them. */
+export function uploadsOf(
+  { reader, database }: Pick<OpenLog, "reader" | "database">,
+  folder: string,
+  { put = createPut({ ca: undefined }), clock = systemClock, logger = silentLogger } = {},
+): Uploads {
+  return createUploads({
+    reader,
+    store: createUploadedStore(database),
+    files: createMediaFiles({ folder: mediaFolder(folder), newId: randomUUID }),
+    put: put satisfies Put,
+    clock,
+    random: Math.random,
+    logger,
+  });
+}

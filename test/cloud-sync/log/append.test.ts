@@ -139,6 +139,25 @@ function promises(tests: typeof onServer, start: () => Promise<Engine>): void {
     assert.equal(child?.parent, door.at(3));
   });
 
+  tests("logs that come in one commit are listed in their order", async () => {
+    const door = new Device(1);
+    const lives = [door.log];
+    const arrivals = [door.arrival()];
+    let parent = door.at(1);
+    for (let life = 0; life < 6; life++) {
+      const log = randomUUID();
+      const links = logOf(log, [opened(door.device, parent)]);
+      arrivals.push({ device: door.device, batch: batchOf(log, links) });
+      parent = { log, seq: 1, hash: links[0]?.hash ?? "" };
+      lives.push(log);
+    }
+    await central.log.append(arrivals);
+    assert.equal(
+      (await central.log.logs()).map(({ log }) => log),
+      lives,
+    );
+  });
+
   tests("a device cannot hand in another's log, nor open one for another", async () => {
     const [door, thief] = [new Device(4), new Device(1)];
     await central.log.append([door.arrival(1, 2)]);

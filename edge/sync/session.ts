@@ -97,7 +97,11 @@ async function goodbye(link: Link, offline: Buffer): Promise<void> {
 }
 
 /** What cannot be read is a fault of the other end: it is told, and changes nothing here. */
-function receive({ uplink, logger, answered }: SessionOptions, channel: Channel, payload: Buffer) {
+export function receive(
+  { uplink, logger, answered }: Pick<SessionOptions, "uplink" | "logger" | "answered">,
+  channel: Channel,
+  payload: Buffer,
+): void {
   try {
     if (channel === "ack") uplink.onAck(decodeMessage(ackSchema, payload));
     else if (channel === "nack") uplink.onNack(decodeMessage(nackSchema, payload));

@@ -6,6 +6,7 @@ import { type LogOptions, type OpenLog, openLog, openLogDatabase } from "../../e
 import { type AckedStore, createAckedStore } from "../../edge/sync/acked.ts";
 import { createUplink, type Uplink } from "../../edge/sync/uplink.ts";
 import { systemClock } from "../../shared/clock.ts";
+import type { Cursor } from "../../shared/cursor.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import type { Answer } from "./centre.ts";
 import { deviceOf, logsOf } from "./device.ts";
@@ -151,6 +152,14 @@ export class CrashingDevice {
   /** Each log as it is exported here. */
   logs(): ReadonlyMap<string, readonly string[]> {
     return logsOf(this.#agent.reader);
+  }
+
+  /** Each place of a log, as it stands here. */
+  places(log: string): Cursor[] {
+    const count = this.logs().get(log)?.length ?? 0;
+    return Array.from({ length: count }, (_, i) => this.#agent.reader.find(log, i + 1)).flatMap(
+      (place) => place ?? [],
+    );
   }
 
   close(): void {

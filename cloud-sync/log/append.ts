@@ -30,8 +30,10 @@ const HEADS = `SELECT log, device, head_seq AS seq, head_hash AS hash, frozen_at
   FROM logs WHERE log = ANY ($1::uuid[]) OR device = ANY ($2::uuid[]) FOR UPDATE`;
 const HASHES = `SELECT e.log, e.seq, e.hash FROM unnest($1::uuid[], $2::bigint[]) AS place (log, seq)
   JOIN event_log e ON e.log = place.log AND e.seq = place.seq`;
-const NEW_LOG = `INSERT INTO logs (log, device, parent_log, parent_seq, parent_hash, head_seq, head_hash)
-  VALUES ($1, $2, $3, $4, $5, $6, $7)`;
+/** now() is the same for all logs of a commit: then a log could be listed before its parent. */
+const NEW_LOG = `INSERT INTO logs
+  (log, device, parent_log, parent_seq, parent_hash, head_seq, head_hash, created_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp())`;
 const MOVE_HEADS = `UPDATE logs SET head_seq = moved.seq, head_hash = moved.hash
   FROM unnest($1::uuid[], $2::bigint[], $3::bytea[]) AS moved (log, seq, hash)
   WHERE logs.log = moved.log`;

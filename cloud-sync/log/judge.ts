@@ -56,6 +56,10 @@ export function judge(batch: Batch, device: string, known: Known): Verdict {
   const cursor = { log: head.log, seq: head.seq, hash: head.hash };
   if (first > head.seq + 1) return { kind: "gap", cursor };
   const other = firstOther(batch, head, known);
+  // Bytes that are no entry of the place they claim tell no other story: a header was damaged.
+  if (other !== null && batch.entries.some(({ seq, fault }) => seq === other && fault !== null)) {
+    return invalid(cursor, `entry ${other} is none, and does not follow what is here`);
+  }
   if (other !== null) {
     return { kind: "fork", cursor, entries: batch.entries.filter(({ seq }) => seq >= other) };
   }

@@ -102,7 +102,11 @@ async function goodbye(link: Link, offline: Buffer): Promise<void> {
 }
 
 /** What cannot be read is a fault of the other end: it is told, and changes nothing here. */
-function receive(options: SessionOptions, channel: Channel, payload: Buffer) {
+export function receive(
+  options: Pick<SessionOptions, "uplink" | "uploads" | "logger" | "answered">,
+  channel: Channel,
+  payload: Buffer,
+): void {
   const { uplink, uploads, logger, answered } = options;
   try {
     if (channel === "ack") uplink.onAck(decodeMessage(ackSchema, payload));

@@ -111,6 +111,13 @@ export function seeded(seed: number): () => number {
   };
 }
 
+/** A UUID (version 4) that is the same for one seed. */
+export function seededId(random: () => number): string {
+  return "xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx".replaceAll("x", () =>
+    Math.floor(random() * 16).toString(16),
+  );
+}
+
 /** A unit vector in a random direction: even in the cube is even enough to tell people apart. */
 export function randomEmbedding(random: () => number, dimension = 128): Embedding {
   return normalise(Float32Array.from({ length: dimension }, () => random() - 0.5));

@@ -10,7 +10,7 @@ import { freePort } from "./port.ts";
 import { tempFolder } from "./temp.ts";
 
 /** Debian's PostgreSQL 15: the oldest one that central supports. */
-const PROGRAMS = "/usr/lib/postgresql/15/bin";
+export const PROGRAMS = "/usr/lib/postgresql/15/bin";
 const READY = "database system is ready to accept connections";
 
 export function needsPostgres(): boolean {
@@ -30,8 +30,14 @@ export interface PostgresServer {
   stop(): Promise<void>;
 }
 
-/** A server of its own on a free loopback port. It also ends when the test process does. */
-export async function startPostgres(programs = PROGRAMS): Promise<PostgresServer> {
+/**
+ * A server of its own on a free loopback port, with `more` settings. It also ends when the test
+ * process does.
+ */
+export async function startPostgres(
+  programs = PROGRAMS,
+  more: readonly string[] = [],
+): Promise<PostgresServer> {
   const folder = tempFolder("postgres");
   const account = serverAccount();
   if (account !== null) chownSync(folder.path, account.uid, account.gid);
@@ -47,6 +53,7 @@ export async function startPostgres(programs = PROGRAMS): Promise<PostgresServer
     `port=${port}`,
     `unix_socket_directories=${folder.path}`,
     "wal_level=logical",
+    ...more,
   ].flatMap((setting) => ["-c", setting]);
 
   const start = async (): Promise<ChildProcess> => {

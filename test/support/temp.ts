@@ -3,7 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** A fresh folder for one test; `remove` deletes it and all in it. */
-export function tempFolder(label: string): { readonly path: string; remove(): void } {
-  const path = mkdtempSync(join(tmpdir(), `porchlight-${label}-`));
+export function tempFolder(
+  label: string,
+  where = tmpdir(),
+): { readonly path: string; remove(): void } {
+  const path = mkdtempSync(join(where, `porchlight-${label}-`));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }

@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
+import { decodeBatch, encodeBatch } from "../../../shared/batch.ts";
 import { lineOf } from "../../../shared/chain.ts";
 import type { Cursor } from "../../../shared/cursor.ts";
 import { Central, Device, lines } from "../../support/central.ts";
 import { type Engine, startOwn, startServer } from "../../support/engines.ts";
 import { batchOf, logOf, opened, visitLike } from "../../support/links.ts";
+import { unpacked } from "../../support/mutate.ts";
 import { needsPostgres } from "../../support/postgres.ts";
 import { suite } from "../../support/suite.ts";
 
@@ -137,6 +139,42 @@ function promises(tests: typeof onServer, start: () => Promise<Engine>): void {
     assert.is(await reason(next(door.at(3))), "appended 2");
     const [, child] = await central.log.logs();
     assert.equal(child?.parent, door.at(3));
+  });
+
+  tests("a header that was damaged on its way is refused, and freezes nothing", async () => {
+    const door = new Device(6);
+    await central.log.append([door.arrival(1, 4)]);
+    // The chain is that of 5 and 6; the header says that it begins at 2, or at 5 for 4 to 6.
+    for (const [from, said] of [
+      [5, 2],
+      [4, 5],
+    ] as const) {
+      const whole = encodeBatch(door.at(from - 1), door.links.slice(from - 1)).payload;
+      const plain = unpacked(whole).toString("utf8").replace(`"seq":${from}`, `"seq":${said}`);
+      const batch = decodeBatch(Buffer.from(plain));
+      assert.equal(await central.kinds({ device: door.device, batch }), ["invalid"]);
+    }
+    assert.is((await central.log.logs())[0]?.frozenAt, null);
+    assert.equal(await central.kinds(door.arrival(5)), ["appended"]);
+  });
+
+  tests("logs that come in one commit are listed in their order", async () => {
+    const door = new Device(1);
+    const lives = [door.log];
+    const arrivals = [door.arrival()];
+    let parent = door.at(1);
+    for (let life = 0; life < 6; life++) {
+      const log = randomUUID();
+      const links = logOf(log, [opened(door.device, parent)]);
+      arrivals.push({ device: door.device, batch: batchOf(log, links) });
+      parent = { log, seq: 1, hash: links[0]?.hash ?? "" };
+      lives.push(log);
+    }
+    await central.log.append(arrivals);
+    assert.equal(
+      (await central.log.logs()).map(({ log }) => log),
+      lives,
+    );
   });
 
   tests("a device cannot hand in another's log, nor open one for another", async () => {

@@ -33,7 +33,7 @@ const config = join(folder.path, "porchlight.yaml");
 const at = ["--config", config];
 const inCentre = ["--data", join(folder.path, "centre")];
 const media = join(folder.path, "data", "media");
-const PROGRAM = fileURLToPath(new URL("../../dist/edge/cli/porchlight.js", import.meta.url));
+const AGENT = fileURLToPath(new URL("../../dist/edge/sync/main.js", import.meta.url));
 let centre: CentreProcess;
 
 async function ran(args: readonly string[]): Promise<string> {
@@ -53,7 +53,7 @@ function arrived(device: string): ReadonlyMap<string, Buffer> {
 }
 
 function startSync(): { readonly child: ChildProcess; readonly ended: Promise<unknown> } {
-  const child = spawn(process.execPath, [PROGRAM, "sync", "run", ...at], {
+  const child = spawn(process.execPath, [AGENT, ...at], {
     env: userEnvironment(),
     stdio: "ignore",
   });

@@ -22,6 +22,7 @@ import {
   devicesRotate,
 } from "./devices.ts";
 import { logExport, logForks, logList, logVerify } from "./log.ts";
+import { mediaList } from "./media.ts";
 import { metricsQuery } from "./metrics.ts";
 import {
   sinksDrop,
@@ -46,6 +47,7 @@ export const VERBS: readonly Verb[] = [
   devicesPasswords,
   status,
   visitsList,
+  mediaList,
   metricsQuery,
   logList,
   logVerify,

@@ -30,11 +30,12 @@ export function createPut({ ca }: { readonly ca: string | undefined }): Put {
       const request = url.startsWith("https:")
         ? requestTls(url, { ...options, ...authorities })
         : requestPlain(url, options);
+      // What goes wrong after the answer changes nothing any more.
+      request.on("error", () => undefined);
       const answered = once(request, "response");
       request.end(body);
       const [response] = await answered;
       // What it says beside the status is nobody's business here.
-      request.on("error", () => undefined);
       response.destroy();
       return Number(response.statusCode);
     } catch (cause) {

@@ -42,6 +42,16 @@ export function isJpeg(image: Buffer): boolean {
   return image.readUInt16BE(0) === 0xffd8 && image.readUInt16BE(image.length - 2) === 0xffd9;
 }
 
+/** How a JPEG begins: a marker, and another whose length is short. By chance once in 10¹² bytes. */
+const JPEG_STARTS = ["ffd8ffdb00", "ffd8ffe000", "ffd8ffe100"].map((hex) =>
+  Buffer.from(hex, "hex"),
+);
+
+/** Whether one begins anywhere in these bytes. */
+export function holdsJpeg(bytes: Buffer): boolean {
+  return JPEG_STARTS.some((start) => bytes.includes(start));
+}
+
 /** ffmpeg arguments that make a moving test picture without a camera, as MJPEG on stdout. */
 export function testPicture(seconds: number | null, size = "320x240"): string[] {
   const input = ["-re", "-f", "lavfi", "-i", `testsrc=size=${size}:rate=20`];

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { createApi } from "../../cloud-sync/api/server.ts";
+import { type ApiOptions, createApi } from "../../cloud-sync/api/server.ts";
 import { createUploadDoor, UPLOAD_PATH } from "../../cloud-sync/api/upload-door.ts";
 import { createFolderStore, type FolderStore } from "../../cloud-sync/objects/folder.ts";
 import type { ObjectStore } from "../../cloud-sync/objects/object-store.ts";
@@ -18,7 +18,9 @@ export interface UploadPlace {
 }
 
 /** A folder behind our own HTTP server. */
-export async function startFolderPlace(): Promise<UploadPlace & { readonly folder: string }> {
+export async function startFolderPlace(
+  tls: ApiOptions["tls"] = null,
+): Promise<UploadPlace & { readonly folder: string }> {
   const temp = tempFolder("uploads");
   let passedMs = 0;
   const door = createUploadDoor({
@@ -31,7 +33,7 @@ export async function startFolderPlace(): Promise<UploadPlace & { readonly folde
   const folder = join(temp.path, "objects");
   const objects: FolderStore = createFolderStore({ folder, newId: randomUUID, grant: door.grant });
   const routes = { [`PUT ${UPLOAD_PATH}`]: door.route };
-  const api = createApi({ host: "127.0.0.1", port: 0, tls: null, routes, logger: silentLogger });
+  const api = createApi({ host: "127.0.0.1", port: 0, tls, routes, logger: silentLogger });
   await api.start();
   await objects.open();
   return {

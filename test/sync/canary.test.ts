@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -6,6 +6,8 @@ import mqtt from "mqtt";
 import * as assert from "uvu/assert";
 import { logPath, openLog } from "../../edge/open-log.ts";
 import { createAckedStore } from "../../edge/sync/acked.ts";
+import { createUploadedStore } from "../../edge/sync/uploaded.ts";
+import { sealObject } from "../../shared/seal.ts";
 import { startAgent } from "../support/agent-process.ts";
 import { filesIn } from "../support/bytes.ts";
 import { CROP, tracesIn } from "../support/canary.ts";
@@ -26,6 +28,7 @@ import { plainPages } from "../support/plain-pages.ts";
 import { testStore } from "../support/store.ts";
 import { suite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
+import { startFolderPlace } from "../support/upload-places.ts";
 
 const canary = suite("the process that has the network");
 
@@ -76,23 +79,42 @@ if (needsMosquitto()) {
     const [started, recognised, ended] = visit(id, person);
     const shot = { biometric: { crops: [CROP.toString("base64")] } };
     assert.ok(started && recognised?.type === "visit.recognised" && ended);
-    const media = { digest: "b".repeat(64), key: CROP.subarray(0, 32).toString("base64") };
+    const objectKey = randomBytes(32);
+    const object = captured(id);
+    const sealed = sealObject(objectKey, object.data.media, CROP);
+    const sha256 = await at.store.mediaFiles.write(sealed);
+    const media = { digest: "b".repeat(64), key: objectKey.toString("base64") };
+    const data = { ...object.data, sha256, bytes: sealed.length };
     at.store.append([
       pressed(),
       started,
       { ...recognised, subject: person, personal: shot },
-      { ...captured(id), personal: { media } },
+      { ...object, data, personal: { media } },
       ended,
     ]);
     const acked = createAckedStore(database);
     await until("all is there", () => acked.read()?.cursor.seq === reader.head().seq);
     await until("the visit was told", () => Buffer.concat(everything).includes('"kind":"ended"'));
 
+    const place = await startFolderPlace();
+    const wish = { key: `media/${sha256}`, sha256, bytes: sealed.length, expiresInS: 60 };
+    const { url, headers } = (await place.objects.grantPut(wish)) ?? { url: "", headers: {} };
+    const grant = JSON.stringify({ sha256, url, headers, expiresAt: Date.now() + 60_000 });
+    const asked = () => Buffer.concat(everything).includes("/upload/request");
+    await until("it asks to bring the snapshot", asked);
+    listener.publish(`porchlight/v1/${deviceOf(reader)}/upload/grant`, grant, { qos: 1 });
+    const uploaded = createUploadedStore(database);
+    await until("it has brought it", () => uploaded.waiting() === 0);
+    for (const [path, bytes] of filesIn(place.folder)) {
+      assert.ok(bytes.equals(sealed), "it was brought as it lay there");
+      assert.equal(tracesIn(bytes), [], path);
+    }
+
     const { folder, logKey } = at.options;
     const pages = plainPages(logPath(folder), logKey);
     assert.ok(pages.includes('"type":"media.captured"'), "the pages were decrypted");
     assert.equal(tracesIn(pages), [], "log.db with its key, free pages and write-ahead log");
-    for (const own of ["log", "agent", "run"]) {
+    for (const own of ["log", "media", "agent", "run"]) {
       for (const [path, bytes] of filesIn(join(folder, own)))
         assert.equal(tracesIn(bytes), [], path);
     }
@@ -103,11 +125,13 @@ if (needsMosquitto()) {
     const memory = memoryOf(agent.child.pid ?? 0);
     assert.ok(memory.includes(person), "its memory was read");
     assert.equal(tracesIn(memory), [], "what it has in memory");
+    assert.not(memory.includes(objectKey), "nor the key of a snapshot");
 
     await agent.stop();
     link.client.end(true);
     listener.end(true);
     await broker.stop();
+    await place.stop();
     close();
     at.remove();
   });

@@ -8,11 +8,13 @@ import { createUploadedStore } from "../../edge/sync/uploaded.ts";
 import type { Uploads } from "../../edge/sync/uploads.ts";
 import { PorchlightError } from "../../shared/errors.ts";
 import type { UploadAnswer, UploadRequest } from "../../shared/wire.ts";
+import { createAuthority, pem } from "../support/certificates.ts";
 import { captured, sampled } from "../support/facts.ts";
 import { freePort } from "../support/port.ts";
 import { rejects } from "../support/rejects.ts";
 import { type TestStore, testStore } from "../support/store.ts";
 import { suite } from "../support/suite.ts";
+import { tempFolder } from "../support/temp.ts";
 import { until } from "../support/until.ts";
 import { startFolderPlace, type UploadPlace } from "../support/upload-places.ts";
 import { uploadsOf } from "../support/uploads.ts";
@@ -257,6 +259,35 @@ uploading(
     assert.is(away.remedy, "retry");
     stop.abort();
     await rejects(() => put({ url, headers: {} }, Buffer.alloc(9), stop.signal), "upload.failed");
+  },
+);
+
+uploading(
+  "over TLS, the authority of the centre is trusted, and one that is unknown is not",
+  async () => {
+    const temp = tempFolder("upload-tls");
+    const authority = createAuthority(temp.path);
+    const { certificateFile, keyFile } = authority.issue("centre");
+    const place = await startFolderPlace({ certificate: pem(certificateFile), key: pem(keyFile) });
+    const content = randomBytes(2_000_000);
+    const sha256 = createHash("sha256").update(content).digest("hex");
+    const wish = { key: `media/door/${sha256}`, sha256, bytes: content.length, expiresInS: 60 };
+    const grant = await place.objects.grantPut(wish);
+    if (grant === null) throw new Error("this place grants");
+    assert.ok(grant.url.startsWith("https:"));
+    const { signal } = new AbortController();
+    const stranger = createPut({ ca: undefined });
+    await rejects(() => stranger(grant, content, signal), "upload.failed");
+    assert.is(await place.objects.head(wish.key), null);
+    const own = createPut({ ca: pem(authority.caFile) });
+    assert.is(await own(grant, content, signal), 201);
+    assert.is(
+      await own(grant, content, signal),
+      412,
+      "a large body is read to the end of the answer",
+    );
+    await place.stop();
+    temp.remove();
   },
 );
 

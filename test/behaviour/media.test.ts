@@ -1,0 +1,151 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as assert from "uvu/assert";
+import { decodeImage } from "../../edge/vision/image.ts";
+import { filesIn } from "../support/bytes.ts";
+import { holdsJpeg, isJpeg } from "../support/camera.ts";
+import { collect, json, porchlight, startDaemon, userEnvironment } from "../support/cli.ts";
+import { type CentreProcess, porchlightCloud, startCentre } from "../support/cloud.ts";
+import { eventually } from "../support/ingest.ts";
+import { bundledPeople, writePhotos, writeScenes } from "../support/people.ts";
+import { suite } from "../support/suite.ts";
+import { tempFolder } from "../support/temp.ts";
+
+interface Item {
+  readonly id: string;
+  readonly sha256: string;
+  readonly widthPx: number;
+}
+interface Listed {
+  readonly media: string;
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly here: boolean;
+}
+
+const story = suite("snapshots, from the door to the centre");
+const folder = tempFolder("media");
+chmodSync(folder.path, 0o755);
+const config = join(folder.path, "porchlight.yaml");
+const at = ["--config", config];
+const inCentre = ["--data", join(folder.path, "centre")];
+const media = join(folder.path, "data", "media");
+const AGENT = fileURLToPath(new URL("../../dist/edge/sync/main.js", import.meta.url));
+let centre: CentreProcess;
+
+async function ran(args: readonly string[]): Promise<string> {
+  const { code, out, err } = await porchlight([...args, ...at]);
+  assert.is(code, 0, err);
+  return out;
+}
+
+async function waiting(): Promise<number> {
+  return json<{ uploads: number }>(await porchlight(["sync", "status", ...at, "--json"])).uploads;
+}
+
+/** What the centre has in its folder, by the SHA-256 that names it. */
+function arrived(device: string): ReadonlyMap<string, Buffer> {
+  const place = join(folder.path, "centre", "objects", "media", device);
+  return existsSync(place) ? filesIn(place) : new Map();
+}
+
+function startSync(): { readonly child: ChildProcess; readonly ended: Promise<unknown> } {
+  const child = spawn(process.execPath, [AGENT, ...at], {
+    env: userEnvironment(),
+    stdio: "ignore",
+  });
+  return { child, ended: once(child, "close") };
+}
+
+story.before(async () => {
+  const people = await bundledPeople();
+  writePhotos(people, join(folder.path, "photos"));
+  await writeScenes(people.slice(0, 3), join(folder.path, "scenes"), 4);
+  writeFileSync(
+    config,
+    `data: ${folder.path}/data\nmodels: {threads: 1}\n` +
+      `camera: {kind: files, name: door, paths: [${folder.path}/scenes], everyFrame: true}\n` +
+      "recognition: {absentMs: 400, decideAfterMs: 300}\n",
+  );
+  await ran(["init"]);
+  const [first] = people;
+  assert.ok(first);
+  await ran(["enroll", first.name, join(folder.path, "photos", first.name)]);
+  centre = await startCentre(inCentre);
+});
+story.after(async () => {
+  await centre.stop();
+  folder.remove();
+});
+
+story("every one arrives as it was sealed, across a kill of agent and centre", async () => {
+  const exported = await ran(["log", "export"]);
+  const device: string = JSON.parse(exported.split("\n")[0] ?? "").data.device;
+  const bundle = join(folder.path, "door.bundle");
+  const added = await porchlightCloud(["devices", "add", device, "--out", bundle, ...inCentre]);
+  assert.is(added.code, 0, added.err);
+  await ran(["sync", "join", bundle]);
+  const watched = await collect(startDaemon(at));
+  assert.is(watched.code, 0, watched.err);
+  const own = new Map([...filesIn(media)].map(([path, bytes]) => [path.slice(3), bytes]));
+  assert.ok(own.size >= 6, `${own.size} objects of three visits in two sizes`);
+
+  const first = startSync();
+  await eventually("some have arrived", () => arrived(device).size > 0);
+  first.child.kill("SIGKILL");
+  await first.ended;
+  const { mqtt, http } = centre.ready;
+  await centre.stop();
+  const second = startSync();
+  const ports = {
+    PORCHLIGHT_CLOUD_BROKER_PORT: new URL(mqtt).port,
+    PORCHLIGHT_CLOUD_HTTP_PORT: new URL(http).port,
+  };
+  centre = await startCentre(inCentre, ports);
+  await eventually("nothing waits any more", async () => (await waiting()) === 0);
+  second.child.kill("SIGTERM");
+  await second.ended;
+
+  const there = arrived(device);
+  assert.equal([...there.keys()].sort(), [...own.keys()].sort());
+  for (const [sha256, bytes] of there) {
+    assert.ok(own.get(sha256)?.equals(bytes), "byte for byte");
+    assert.not(holdsJpeg(bytes), "no JPEG begins in it");
+    await decodeImage(bytes).then(
+      () => assert.unreachable("it can be seen"),
+      () => undefined,
+    );
+  }
+  const listing = await porchlightCloud(["media", "list", "--json", "--limit", "100", ...inCentre]);
+  const listed = json<Listed[]>(listing);
+  assert.equal(listed.map(({ sha256 }) => sha256).sort(), [...own.keys()].sort());
+  assert.ok(listed.every(({ here }) => here));
+});
+
+story("the owner opens one at the door, and nobody where it was erased", async () => {
+  const visits = json<{ id: string; name: string | null }[]>(
+    await porchlight(["visits", "list", ...at, "--json"]),
+  );
+  const known = visits.find(({ name }) => name !== null);
+  assert.ok(known);
+  const shown = json<{ media: Item[] }>(
+    await porchlight(["visits", "show", known.id, ...at, "--json"]),
+  );
+  const [large] = shown.media;
+  assert.ok(large);
+  const out = join(folder.path, "shown.jpg");
+  await ran(["media", "show", large.id, "--out", out]);
+  const picture = readFileSync(out);
+  assert.ok(isJpeg(picture) && holdsJpeg(picture), "the search works");
+  assert.is((await decodeImage(picture)).width, large.widthPx);
+  const before = filesIn(media).size;
+  await ran(["people", "remove", known.name ?? "", "--yes"]);
+  assert.ok(filesIn(media).size < before);
+  const { code, err } = await porchlight(["media", "show", large.id, "--out", out, ...at]);
+  assert.is(code, 2, err);
+});
+
+story.run();

@@ -45,15 +45,15 @@ function config(data: string, models: string): string {
   );
 }
 
-/** Median over the samples of the p50 frame → decision time, ms. */
-function medianMs(lines: string): number {
+/** The best of the samples of the p50 frame → decision time, ms: where nothing else ran meanwhile. */
+function bestMs(lines: string): number {
   const times = lines
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line).data.metrics.totalMsP50 as number)
     .sort((a, b) => a - b);
   assert.ok(times.length >= 3, lines);
-  return times[Math.floor(times.length / 2)] ?? 0;
+  return times[0] ?? 0;
 }
 
 if (needsMachine()) {
@@ -155,7 +155,7 @@ if (needsMachine()) {
       ...at,
       "--json",
     ]);
-    const [inside, outside] = [medianMs(probe("telemetry")), medianMs(tail.out)];
+    const [inside, outside] = [bestMs(probe("telemetry")), bestMs(tail.out)];
     process.stdout.write(`frame → decision: ${inside} ms inside, ${outside} ms outside\n`);
     assert.ok(inside <= outside * SLOWER_MAX, `${inside} ms inside, ${outside} ms outside`);
   });

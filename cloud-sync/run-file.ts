@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { systemCodeOf } from "../shared/errors.ts";
+import { isAlive } from "./postgres/alive.ts";
 
 const runSchema = z.strictObject({
   /** Its process: what a process that is gone has said is old. */
@@ -34,13 +34,4 @@ export function readRun(data: string): Run | null {
 
 function pathIn(data: string): string {
   return join(resolve(data), "centre.json");
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemCodeOf(error) === "EPERM";
-  }
 }

@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { messageOf, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
 import type { Account } from "./account.ts";
+import { isAlive } from "./alive.ts";
 import { EMBEDDED_MAJOR } from "./programs.ts";
 
 export const EMBEDDED_USER = "porchlight";
@@ -95,15 +96,6 @@ function removeAbandoned(folder: string): void {
     if (!isAlive(Number(file.slice(NEW.length)))) {
       rmSync(join(folder, file), { recursive: true, force: true });
     }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemCodeOf(error) === "EPERM";
   }
 }
 

@@ -77,7 +77,10 @@ projections("read again, it knows what earlier lives of the log have told", () =
   at.store.log.begin(randomUUID(), at.store.log.head());
   at.store.append([enrolled(randomUUID(), "Grace"), ...visit(randomUUID(), null)]);
   const before = told(at.store);
-  assert.ok(at.store.gallery.people().some(({ name }) => name === "Bob"), "of the earlier life");
+  assert.ok(
+    at.store.gallery.people().some(({ name }) => name === "Bob"),
+    "of the earlier life",
+  );
   at.store.rebuild();
   assert.equal(told(at.store), before);
   assert.equal(told(at.reopen()), before);

@@ -8,11 +8,13 @@ import { batchOf, logOf, opened, visitLike } from "./links.ts";
 
 /** A device with a log of so many entries, its first one opening it. */
 export class Device {
-  readonly device = randomUUID();
-  readonly log = randomUUID();
+  readonly device: string;
+  readonly log: string;
   readonly links: Link[];
 
-  constructor(count: number) {
+  constructor(count: number, newId: () => string = randomUUID) {
+    this.device = newId();
+    this.log = newId();
     const facts = Array.from({ length: count - 1 }, (_, i) => visitLike(i));
     this.links = logOf(this.log, [opened(this.device), ...facts]);
   }

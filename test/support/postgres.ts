@@ -62,7 +62,9 @@ export async function startPostgres(
       env: { LC_ALL: "C" },
       stdio: ["ignore", "ignore", "pipe"],
     });
-    process.once("exit", () => child.kill("SIGKILL"));
+    const end = (): void => void child.kill("SIGKILL");
+    process.once("exit", end);
+    child.once("exit", () => process.off("exit", end));
     await ready(child);
     return child;
   };

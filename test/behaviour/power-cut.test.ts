@@ -1,0 +1,172 @@
+import { spawn } from "node:child_process";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as assert from "uvu/assert";
+import { z } from "zod";
+import { type Answer, createIngest } from "../../cloud-sync/ingest/ingest.ts";
+import { createCentralLog } from "../../cloud-sync/log/event-log.ts";
+import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
+import { encodeBatch } from "../../shared/batch.ts";
+import { systemClock } from "../../shared/clock.ts";
+import { silentLogger } from "../../shared/logger.ts";
+import { Device } from "../support/central.ts";
+import { collect, porchlight, userEnvironment } from "../support/cli.ts";
+import { needsProgram } from "../support/needs.ts";
+import { bundledPeople, writeScenes } from "../support/people.ts";
+import { needsPostgres, PROGRAMS, startPostgres } from "../support/postgres.ts";
+import { suite } from "../support/suite.ts";
+import { tempFolder } from "../support/temp.ts";
+import { follow, readTrace, STRACE, toldTooEarly } from "../support/trace.ts";
+
+/**
+ * What was told to somebody is on the disk: the kernel is asked, not the program. A power cut in
+ * between would show it once in a thousand times; the order of the calls shows it always.
+ */
+const cutting = suite("a power cut");
+const PROGRAM = fileURLToPath(new URL("../../dist/edge/cli/porchlight.js", import.meta.url));
+const BATCHES = 20;
+const KILLS = 30;
+const folder = tempFolder("power-cut");
+cutting.after(() => folder.remove());
+
+const connect = (url: string): Database =>
+  createDatabase({ url, logger: silentLogger, random: Math.random });
+
+/** Gives a log to ingest entry by entry; resolves with the time of each ack. */
+async function acknowledge(database: Database, count: number): Promise<number[]> {
+  const log = createCentralLog(database);
+  const heard: Answer[] = [];
+  const told: number[] = [];
+  const ingest = createIngest({
+    log,
+    answer(_, answer) {
+      told.push(performance.timeOrigin + performance.now());
+      heard.push(answer);
+    },
+    clock: systemClock,
+    random: Math.random,
+    logger: silentLogger,
+  });
+  const door = new Device(count);
+  for (const [i, link] of door.links.entries()) {
+    const { payload } = encodeBatch(door.at(i), [link]);
+    await ingest.take(door.device, payload, new AbortController().signal);
+    while (await ingest.commit());
+  }
+  assert.is(heard.filter((answer) => "ack" in answer).length, count);
+  return told;
+}
+
+const COMMITTED = /COMMIT\\0/;
+const WAL = /pg_wal/;
+
+/** For each commit that a client was told of: whether the log had been synced since the one before. */
+async function syncedCommits(settings: readonly string[]) {
+  const server = await startPostgres(PROGRAMS, settings);
+  const url = server.freshDatabase();
+  const asked = connect(url);
+  const log = createCentralLog(asked);
+  await log.open();
+  const rows = await asked.query(
+    `SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'
+     UNION ALL SELECT pg_backend_pid()`,
+  );
+  const [writer, backend] = z.array(z.object({ pid: z.int() })).parse(rows);
+  const status = readFileSync(`/proc/${backend?.pid}/status`, "utf8");
+  const postmaster = Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]);
+  await asked.close();
+  const output = join(folder.path, `trace-${settings.length}`);
+  const end = await follow([postmaster, writer?.pid ?? 0], output);
+  const database = connect(url);
+  const told = await acknowledge(database, BATCHES);
+  await database.close();
+  await end();
+  await server.stop();
+  let syncedAtMs: number | null = null;
+  const commits: { atMs: number; syncedAtMs: number | null }[] = [];
+  for (const { name, text, atMs } of readTrace(output)) {
+    if (/^f(data)?sync$/.test(name) && WAL.test(text)) syncedAtMs = atMs;
+    if (!name.startsWith("send") || !COMMITTED.test(text)) continue;
+    commits.push({ atMs, syncedAtMs });
+    syncedAtMs = null;
+  }
+  return { told, commits };
+}
+
+const traces = needsProgram("strace", "strace");
+
+cutting("an ack leaves only after PostgreSQL has its commit on the disk", async () => {
+  if (!traces || !needsPostgres()) return;
+  const { told, commits } = await syncedCommits([]);
+  assert.is(commits.length, BATCHES, "one commit for each");
+  for (const [i, { atMs, syncedAtMs }] of commits.entries()) {
+    assert.ok(syncedAtMs !== null && syncedAtMs <= atMs, `commit ${i} was told before its sync`);
+    // The two clocks are read by two processes: a millisecond is theirs.
+    assert.ok(atMs <= (told[i] ?? 0) + 1, `ack ${i} left before its commit was told`);
+  }
+});
+
+cutting("the test itself sees a server that does not wait for its disk", async () => {
+  if (!traces || !needsPostgres()) return;
+  const { commits } = await syncedCommits(["synchronous_commit=off"]);
+  const unsynced = commits.filter(({ syncedAtMs }) => syncedAtMs === null);
+  assert.ok(unsynced.length > BATCHES / 2, `${unsynced.length} of ${commits.length}`);
+});
+
+cutting("what the daemon reports is on the disk by then", async () => {
+  if (!traces) return;
+  const at = (name: string): string => join(folder.path, name);
+  await writeScenes((await bundledPeople()).slice(0, 2), at("scenes"), 4);
+  const camera = `{kind: files, name: door, paths: [${at("scenes")}], everyFrame: true}`;
+  writeFileSync(at("porchlight.yaml"), `data: ${at("data")}\ncamera: ${camera}\n`);
+  assert.is((await porchlight(["init", "--config", at("porchlight.yaml")])).code, 0);
+  const args = [...STRACE, "-o", at("daemon"), process.execPath, PROGRAM];
+  const child = spawn("strace", [...args, "start", "--config", at("porchlight.yaml")], {
+    env: userEnvironment(),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ran = await collect(child);
+  assert.is(ran.code, 0, ran.err);
+  const calls = readTrace(at("daemon"));
+  const reports = ({ name, text }: { name: string; text: string }): boolean =>
+    /^writev?$/.test(name) && text.startsWith("(1<") && text.includes('\\"seq\\":');
+  assert.ok(calls.some(reports), "it has reported something");
+  const file = /log\.db-wal/;
+  assert.equal(toldTooEarly(calls, file, reports), []);
+  const never = calls.filter(({ name }) => !name.endsWith("sync"));
+  assert.ok(toldTooEarly(never, file, reports).length > 0, "without a sync this test fails");
+});
+
+cutting("what was acknowledged is there after kill -9 of the server, thirty times", async () => {
+  if (!needsPostgres()) return;
+  const server = await startPostgres();
+  const url = server.freshDatabase();
+  const opening = connect(url);
+  await createCentralLog(opening).open();
+  await opening.close();
+  for (let kill = 0; kill < KILLS; kill++) {
+    const database = connect(url);
+    await acknowledge(database, 3);
+    await server.kill();
+    await database.close();
+    await server.restart();
+    const again = connect(url);
+    const log = createCentralLog(again);
+    const logs = await log.logs();
+    assert.is(logs.length, kill + 1);
+    assert.ok(
+      logs.every(({ seq }) => seq === 3),
+      "each up to its last ack",
+    );
+    await again.close();
+  }
+  const last = connect(url);
+  const log = createCentralLog(last);
+  for (const each of await log.logs()) assert.is((await log.verify(each.log, [])).fault, null);
+  await last.close();
+  await server.stop();
+});
+
+chmodSync(folder.path, 0o755);
+cutting.run();

@@ -24,7 +24,10 @@ export function overview<I extends Call>({ name, about, firstSteps, verbs }: Pro
   ].join("\n");
 }
 
-export function verbHelp<I extends Call>(program: Program<I>, verb: Verb<I>): string {
+export function verbHelp<I extends Call>(
+  program: Pick<Program<I>, "name" | "optionHelp">,
+  verb: Verb<I>,
+): string {
   const own = [...Object.entries(verb.optionHelp), ...Object.entries(program.optionHelp)];
   return [
     verb.summary,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { VERBS } from "../../edge/cli/verbs.ts";
 import type { Actor } from "../../edge/demo/cast.ts";
+import { verbHelp } from "../../shared/cli/help.ts";
 import { json, porchlight } from "../support/cli.ts";
 import { bundledPeople, writePhotos, writeScenes } from "../support/people.ts";
 import { suite } from "../support/suite.ts";
@@ -24,14 +25,17 @@ verbs.before(async () => {
 verbs.after(() => folder.remove());
 
 verbs("every verb has a help with an example, and exits 0 for it", async () => {
-  const helps = await Promise.all(
-    VERBS.map(({ name }) => porchlight([...name.split(" "), "--help"])),
-  );
-  VERBS.forEach(({ name, example }, i) => {
-    assert.is(helps[i]?.code, 0, name);
-    assert.ok(helps[i]?.out.includes(`example: ${example}`), name);
-    assert.ok(helps[i]?.out.includes(`usage: porchlight ${name}`), name);
-  });
+  for (const verb of VERBS) {
+    const help = verbHelp({ name: "porchlight", optionHelp: {} }, verb);
+    assert.ok(help.includes(`example: ${verb.example}`), verb.name);
+    assert.ok(help.includes(`usage: porchlight ${verb.name}`), verb.name);
+    for (const option of Object.keys(verb.options)) {
+      assert.match(help, new RegExp(`--?${option}\\b`), `${verb.name} explains ${option}`);
+    }
+  }
+  const { code, out } = await porchlight(["enroll", "--help"]);
+  assert.is(code, 0);
+  assert.match(out, "--data DIR");
 });
 
 verbs("a wrong command line exits 64, says what was meant and where the help is", async () => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import mqtt from "mqtt";
 import * as assert from "uvu/assert";
 import { VERBS } from "../../../cloud-sync/cli/verbs.ts";
+import { verbHelp } from "../../../shared/cli/help.ts";
 import { topicOf } from "../../../shared/wire.ts";
 import { json, porchlight } from "../../support/cli.ts";
 import { type CentreProcess, porchlightCloud, startCentre } from "../../support/cloud.ts";
@@ -33,12 +34,18 @@ verbs.after(async () => {
 });
 
 verbs("every verb has a help with an example, and exits 0 for it", async () => {
-  for (const { name, example } of VERBS) {
-    const { code, out } = await porchlightCloud([...name.split(" "), "--help"]);
-    assert.is(code, 0, name);
-    assert.ok(out.includes(`example: ${example}`), name);
-    assert.ok(out.includes(`usage: porchlight-cloud ${name}`), name);
+  for (const verb of VERBS) {
+    const help = verbHelp({ name: "porchlight-cloud", optionHelp: {} }, verb);
+    assert.ok(help.includes(`example: ${verb.example}`), verb.name);
+    assert.ok(help.includes(`usage: porchlight-cloud ${verb.name}`), verb.name);
+    assert.match(verb.example, "porchlight-cloud ");
+    for (const option of Object.keys(verb.options)) {
+      assert.match(help, new RegExp(`--?${option}\\b`), `${verb.name} explains ${option}`);
+    }
   }
+  const { code, out } = await porchlightCloud(["devices", "add", "--help"]);
+  assert.is(code, 0);
+  assert.match(out, "--data DIR");
 });
 
 verbs("a wrong command line exits 64 and says what was meant", async () => {

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { porchlight } from "../support/cli.ts";
@@ -69,8 +69,8 @@ if (needsMachine()) {
     cpSync("systemd/sysusers-cloud.conf", join(root, "usr/lib/sysusers.d/porchlight-cloud.conf"));
     const units = join(root, "etc/systemd/system");
     cpSync("systemd/porchlight-cloud.service", join(units, "porchlight-cloud.service"));
-    const wants = join(units, "multi-user.target.wants");
-    cpSync("systemd/porchlight-cloud.service", join(wants, "porchlight-cloud.service"));
+    const wanted = join(units, "multi-user.target.wants/porchlight-cloud.service");
+    symlinkSync("../porchlight-cloud.service", wanted);
     writeFileSync(join(folder.path, "boot"), bootAndRun(root, "porchlight.service", PROBE));
   });
   booted.after(() => folder.remove());

@@ -35,7 +35,7 @@ pid=$(systemctl show porchlight-sync -p MainPID --value)
 grep -E '^(Cap|NoNewPrivs|Seccomp|Uid)' /proc/$pid/status > /probe/rights
 as="nsenter -t $pid -m -S $(id -u porchlight-sync) -G $(id -g porchlight)"
 $as find / -path /proc -prune -o -writable -not -type l -print > /probe/writable
-$as find / -path /proc -prune -o -path /sys -prune -o -name 'vault*' -print > /probe/vault
+$as find / -path /proc -prune -o -path /sys -prune -o -name 'vault.db*' -print > /probe/vault
 systemctl stop porchlight-sync porchlight-cloud
 journalctl -u porchlight-sync -u porchlight-cloud -o cat --no-pager > /probe/journal
 `;

@@ -2,15 +2,18 @@
  * Builds the servers that the tests start and Debian does not have, each into a folder of its own
  * that bears its version (test/support/built.ts). What it takes to build them is deleted afterwards.
  */
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PGVECTOR, VERSITYGW } from "../test/support/built.ts";
+import { INFLUXDB2, PGVECTOR, VERSITYGW } from "../test/support/built.ts";
+import { buildInfluxdb2 } from "./build-influxdb2.ts";
+import { goIn, run } from "./run-program.ts";
 
 interface Built {
   readonly name: string;
   readonly folder: string;
+  /** Only for npm run test:full. */
+  readonly full?: true;
   /** Fills an empty folder. */
   build(folder: string, scratch: string): void;
 }
@@ -31,12 +34,18 @@ const BUILT: readonly Built[] = [
       run(join(python, "bin", "pip"), ["install", "--quiet", ...wheel]);
     },
   },
+  {
+    name: "InfluxDB 2 (450 s of CPU; needs go and cargo)",
+    folder: INFLUXDB2.folder,
+    full: true,
+    build: buildInfluxdb2,
+  },
 ];
 
 /** Does what is missing; says what could not be done, and how to do it by hand. */
-export function buildServices(): void {
-  for (const { name, folder, build } of BUILT) {
-    if (existsSync(folder)) continue;
+export function buildServices(fully: boolean): void {
+  for (const { name, folder, full, build } of BUILT) {
+    if (existsSync(folder) || (full && !fully)) continue;
     process.stdout.write(`building for the tests: ${name}\n`);
     const scratch = mkdtempSync(join(tmpdir(), "porchlight-build-"));
     // Whole or not at all: the folder bears its name only when it is complete.
@@ -56,18 +65,5 @@ export function buildServices(): void {
 
 /** Modules and build cache take most of a gigabyte: they are the scratch folder's. */
 function goInstall(module: string, folder: string, scratch: string): void {
-  run("go", ["install", "-ldflags=-s -w", module], {
-    GOPATH: join(scratch, "path"),
-    GOCACHE: join(scratch, "cache"),
-    GOBIN: folder,
-    GOFLAGS: "-modcacherw",
-    GOTOOLCHAIN: "local",
-  });
-}
-
-function run(program: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): void {
-  const env = { ...process.env, ...environment };
-  const { status, error, stderr } = spawnSync(program, args, { env, encoding: "utf8" });
-  if (error !== undefined) throw error;
-  if (status !== 0) throw new Error(stderr.slice(-2_000));
+  run("go", ["install", "-ldflags=-s -w", module], { env: { ...goIn(scratch), GOBIN: folder } });
 }

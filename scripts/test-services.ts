@@ -72,4 +72,4 @@ if (missing.length > 0) {
   }
 }
 
-buildServices();
+buildServices(full);

@@ -5,11 +5,19 @@ import { join } from "node:path";
 const CACHE = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "porchlight-tests");
 
 export const BUILD_REMEDY = "node --import tsx scripts/test-services.ts builds it";
+export const FULL_BUILD_REMEDY = "node --import tsx scripts/test-services.ts --full builds it";
 
 export const VERSITYGW = {
   module: "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
   folder: join(CACHE, "versitygw-1.8.0"),
   program: join(CACHE, "versitygw-1.8.0", "versitygw"),
+} as const;
+
+/** InfluxDB 2 itself, with Flux: for the full run. */
+export const INFLUXDB2 = {
+  version: "v2.7.12",
+  folder: join(CACHE, "influxdb-2.7.12"),
+  program: join(CACHE, "influxdb-2.7.12", "influxd"),
 } as const;
 
 /** PostgreSQL with pgvector, as a Python wheel holds it. */

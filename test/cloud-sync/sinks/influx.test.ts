@@ -1,5 +1,4 @@
 import * as assert from "uvu/assert";
-import type { StoredEntry } from "../../../cloud-sync/log/event-log.ts";
 import { createInflux, type InfluxOptions } from "../../../cloud-sync/sinks/influx.ts";
 import { takeTogether } from "../../../cloud-sync/sinks/influx-tiers.ts";
 import { DAY_MS } from "../../../cloud-sync/sinks/metrics.ts";
@@ -7,13 +6,13 @@ import { StoreBusy } from "../../../cloud-sync/sinks/sink.ts";
 import { ADMIN, type MetricsServer, needsInflux, startInflux } from "../../support/influx.ts";
 import { playAnswers } from "../../support/recorded.ts";
 import { rejects } from "../../support/rejects.ts";
+
+import { influxOptions, METRICS_DEVICE, samples } from "../../support/samples.ts";
 import { suite } from "../../support/suite.ts";
 
 const influx = suite("InfluxDB");
 const recorded = suite("InfluxDB's answers, as recorded");
 
-const DEVICE = "7d8e4f6c-50c5-4a6b-9a3e-000000000001";
-const LOG = "7d8e4f6c-50c5-4a6b-9a3e-000000000002";
 const HOUR_MS = 3_600_000;
 const HOUR = Math.floor(Date.now() / HOUR_MS) * HOUR_MS - 5 * HOUR_MS;
 const RETENTION = { rawDays: 30, minuteDays: 180, hourDays: 1_825 };
@@ -21,25 +20,7 @@ const unaborted = new AbortController().signal;
 let nowMs = HOUR + 2 * HOUR_MS;
 
 function options(more: Partial<InfluxOptions>): InfluxOptions {
-  const devicesOf = async (): Promise<Map<string, string>> => new Map([[LOG, DEVICE]]);
-  const common = { devicesOf, retention: RETENTION, clock: { now: () => nowMs }, manage: true };
-  return { url: "", version: 1, database: "home", ...common, ...more };
-}
-
-/** Telemetry of these moments, [when, faces]. */
-function samples(...points: readonly (readonly [number, number, string?])[]): StoredEntry[] {
-  return points.map(([at, value, metric = "faces"], i) => ({
-    position: BigInt(i + 1),
-    log: LOG,
-    seq: i + 1,
-    hash: "",
-    body: JSON.stringify({ clock: "synced", data: { metrics: { [metric]: value } }, sealed: null }),
-    type: "telemetry.sampled",
-    at,
-    subject: null,
-    actor: "device",
-    receivedAt: new Date(at + 10),
-  }));
+  return influxOptions({ retention: RETENTION, clock: { now: () => nowMs }, ...more });
 }
 
 if (needsInflux()) {
@@ -50,7 +31,12 @@ if (needsInflux()) {
     const all = options({ url: server?.url ?? "", database, ...ADMIN, ...more });
     return { ...createInflux(all), database, options: all };
   };
-  const asked = { measurement: "telemetry", field: "faces", device: DEVICE, everyMs: HOUR_MS };
+  const asked = {
+    measurement: "telemetry",
+    field: "faces",
+    device: METRICS_DEVICE,
+    everyMs: HOUR_MS,
+  };
   const range = { from: new Date(HOUR), to: new Date(HOUR + 2 * HOUR_MS) };
   influx.before(async () => {
     server = await startInflux();
@@ -105,7 +91,7 @@ if (needsInflux()) {
     await sink.open(unaborted);
     const account = `u=${ADMIN.username}&p=${ADMIN.password}`;
     const other = `/write?db=${encodeURIComponent(database)}&rp=porchlight_raw&${account}`;
-    const text = `telemetry,device=${DEVICE} odd="text" ${HOUR * 1_000_000}`;
+    const text = `telemetry,device=${METRICS_DEVICE} odd="text" ${HOUR * 1_000_000}`;
     await fetch(`${server?.url}${other}`, { method: "POST", body: text });
     const good = Array.from({ length: 40 }, (_, i) => [HOUR + i, i] as const);
     const batch = samples(...good, [HOUR + 50, 1, "odd"], [HOUR + 51, 1, "a\nb"], [HOUR + 52, 2]);

@@ -131,7 +131,7 @@ export function openStore(options: StoreOptions): Store {
       truncateWal(vault);
     },
   });
-  const source = sourceOf(createLogReader(database), options.passedOver);
+  const source = sourceOf(log, createLogReader(database), options.passedOver);
   const projections = [erasure, gallery, visits, latest, media];
   const runner = createProjectionRunner(vault, source, projections);
   // The log has it: on a full disk the vault reads it later.
@@ -213,6 +213,7 @@ function openVaultDatabase(options: StoreOptions, create: boolean) {
 
 /** Entries that this version cannot read are passed over, like emptied ones. */
 function sourceOf(
+  { head }: Pick<EventLog, "head">,
   reader: LogReader,
   passedOver: StoreOptions["passedOver"] = () => undefined,
 ): ProjectionSource<KnownEntry> {
@@ -227,7 +228,7 @@ function sourceOf(
   };
   return {
     start: reader.start,
-    head: reader.head,
+    head,
     count: reader.count,
     after: (place, limit) =>
       reader

@@ -136,15 +136,7 @@ function follow(
     ["invalid", "porchlight_ingest_invalid_total", "messages that were no batch"],
   ] as const;
   for (const [key, name, help] of counters) {
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        this.inc(figures()[key]);
-      },
-    });
+    countElsewhere(registers, { name, help, value: () => figures()[key] });
   }
   const gauges = [
     [
@@ -171,6 +163,22 @@ function follow(
   }
 }
 
+/** A counter that somebody else counts: it is asked when it is read. */
+function countElsewhere(
+  registers: Registry[],
+  { name, help, value }: { name: string; help: string; value: () => number },
+): void {
+  new Counter({
+    name,
+    help,
+    registers,
+    collect() {
+      this.reset();
+      this.inc(value());
+    },
+  });
+}
+
 /** What was answered to those who asked whether they may bring an object. */
 function followUploads(registers: Registry[], figures: () => UploadFigures): void {
   const counters = [
@@ -180,14 +188,6 @@ function followUploads(registers: Registry[], figures: () => UploadFigures): voi
     ["dropped", "porchlight_uploads_dropped_total", "requests that were not answered"],
   ] as const;
   for (const [key, name, help] of counters) {
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        this.inc(figures()[key]);
-      },
-    });
+    countElsewhere(registers, { name, help, value: () => figures()[key] });
   }
 }

@@ -69,7 +69,7 @@ export function createProjectionRunner<E>(
     return places
       .map((cursor) => ({
         cursor,
-        waiting: knownHere(cursor, source.head(), () => source.count(cursor)),
+        waiting: knownHere(cursor, source, () => source.count(cursor)),
       }))
       .reduce((slow, place) => (place.waiting > slow.waiting ? place : slow));
   };
@@ -79,7 +79,7 @@ export function createProjectionRunner<E>(
     const head = source.head();
     const cursor = cursorOf(projection.name);
     if (same(cursor)(head)) return false;
-    const batch = knownHere(cursor, head, () => read(cursor));
+    const batch = knownHere(cursor, source, () => read(cursor));
     const last = batch.at(-1);
     if (last === undefined) throw behind(cursor, head);
     for (const { seq, entry } of batch) if (entry !== null) apply(projection, seq, entry);
@@ -149,12 +149,16 @@ function same(one: Cursor): (other: Cursor) => boolean {
 }
 
 /** What is asked about a place, if it stands in the log. */
-function knownHere<T>(cursor: Cursor, head: Cursor, ask: () => T): T {
+function knownHere<T>(
+  cursor: Cursor,
+  { head }: Pick<ProjectionSource<unknown>, "head">,
+  ask: () => T,
+): T {
   try {
     return ask();
   } catch (error) {
     if (!(error instanceof PorchlightError) || error.code !== "log.place.unknown") throw error;
-    throw behind(cursor, head);
+    throw behind(cursor, head());
   }
 }
 

@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT, invariant, PorchlightError } from "../../shared/errors.ts";
 import type { Box, Face, RgbImage } from "../vision/face.ts";
-import { crop, decodeImage, encodeJpeg } from "../vision/image.ts";
+import { decodeImage, encodeJpeg } from "../vision/image.ts";
+import { crop } from "../vision/resample.ts";
 import type { Vision } from "../vision/vision.ts";
 
 export interface Actor {

@@ -1,6 +1,6 @@
 import { invariant } from "../../shared/errors.ts";
 import type { RgbImage } from "./face.ts";
-import { cropRegion, shrinkByBlocks } from "./resample.ts";
+import type { Pyramid } from "./resample.ts";
 
 /** X = a x - b y + tx, Y = b x + a y + ty: scale, turn and shift, no mirror and no shear. */
 export interface Similarity {
@@ -51,31 +51,20 @@ export function scaleOf({ a, b }: Similarity): number {
 
 /**
  * Cuts a square chip out of the picture: chip pixel (x, y) shows the picture at `toImage(x, y)`,
- * bilinear, black outside. Where a chip pixel covers more than two of the picture's, those are
- * averaged first: a large face would otherwise alias.
+ * bilinear, black outside. Where a chip pixel covers two or more of the picture's, it is cut from
+ * the picture's half, or the half of that: a large face would otherwise alias.
  */
-export function warpChip(image: RgbImage, toImage: Similarity, side: number): Uint8Array {
-  const factor = Math.floor(scaleOf(toImage));
-  if (factor < 2) return sample(image, toImage, side);
-  const reach = boundsOf(toImage, side, factor);
-  const overlaps = reach.x < image.width && reach.y < image.height;
-  if (!overlaps || reach.x + reach.width <= 0 || reach.y + reach.height <= 0) {
-    return new Uint8Array(side * side * 3);
-  }
-  const region = cropRegion(image, reach);
-  const shrunk = shrinkByBlocks(region.image, factor);
+export function warpChip(pyramid: Pyramid, toImage: Similarity, side: number): Uint8Array {
+  const { image, factor } = pyramid.shrunkBy(scaleOf(toImage));
   // Pixel centres lie at whole coordinates; the centre of block 0 is at (factor - 1) / 2.
   const offset = (factor - 1) / 2;
-  return sample(
-    shrunk,
-    {
-      a: toImage.a / factor,
-      b: toImage.b / factor,
-      tx: (toImage.tx - region.x - offset) / factor,
-      ty: (toImage.ty - region.y - offset) / factor,
-    },
-    side,
-  );
+  const toLevel = {
+    a: toImage.a / factor,
+    b: toImage.b / factor,
+    tx: (toImage.tx - offset) / factor,
+    ty: (toImage.ty - offset) / factor,
+  };
+  return sample(image, toLevel, side);
 }
 
 /** Weights are fractions of 256, so a blend of four bytes fits 24 bits: whole numbers are faster. */
@@ -153,21 +142,6 @@ function sampleEdge(
     }
     out[o + channel] = sum;
   }
-}
-
-/** The part of the picture a chip shows, with a margin for the neighbours it blends. */
-function boundsOf({ a, b, tx, ty }: Similarity, side: number, margin: number) {
-  const end = side - 1;
-  const xs = [tx, a * end + tx, -b * end + tx, (a - b) * end + tx];
-  const ys = [ty, b * end + ty, a * end + ty, (a + b) * end + ty];
-  const x = Math.min(...xs) - margin;
-  const y = Math.min(...ys) - margin;
-  return {
-    x,
-    y,
-    width: Math.max(...xs) + 2 * margin - x,
-    height: Math.max(...ys) + 2 * margin - y,
-  };
 }
 
 function centre(points: ArrayLike<number>): [x: number, y: number] {

@@ -7,7 +7,7 @@ import {
   unplace,
 } from "./detection.ts";
 import type { RgbImage } from "./face.ts";
-import { createPyramid, drawScaled, type Placement } from "./resample.ts";
+import { drawScaled, type Placement, type Pyramid } from "./resample.ts";
 import { lookAgain } from "./second-look.ts";
 import type { Session } from "./session.ts";
 
@@ -27,17 +27,17 @@ const STRIDE = 32;
 export function createDetector(
   session: Session,
   { architecture, passes, scoreMin, iouMax, secondLook }: DetectorOptions,
-): (image: RgbImage) => Promise<Detection[]> {
+): (pyramid: Pyramid) => Promise<Detection[]> {
   const decode = DECODERS[architecture];
   const canvases = passes.map(() => new Canvas());
-  const halves: Uint8Array[] = [];
-  return async (image) => {
+  return async (pyramid) => {
+    const image = pyramid.picture;
     const found: Detection[] = [];
-    const levelOf = createPyramid(image, halves);
     for (const [i, pass] of passes.entries()) {
       const layout = layoutOf(image, pass, architecture === "ssd-mobilenet");
       const { width, height, place } = layout;
-      const pixels = canvases[i]?.draw(levelOf(place.width, place.height), layout) ?? image.data;
+      const pixels =
+        canvases[i]?.draw(pyramid.atLeast(place.width, place.height), layout) ?? image.data;
       const outputs = await session.run(pixels, [1, height, width, 3]);
       const back = {
         x: place.x,
@@ -55,7 +55,7 @@ export function createDetector(
       faces.push(
         secondLook === undefined
           ? steady
-          : await lookAgain(session, image, steady, { architecture, pass: secondLook, scoreMin }),
+          : await lookAgain(session, pyramid, steady, { architecture, pass: secondLook, scoreMin }),
       );
     }
     return faces;

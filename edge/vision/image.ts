@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
 import sharp, { type OverlayOptions, type Sharp } from "sharp";
 import { messageOf, PorchlightError } from "../../shared/errors.ts";
-import type { Box, RgbImage } from "./face.ts";
-import { cropRegion, drawScaled } from "./resample.ts";
+import type { RgbImage } from "./face.ts";
+import { drawScaled } from "./resample.ts";
 
 export interface DecodeLimits {
   /** Longer side of the result, px: larger pictures are shrunk, JPEG while it is being decoded. */
@@ -134,11 +134,6 @@ export async function encodeJpeg(
 
 export async function encodePng(image: RgbImage): Promise<Buffer> {
   return await raw(image).png().toBuffer();
-}
-
-/** A copy of a part of the picture, clipped to it. */
-export function crop(image: RgbImage, box: Box): RgbImage {
-  return cropRegion(image, box).image;
 }
 
 /** Scales by a factor below 1, at once. */

@@ -1,6 +1,7 @@
 import { invariant } from "../../shared/errors.ts";
 import { warpChip } from "./align.ts";
 import type { Box, RgbImage } from "./face.ts";
+import type { Pyramid } from "./resample.ts";
 import type { Session } from "./session.ts";
 
 const SIDE = 112;
@@ -9,17 +10,17 @@ const VALUES = 136;
 /** The 68 landmarks of each box, (x, y) in pixels of the picture, in one run of the net. */
 export async function findLandmarks(
   session: Session,
-  image: RgbImage,
+  pyramid: Pyramid,
   boxes: readonly Box[],
 ): Promise<Float32Array[]> {
   if (boxes.length === 0) return [];
   const pixels = new Uint8Array(boxes.length * SIDE * SIDE * 3);
-  const squares = boxes.map((box) => squareOf(clip(box, image)));
+  const squares = boxes.map((box) => squareOf(clip(box, pyramid.picture)));
   squares.forEach(({ x, y, side }, i) => {
     const scale = side / SIDE;
     // Pixel centres: chip pixel 0 shows the middle of the first of its picture pixels.
     const shift = scale / 2 - 0.5;
-    const chip = warpChip(image, { a: scale, b: 0, tx: x + shift, ty: y + shift }, SIDE);
+    const chip = warpChip(pyramid, { a: scale, b: 0, tx: x + shift, ty: y + shift }, SIDE);
     pixels.set(chip, i * chip.length);
   });
   const { points } = await session.run(pixels, [boxes.length, SIDE, SIDE, 3]);

@@ -1,8 +1,8 @@
 import { decodeModel } from "./onnx/decode.ts";
 import { encodeModel } from "./onnx/encode.ts";
+import { expandPrelu } from "./onnx/prelu.ts";
 import {
   dequantiseWeights,
-  expandPrelu,
   flattenOutput,
   keepRealInputs,
   renameOutput,

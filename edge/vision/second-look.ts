@@ -1,7 +1,7 @@
 import { fitSimilarity, invertSimilarity, type Similarity, warpChip } from "./align.ts";
 import { DECODERS, type DetectorArchitecture } from "./decoders.ts";
 import { blendPoints, type Detection, type DetectorPass } from "./detection.ts";
-import type { RgbImage } from "./face.ts";
+import type { Pyramid } from "./resample.ts";
 import type { Session } from "./session.ts";
 import { templateOf } from "./templates.ts";
 
@@ -25,7 +25,7 @@ const SAME_FACE_MAX = 18;
  */
 export async function lookAgain(
   session: Session,
-  image: RgbImage,
+  pyramid: Pyramid,
   first: Detection,
   { architecture, pass: { sidePx, canvas }, scoreMin }: SecondLook,
 ): Promise<Detection> {
@@ -36,7 +36,7 @@ export async function lookAgain(
     (value, i) => (value - MIDDLE[i & 1 ? 1 : 0]) * scale + sidePx / 2,
   );
   const toImage = invertSimilarity(fitSimilarity(points, expected));
-  const outputs = await session.run(warpChip(image, toImage, sidePx), [1, sidePx, sidePx, 3]);
+  const outputs = await session.run(warpChip(pyramid, toImage, sidePx), [1, sidePx, sidePx, 3]);
   const found = DECODERS[architecture](outputs, { width: sidePx, height: sidePx, scoreMin });
   const away = (one: Detection): number => meanDistance(one.points, expected);
   const [again] = [...found].sort((a, b) => away(a) - away(b));

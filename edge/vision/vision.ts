@@ -8,10 +8,11 @@ import type { Detection } from "./detection.ts";
 import { embedChips } from "./embed.ts";
 import type { EmbeddedFace, Face, RgbImage } from "./face.ts";
 import { checkGolden, goldenChip } from "./golden.ts";
-import { crop, encodeJpeg, shrink } from "./image.ts";
+import { encodeJpeg, shrink } from "./image.ts";
 import { findLandmarks } from "./landmarks.ts";
 import { identityOf, loadPack, type Pack, type PackIdentity } from "./pack.ts";
 import { assess } from "./quality.ts";
+import { createPyramid, crop, type Pyramid } from "./resample.ts";
 import { openSession, type Provider, type Session } from "./session.ts";
 import { fiveOf, templateOf } from "./templates.ts";
 
@@ -137,10 +138,12 @@ class PackVision implements Vision {
   readonly provider: Provider;
   readonly #pack: Pack;
   readonly #sessions: Sessions;
-  readonly #findFaces: (image: RgbImage) => Promise<Detection[]>;
+  readonly #findFaces: (pyramid: Pyramid) => Promise<Detection[]>;
   readonly #template;
   /** Chips cut for the quality of a face, until it is embedded. */
   readonly #chips = new WeakMap<Face, Chip>();
+  /** Memory for the halves of a frame, of one size all the time. */
+  readonly #halves: Uint8Array[] = [];
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(pack: Pack, provider: Provider, sessions: Sessions) {
@@ -192,17 +195,18 @@ class PackVision implements Vision {
   async #detect(image: RgbImage): Promise<{ faces: Face[]; times: Omit<StageTimes, "embedMs"> }> {
     invariant(image.data.length === image.width * image.height * 3, "three bytes a pixel");
     const start = performance.now();
-    const detections = await this.#findFaces(image);
+    const pyramid = createPyramid(image, this.#halves);
+    const detections = await this.#findFaces(pyramid);
     const detected = performance.now();
     const landmarks = this.#sessions.landmarks
       ? await findLandmarks(
           this.#sessions.landmarks,
-          image,
+          pyramid,
           detections.map(({ box }) => box),
         )
       : undefined;
     const located = performance.now();
-    const faces = detections.map((detection, i) => this.#face(image, detection, landmarks?.[i]));
+    const faces = detections.map((detection, i) => this.#face(pyramid, detection, landmarks?.[i]));
     return {
       faces,
       times: {
@@ -213,26 +217,27 @@ class PackVision implements Vision {
     };
   }
 
-  #face(image: RgbImage, detection: Detection, landmarks: Float32Array | undefined): Face {
+  #face(pyramid: Pyramid, detection: Detection, landmarks: Float32Array | undefined): Face {
     const { box, score } = detection;
     const points = landmarks ? fiveOf(landmarks) : detection.points;
     invariant(points, "a pack whose detector gives no points has a landmark net");
     const found = { box, score, points, ...(landmarks && { landmarks }) };
     const { side } = this.#template;
     const toImage = this.#chipToImage(found);
-    const pixels = warpChip(image, toImage, side);
+    const pixels = warpChip(pyramid, toImage, side);
     const input = { chip: pixels, side, toImage, points, score };
     const face = { ...found, quality: assess(input, this.#pack.file.quality) };
-    this.#chips.set(face, { image, pixels });
+    this.#chips.set(face, { image: pyramid.picture, pixels });
     return face;
   }
 
   async #embed(image: RgbImage, faces: readonly Face[]): Promise<Embedding[]> {
+    const pyramid = createPyramid(image);
     const chips = faces.map((face) => {
       const chip = this.#chips.get(face);
       this.#chips.delete(face);
       if (chip?.image === image) return chip.pixels;
-      return warpChip(image, this.#chipToImage(face), this.#template.side);
+      return warpChip(pyramid, this.#chipToImage(face), this.#template.side);
     });
     return await this.#embedChips(chips);
   }

@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Box, RgbImage } from "../../edge/vision/face.ts";
-import { crop, decodeImage, resize } from "../../edge/vision/image.ts";
+import { decodeImage, resize } from "../../edge/vision/image.ts";
+import { crop } from "../../edge/vision/resample.ts";
 import { BUNDLED_PHOTOS } from "./people.ts";
 
 /** A photo, of three people by default, cut to the frame's shape and scaled to it. */

@@ -1,4 +1,5 @@
 import * as assert from "uvu/assert";
+import { warpChip } from "../../edge/vision/align.ts";
 import type { RgbImage } from "../../edge/vision/face.ts";
 import { createPyramid, drawScaled, shrinkByBlocks } from "../../edge/vision/resample.ts";
 import { suite } from "../support/suite.ts";
@@ -55,14 +56,41 @@ resample("half a picture is the mean of each four pixels, whatever its width and
 
 resample("a pyramid gives the smallest level that is large enough, each made once", () => {
   const image = picture(64, 48);
-  const levelOf = createPyramid(image);
-  assert.is(levelOf(640, 480), image, "nothing is enlarged here");
-  assert.is(levelOf(33, 24), image);
-  const half = levelOf(32, 24);
+  const pyramid = createPyramid(image);
+  assert.is(pyramid.atLeast(640, 480), image, "nothing is enlarged here");
+  assert.is(pyramid.atLeast(33, 24), image);
+  const half = pyramid.atLeast(32, 24);
   assert.equal([half.width, half.height], [32, 24]);
-  assert.is(levelOf(17, 13), half);
-  assert.equal([levelOf(1, 1).width, levelOf(1, 1).height], [2, 1]);
-  assert.is(levelOf(32, 24), half);
+  assert.is(pyramid.atLeast(17, 13), half);
+  assert.equal([pyramid.atLeast(1, 1).width, pyramid.atLeast(1, 1).height], [2, 1]);
+  assert.is(pyramid.atLeast(32, 24), half);
+  assert.equal(pyramid.shrunkBy(1.99), { image, factor: 1 });
+  assert.is(pyramid.shrunkBy(3.9).image, half);
+  assert.is(pyramid.shrunkBy(8).factor, 8);
+  assert.is(pyramid.shrunkBy(1000).factor, 32, "and no less than a pixel");
+});
+
+resample("a chip shows the picture where it says, however large the face is", () => {
+  const [width, height] = [700, 500];
+  const data = new Uint8Array(width * height * 3);
+  for (let i = 0; i < width * height; i++) {
+    const [x, y] = [i % width, Math.floor(i / width)];
+    data.set([x / 3, y / 2, (x + y) / 5], i * 3);
+  }
+  const pyramid = createPyramid({ data, width, height });
+  for (const scale of [0.7, 1.9, 2, 3.3, 4, 6.1]) {
+    const [side, turn] = [60, 0.2];
+    const [a, b] = [scale * Math.cos(turn), scale * Math.sin(turn)];
+    const chip = warpChip(pyramid, { a, b, tx: 120, ty: 20 }, side);
+    for (let i = 0; i < side * side; i++) {
+      const [x, y] = [i % side, Math.floor(i / side)];
+      const [atX, atY] = [a * x - b * y + 120, b * x + a * y + 20];
+      for (const [channel, value] of [atX / 3, atY / 2, (atX + atY) / 5].entries()) {
+        const off = Math.abs((chip[i * 3 + channel] ?? 0) - value);
+        assert.ok(off < 1.6, `${scale}: (${x}, ${y}) is ${off} off`);
+      }
+    }
+  }
 });
 
 resample("a picture is drawn in its place and nowhere else", () => {

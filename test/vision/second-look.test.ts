@@ -2,6 +2,7 @@ import * as assert from "uvu/assert";
 import { createDetector } from "../../edge/vision/detect.ts";
 import type { Detection } from "../../edge/vision/detection.ts";
 import { blank } from "../../edge/vision/image.ts";
+import { createPyramid } from "../../edge/vision/resample.ts";
 import type { Outputs, Session } from "../../edge/vision/session.ts";
 import { templateOf } from "../../edge/vision/templates.ts";
 import { suite } from "../support/suite.ts";
@@ -69,7 +70,7 @@ async function detect(
     iouMax: 0.3,
     // A chip of 112 px becomes 224 on the canvas of 320.
     ...(second && { secondLook: { sidePx: SIDE, canvas: SIDE / 224 } }),
-  })(PICTURE);
+  })(createPyramid(PICTURE));
   return { found, runs };
 }
 

@@ -80,44 +80,6 @@ function dequantise(node: Node, weights: ReadonlyMap<string, Tensor>): Tensor {
   return floatTensor(node.outputs[0] ?? "", dims, out);
 }
 
-/**
- * PRelu as a * x + (1 - a) * Relu(x). ONNX Runtime's PRelu is slow and forces the layout of what is
- * around it to change: SFace took 28 ms with it and 13.6 ms without, with outputs equal to 1e-6.
- */
-export function expandPrelu(model: Model): void {
-  const weights = new Map(model.initialisers.map((tensor) => [tensor.name, tensor]));
-  const added: Tensor[] = [];
-  model.nodes = model.nodes.flatMap((node) => {
-    if (node.op !== "PRelu") return [node];
-    const [input = "", slopeName = ""] = node.inputs;
-    const [output = ""] = node.outputs;
-    const slope = weights.get(slopeName);
-    invariant(slope, "a PRelu's slopes are constant");
-    const rest = `${output}_rest`;
-    added.push(
-      floatTensor(
-        rest,
-        slope.dims,
-        numbersOf(slope).map((value) => 1 - value),
-      ),
-    );
-    const make = (op: string, inputs: string[], name: string): Node => ({
-      op,
-      name,
-      inputs,
-      outputs: [name],
-      attributes: {},
-    });
-    return [
-      make("Mul", [input, slopeName], `${output}_leak`),
-      make("Relu", [input], `${output}_relu`),
-      make("Mul", [`${output}_relu`, rest], `${output}_kept`),
-      make("Add", [`${output}_leak`, `${output}_kept`], output),
-    ];
-  });
-  model.initialisers.push(...added);
-}
-
 export interface ImageInput {
   readonly batch: number | string;
   readonly height: number | string;

@@ -5,26 +5,48 @@ import { dateOf } from "../../shared/cli/words.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { EXIT, type ExitCode } from "../../shared/errors.ts";
 import { type Archive, createArchive } from "../lifecycle/archive.ts";
+import { archivedMonths, createAway } from "../lifecycle/archive-reader.ts";
+import type { Away } from "../log/event-log.ts";
+import type { ObjectStore } from "../objects/object-store.ts";
 import { openObjects } from "../open-objects.ts";
 import { createSinks } from "../sinks/run-sinks.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
-/** Lets a verb work with the archive, and closes the store behind it. */
-async function withArchive(
-  { centre, config: load }: Invocation,
-  work: (archive: Archive) => Promise<ExitCode>,
+async function withObjects(
+  { config }: Invocation,
+  work: (objects: ObjectStore) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const config = load();
-  const { database } = await centre();
-  const objects = openObjects(config, randomUUID);
+  const objects = openObjects(config(), randomUUID);
   try {
     await objects.open();
-    const { sinks } = createSinks({ config, database, clock: systemClock });
-    const names = sinks.map(({ name }) => name);
-    return await work(createArchive({ database, objects, sinks: names, clock: systemClock }));
+    return await work(objects);
   } finally {
     objects.close();
   }
+}
+
+/** Lets a verb work with the archive, and closes the store behind it. */
+async function withArchive(
+  invocation: Invocation,
+  work: (archive: Archive) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const { database } = await invocation.centre();
+  const { sinks } = createSinks({ config: invocation.config(), database, clock: systemClock });
+  const names = sinks.map(({ name }) => name);
+  return await withObjects(invocation, (objects) =>
+    work(createArchive({ database, objects, sinks: names, clock: systemClock })),
+  );
+}
+
+/** Lets a verb read what left the database as well: undefined where nothing has. */
+export async function withAway(
+  invocation: Invocation,
+  work: (away: Away | undefined) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const { database } = await invocation.centre();
+  const left = (await archivedMonths(database)).some(({ droppedAt }) => droppedAt !== null);
+  if (!left) return await work(undefined);
+  return await withObjects(invocation, (objects) => work(createAway(database, objects)));
 }
 
 const NONE = { options: {}, optionHelp: {} } as const;

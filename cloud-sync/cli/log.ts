@@ -4,6 +4,7 @@ import { number, text } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import type { CentralLog, LogState } from "../log/event-log.ts";
+import { withAway } from "./archive.ts";
 import type { Verb } from "./verb.ts";
 
 /** The logs that were asked for: of one device, a single one, or all; oldest first. */
@@ -53,29 +54,32 @@ export const logList: Verb = {
 export const logVerify: Verb = {
   name: "log verify",
   usage: "[--device ID] [--log ID]",
-  summary: "read and hash what is stored; name the first entry that is wrong in each log",
+  summary:
+    "read and hash what is stored, archived months too; name the first entry that is wrong in each log",
   options: DEVICE,
   optionHelp: DEVICE_HELP,
   example: "porchlight-cloud log verify --device 0b6f…",
   operands: { min: 0, max: 0 },
-  async run({ centre, values, terminal }) {
-    const { log } = await centre();
-    const which = { device: text(values, "device"), id: text(values, "log") };
-    const logs = await chosen(log, which);
-    const reports = [];
-    for (const [i, { log: id, device }] of logs.entries()) {
-      terminal.progress("verifying", i, logs.length);
-      reports.push({ log: id, device, ...(await log.verify(id, [])) });
-    }
-    terminal.progress("verifying", logs.length, logs.length);
-    const lines = reports.map(({ log: id, entries, emptied, fault }) =>
-      fault === null
-        ? `${id} is whole: ${entries} entries${emptied === 0 ? "" : `, ${emptied} of them shed`}`
-        : `${id}: entry ${fault.seq} is wrong (${fault.kind}): ${fault.detail}`,
-    );
-    terminal.data(reports, lines.join("\n") || "there are no logs yet");
-    return reports.every(({ fault }) => fault === null) ? EXIT.ok : EXIT.failed;
-  },
+  run: (invocation) =>
+    withAway(invocation, async (away) => {
+      const { centre, values, terminal } = invocation;
+      const { log } = await centre();
+      const which = { device: text(values, "device"), id: text(values, "log") };
+      const logs = await chosen(log, which);
+      const reports = [];
+      for (const [i, { log: id, device }] of logs.entries()) {
+        terminal.progress("verifying", i, logs.length);
+        reports.push({ log: id, device, ...(await log.verify(id, [], away)) });
+      }
+      terminal.progress("verifying", logs.length, logs.length);
+      const lines = reports.map(({ log: id, entries, emptied, fault }) =>
+        fault === null
+          ? `${id} is whole: ${entries} entries${emptied === 0 ? "" : `, ${emptied} of them shed`}`
+          : `${id}: entry ${fault.seq} is wrong (${fault.kind}): ${fault.detail}`,
+      );
+      terminal.data(reports, lines.join("\n") || "there are no logs yet");
+      return reports.every(({ fault }) => fault === null) ? EXIT.ok : EXIT.failed;
+    }),
 };
 
 export const logExport: Verb = {
@@ -86,18 +90,20 @@ export const logExport: Verb = {
   optionHelp: { ...DEVICE_HELP, "--after SEQ": "of each log only what comes after this entry" },
   example: "porchlight-cloud log export --device 0b6f… > door.log",
   operands: { min: 0, max: 0 },
-  async run({ centre, values, signal }) {
-    const { log } = await centre();
-    const after = number(values, "after", { fallback: 0, min: 0, max: Number.MAX_SAFE_INTEGER });
-    const which = { device: text(values, "device"), id: text(values, "log") };
-    for (const { log: id } of await chosen(log, which)) {
-      for await (const lines of log.export(id, after)) {
-        const more = process.stdout.write(lines.map((line) => `${line}\n`).join(""));
-        if (!more) await once(process.stdout, "drain", { signal });
+  run: (invocation) =>
+    withAway(invocation, async (away) => {
+      const { centre, values, signal } = invocation;
+      const { log } = await centre();
+      const after = number(values, "after", { fallback: 0, min: 0, max: Number.MAX_SAFE_INTEGER });
+      const which = { device: text(values, "device"), id: text(values, "log") };
+      for (const { log: id } of await chosen(log, which)) {
+        for await (const lines of log.export(id, after, away)) {
+          const more = process.stdout.write(lines.map((line) => `${line}\n`).join(""));
+          if (!more) await once(process.stdout, "drain", { signal });
+        }
       }
-    }
-    return EXIT.ok;
-  },
+      return EXIT.ok;
+    }),
 };
 
 export const logForks: Verb = {

@@ -2,7 +2,6 @@
  * Months of the central log in the object store. A month leaves the database only when it was read
  * back and compared row by row, and when every sink has passed it; and it can be brought back.
  */
-import { buffer } from "node:stream/consumers";
 import { z } from "zod";
 import type { Clock } from "../../shared/clock.ts";
 import { EXIT, PorchlightError } from "../../shared/errors.ts";
@@ -16,11 +15,16 @@ import {
   lineOfRow,
   type Manifest,
   manifestKey,
-  manifestSchema,
   packFile,
   sha256Of,
-  unpackFile,
 } from "./archive-format.ts";
+import {
+  type ArchivedMonth,
+  archivedMonths,
+  type RecordedMonth,
+  readFile,
+  readManifest,
+} from "./archive-reader.ts";
 import { insertRows, readRows } from "./archive-rows.ts";
 
 export interface ArchiveOptions {
@@ -29,14 +33,6 @@ export interface ArchiveOptions {
   /** The sinks of this centre: a month is dropped only when they have all passed it. */
   readonly sinks: readonly string[];
   readonly clock: Pick<Clock, "now">;
-}
-
-export interface ArchivedMonth {
-  readonly month: string;
-  readonly entries: bigint;
-  readonly archivedAt: Date;
-  /** When it left the database; null while it is there. */
-  readonly droppedAt: Date | null;
 }
 
 export interface Archive {
@@ -63,8 +59,6 @@ const FILE_BYTES = 32 * 1024 * 1024;
 
 const PARTITIONS = `SELECT relname AS name FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
   WHERE inhparent = 'event_log'::regclass ORDER BY relname`;
-const ARCHIVES = `SELECT month, entries, archived_at, dropped_at, encode(sha256, 'hex') AS sha256
-  FROM log_archives ORDER BY month`;
 const RECORD = `INSERT INTO log_archives (month, entries, first_position, last_position, sha256)
   VALUES ($1, $2, $3, $4, $5) ON CONFLICT (month) DO UPDATE SET entries = excluded.entries,
   first_position = excluded.first_position, last_position = excluded.last_position,
@@ -77,36 +71,18 @@ const DROPPED = "UPDATE log_archives SET dropped_at = now() WHERE month = $1";
 const RESTORED = "UPDATE log_archives SET dropped_at = NULL WHERE month = $1";
 
 const nameRows = z.array(z.object({ name: z.string() }));
-const archiveRows = z.array(
-  z
-    .object({
-      month: z.string(),
-      entries: z.bigint(),
-      archived_at: z.date(),
-      dropped_at: z.date().nullable(),
-      sha256: z.string(),
-    })
-    .transform(({ archived_at: archivedAt, dropped_at: droppedAt, ...row }) => ({
-      ...row,
-      archivedAt,
-      droppedAt,
-    })),
-);
-type Recorded = z.infer<typeof archiveRows>[number];
 const countRow = z.tuple([z.object({ count: z.bigint() })]);
 
 export function createArchive(options: ArchiveOptions): Archive {
   const { database, objects, sinks, clock } = options;
-  const months = async (): Promise<readonly Recorded[]> =>
-    archiveRows.parse(await database.query(ARCHIVES));
   const partitions = async (): Promise<readonly string[]> => {
     const names = nameRows.parse(await database.query(PARTITIONS));
     return names.map(({ name }) => name.replace("event_log_", "").replace("_", "-"));
   };
   const isOver = (month: string): boolean =>
     clock.now() >= startOfMonth(month, 1).getTime() + SETTLED_MS;
-  const recorded = async (month: string): Promise<Recorded> => {
-    const found = (await months()).find((each) => each.month === month);
+  const recorded = async (month: string): Promise<RecordedMonth> => {
+    const found = (await archivedMonths(database)).find((each) => each.month === month);
     if (found !== undefined) return found;
     throw new PorchlightError("archive.unknown", `${month} is not archived`, {
       exitCode: EXIT.notFound,
@@ -126,12 +102,12 @@ export function createArchive(options: ArchiveOptions): Archive {
 
   return {
     async due() {
-      const done = new Set((await months()).map(({ month }) => month));
+      const done = new Set((await archivedMonths(database)).map(({ month }) => month));
       return (await partitions()).filter((month) => !done.has(month) && isOver(month));
     },
-    list: months,
+    list: () => archivedMonths(database),
     async archive(month, signal) {
-      const known = (await months()).find((each) => each.month === month);
+      const known = (await archivedMonths(database)).find((each) => each.month === month);
       if (known?.droppedAt instanceof Date) return verified(month, signal);
       if (!(await partitions()).includes(month) || !isOver(month)) {
         throw new PorchlightError("archive.open", `${month} is no month here that is over`, {
@@ -208,27 +184,6 @@ async function writeMonth(
     logs: [...logs.values()],
     files,
   };
-}
-
-async function readManifest(
-  objects: ObjectStore,
-  month: string,
-  sha256: string,
-): Promise<Manifest> {
-  const key = manifestKey(month);
-  const content = await readObject(objects, key);
-  if (sha256Of(content) !== sha256) throw broken(key, "it is not the one that was recorded");
-  return manifestSchema.parse(JSON.parse(content.toString("utf8")));
-}
-
-async function readFile(objects: ObjectStore, file: ArchivedFile): Promise<readonly ArchivedRow[]> {
-  return unpackFile(await readObject(objects, file.key), file);
-}
-
-async function readObject(objects: ObjectStore, key: string): Promise<Buffer> {
-  const stream = await objects.get(key);
-  if (stream === null) throw broken(key, "it is not there");
-  return buffer(stream);
 }
 
 /** Row by row: what is archived is what is in the database, no more and no less. */

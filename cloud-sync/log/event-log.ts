@@ -1,7 +1,13 @@
 /** The central log: the one way in, and the ways to read and verify it. */
 import { z } from "zod";
 import type { Batch } from "../../shared/batch.ts";
-import { type ChainReport, lineOf, verifyPages, type Witness } from "../../shared/chain.ts";
+import {
+  type ChainReport,
+  type Link,
+  lineOf,
+  verifyPages,
+  type Witness,
+} from "../../shared/chain.ts";
 import { type Cursor, hashSchema } from "../../shared/cursor.ts";
 import { invariant, PorchlightError } from "../../shared/errors.ts";
 import type { Database } from "../postgres/database.ts";
@@ -59,11 +65,17 @@ export interface CentralLog {
   newest(device: string): Promise<Cursor | null>;
   /** Every log, oldest first. */
   logs(): Promise<readonly LogState[]>;
-  /** Reads and hashes a whole log. Throws `log.unknown`. */
-  verify(log: string, witnesses: readonly Witness[]): Promise<ChainReport>;
+  /**
+   * Reads and hashes a whole log, what left the database too if it is told where that is; without
+   * it, such entries are missing. Throws `log.unknown`.
+   */
+  verify(log: string, witnesses: readonly Witness[], away?: Away): Promise<ChainReport>;
   /** The lines that the device's `porchlight log export` prints of it, page by page. */
-  export(log: string, after: number): AsyncGenerator<readonly string[]>;
+  export(log: string, after: number, away?: Away): AsyncGenerator<readonly string[]>;
 }
+
+/** Entries that left the database: those of a log between two, as many as there are, in order. */
+export type Away = (log: string, after: number, before: number) => AsyncIterable<readonly Link[]>;
 
 export interface Letter {
   readonly device: string;
@@ -132,9 +144,13 @@ const linkRows = z.array(
 );
 type LinkRow = z.infer<typeof linkRows>[number];
 
+const shelvedRows = z.array(z.object({ seq: numberColumn, payload: z.instanceof(Buffer) }));
+
 const LINKS = `SELECT e.seq, e.hash, e.body, d.payload AS shelved
   FROM event_log e LEFT JOIN dead_letters d ON d.log = e.log AND d.seq = e.seq
   WHERE e.log = $1 AND e.seq > $2 ORDER BY e.seq LIMIT ${PAGE_ENTRIES}`;
+const SHELVED = `SELECT seq, payload FROM dead_letters
+  WHERE log = $1 AND seq BETWEEN $2 AND $3 AND payload IS NOT NULL`;
 const SHELVE = `INSERT INTO dead_letters (device, reason, payload)
   SELECT $1, $2, $3
   WHERE (SELECT count(*) FROM dead_letters WHERE device = $1) < ${LETTERS_PER_DEVICE_MAX}
@@ -153,9 +169,27 @@ const LOGS = `SELECT log, device, head_seq AS seq, head_hash AS hash, parent_log
   parent_hash, frozen_at FROM logs ORDER BY created_at, log`;
 
 export function createCentralLog(database: Database): CentralLog {
-  const pages = async function* (log: string, after: number): AsyncGenerator<readonly LinkRow[]> {
+  /** Pages from elsewhere as they were here: what was shelved of them still is. */
+  const pagesAway = async function* (
+    log: string,
+    links: AsyncIterable<readonly Link[]>,
+  ): AsyncGenerator<readonly LinkRow[]> {
+    for await (const page of links) {
+      const range = [log, page.at(0)?.seq ?? 0, page.at(-1)?.seq ?? 0];
+      const rows = shelvedRows.parse(await database.query(SHELVED, range));
+      const payloads = new Map(rows.map(({ seq, payload }) => [seq, payload]));
+      yield page.map((link) => ({ ...link, shelved: payloads.get(link.seq) ?? null }));
+    }
+  };
+  const pages = async function* (
+    { log, seq: head }: Cursor,
+    after: number,
+    away: Away | undefined,
+  ): AsyncGenerator<readonly LinkRow[]> {
     for (let seq = after; ; ) {
       const page = linkRows.parse(await database.query(LINKS, [log, seq]));
+      const next = page.at(0)?.seq ?? head + 1;
+      if (next > seq + 1 && away !== undefined) yield* pagesAway(log, away(log, seq, next));
       const last = page.at(-1);
       if (last === undefined) return;
       yield page;
@@ -187,21 +221,21 @@ export function createCentralLog(database: Database): CentralLog {
       return entryRows.parse(await database.query(READ_AFTER, [position, limit]));
     },
     logs,
-    async verify(log, witnesses) {
-      const { seq, hash } = await stateOf(log);
+    async verify(log, witnesses, away) {
+      const state = await stateOf(log);
       const shelved = new Set<number>();
       const links = async function* (): AsyncGenerator<readonly LinkRow[]> {
-        for await (const page of pages(log, 0)) {
+        for await (const page of pages(state, 0, away)) {
           for (const row of page) if (row.shelved !== null) shelved.add(row.seq);
           yield page;
         }
       };
+      const { seq, hash } = state;
       const head = { seq, hash, from: "the head of the log" };
       return verifyPages(links(), [head, ...witnesses], shelved);
     },
-    async *export(log, after) {
-      await stateOf(log);
-      for await (const page of pages(log, after)) {
+    async *export(log, after, away) {
+      for await (const page of pages(await stateOf(log), after, away)) {
         yield page.map((row) => row.shelved?.toString("utf8") ?? lineOf(row));
       }
     },

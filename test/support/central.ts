@@ -1,5 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { type Arrival, type CentralLog, createCentralLog } from "../../cloud-sync/log/event-log.ts";
+import {
+  type Arrival,
+  type Away,
+  type CentralLog,
+  createCentralLog,
+} from "../../cloud-sync/log/event-log.ts";
 import type { Database } from "../../cloud-sync/postgres/database.ts";
 import type { Link } from "../../shared/chain.ts";
 import { type Cursor, GENESIS_HASH } from "../../shared/cursor.ts";
@@ -40,9 +45,14 @@ export class Device {
 }
 
 /** What an export of this log prints. */
-export async function lines(central: CentralLog, log: string, after = 0): Promise<string[]> {
+export async function lines(
+  central: CentralLog,
+  log: string,
+  after = 0,
+  away?: Away,
+): Promise<string[]> {
   const all: string[] = [];
-  for await (const page of central.export(log, after)) all.push(...page);
+  for await (const page of central.export(log, after, away)) all.push(...page);
   return all;
 }
 

@@ -36,7 +36,10 @@ export interface UplinkStatus {
 }
 
 export interface Uplink {
-  /** A session begins: what the last one had in flight is sent again. */
+  /**
+   * A session begins: what the last one had in flight is sent again, and before it the entry that
+   * was acknowledged last. A centre brought back from a backup learns from it what it lacks.
+   */
   begin(session: UplinkSession): void;
   /** Sends one batch, if there is one and the window has room; says whether it did. */
   pump(): boolean;
@@ -102,7 +105,8 @@ class LogUplink implements Uplink {
 
   begin(session: UplinkSession): void {
     this.#session = session;
-    this.#sent = this.#acked;
+    const { log, seq } = this.#acked;
+    this.#sent = (seq > 0 && this.#reader.find(log, seq - 1)) || this.#acked;
     this.#inFlight = [];
     this.#rewound = null;
   }

@@ -61,6 +61,27 @@ sending("believes the centre that holds less than it once said", () => {
   device.remove();
 });
 
+sending("a centre that was brought back learns what it lacks as soon as a session begins", () => {
+  const device = new Device();
+  const centre = new Centre();
+  device.append(1_500);
+  device.settle(centre);
+  const { acked } = device.uplink.status();
+  device.begin();
+  device.pump();
+  assert.is(device.wire.length, 1, "of what is acknowledged, the last entry is shown once");
+  for (const payload of device.wire.splice(0)) device.hear(centre.receive(payload));
+  assert.equal([device.uplink.status().acked, device.uplink.status().inFlight], [acked, 0]);
+  centre.forget(acked.log, 700);
+  device.begin();
+  device.pump();
+  for (const payload of device.wire.splice(0)) device.hear(centre.receive(payload));
+  assert.is(device.uplink.lag(), device.at.store.log.head().seq - 700);
+  device.settle(centre);
+  same(device, centre);
+  device.remove();
+});
+
 sending("a late or doubled ack takes nothing back", () => {
   const device = new Device();
   const centre = new Centre();

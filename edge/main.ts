@@ -11,6 +11,7 @@ import { type DeviceConfig, loadConfig, storeOptions } from "./config.ts";
 import { runDaemon } from "./daemon.ts";
 import { createNotifier } from "./notify.ts";
 import { openStore } from "./open-store.ts";
+import { onStopAsked } from "./stop.ts";
 import { VERSION } from "./version.ts";
 
 /** A stop that takes longer is cut short: systemd would do the same, less politely. */
@@ -75,7 +76,8 @@ async function run(): Promise<number> {
     readAgain();
     notifier.reloaded();
   };
-  process.once("SIGTERM", onStop).once("SIGINT", onStop).on("SIGHUP", reload);
+  onStopAsked(onStop);
+  process.on("SIGHUP", reload);
   const store = openStore({
     ...storeOptions(config, environment, systemClock, randomUUID),
     passedOver: (seq, reason) =>

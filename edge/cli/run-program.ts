@@ -15,7 +15,8 @@ export async function runProgram(
   if (configFile !== "") args.push("--config", configFile);
   if (typeof values["data"] === "string") args.push("--data", values["data"]);
   const child = spawn(process.execPath, [...args, ...(more.args ?? [])], {
-    stdio: "inherit",
+    // The channel says nothing but that this process lives: killed, it leaves no program behind.
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
     env: { ...more.environment, ...environment },
   });
   const forward = (signal: NodeJS.Signals): void => void child.kill(signal);

@@ -9,6 +9,7 @@ import { createLogger } from "../../shared/logger.ts";
 import { streamCamera } from "../camera/stream.ts";
 import { createNotifier } from "../notify.ts";
 import { isExposed } from "../private-file.ts";
+import { onStopAsked } from "../stop.ts";
 import { networkSource, networkSourceSchema, parseCameraUrl } from "./network-source.ts";
 import { relayFrames } from "./relay.ts";
 
@@ -68,7 +69,7 @@ function readArguments() {
 async function run(): Promise<void> {
   const { socketPath, options } = readArguments();
   const stop = new AbortController();
-  process.once("SIGTERM", () => stop.abort()).once("SIGINT", () => stop.abort());
+  onStopAsked(() => stop.abort());
   const { monotonicMs } = systemClock;
   const notifier = createNotifier({ environment, monotonicMs, logger });
   const camera = streamCamera(

@@ -11,6 +11,7 @@ import { createLiveRows } from "../log/live-rows.ts";
 import { createMediaFiles, mediaFolder } from "../media/media-files.ts";
 import { createNotifier } from "../notify.ts";
 import { openLog } from "../open-log.ts";
+import { onStopAsked } from "../stop.ts";
 import { dataVersion } from "../store/database.ts";
 import { VERSION } from "../version.ts";
 import { createAckedStore } from "./acked.ts";
@@ -41,7 +42,7 @@ async function run(): Promise<void> {
   const config = loadConfig({ file, data: values.data, environment });
   const bundle = readBundle(bundleSources(config, environment));
   const stop = new AbortController();
-  process.once("SIGTERM", () => stop.abort()).once("SIGINT", () => stop.abort());
+  onStopAsked(() => stop.abort());
   const { monotonicMs, now } = systemClock;
   const notifier = createNotifier({ environment, monotonicMs, logger });
   const { reader, database, close } = openLog(

@@ -1,8 +1,8 @@
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { CentreLink } from "../support/centre-link.ts";
-import { json, porchlight } from "../support/cli.ts";
+import { collect, json, porchlight, startPorchlight } from "../support/cli.ts";
 import { type Mosquitto, needsMosquitto, startMosquitto } from "../support/mosquitto.ts";
 import { freePort } from "../support/port.ts";
 import { suite } from "../support/suite.ts";
@@ -108,6 +108,19 @@ if (needsMosquitto()) {
     assert.is(verified.fault, null);
     const told = JSON.parse(readFileSync(join(data, "sync/status.json"), "utf8"));
     assert.is(told.state, "stopped");
+  });
+
+  verbs("killed, the command leaves no agent behind", async () => {
+    const told = () => JSON.parse(readFileSync(join(data, "sync/status.json"), "utf8"));
+    const command = startPorchlight(["sync", "run", ...at]);
+    const ran = collect(command);
+    await until("the agent is connected", () => told().state === "connected");
+    const { pid } = told();
+    assert.is.not(pid, command.pid);
+    command.kill("SIGKILL");
+    await ran;
+    await until("the agent has said goodbye", () => told().state === "stopped");
+    await until("it is gone", () => !existsSync(`/proc/${pid}`));
   });
 
   verbs("a bundle that others may read is not used", async () => {

@@ -23,11 +23,15 @@ export function porchlight(
   args: readonly string[],
   more: Record<string, string> = {},
 ): Promise<Ran> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
-    env: userEnvironment(more),
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  return collect(child);
+  return collect(startPorchlight(args, more));
+}
+
+/** Starts the built `porchlight`. */
+export function startPorchlight(
+  args: readonly string[],
+  more: Record<string, string> = {},
+): ChildProcess {
+  return start(PROGRAM, args, more);
 }
 
 /** Starts the built daemon. */
@@ -35,7 +39,15 @@ export function startDaemon(
   args: readonly string[],
   more: Record<string, string> = {},
 ): ChildProcess {
-  return spawn(process.execPath, [DAEMON, ...args], {
+  return start(DAEMON, args, more);
+}
+
+function start(
+  program: string,
+  args: readonly string[],
+  more: Record<string, string>,
+): ChildProcess {
+  return spawn(process.execPath, [program, ...args], {
     env: userEnvironment(more),
     stdio: ["ignore", "pipe", "pipe"],
   });

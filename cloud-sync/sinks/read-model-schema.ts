@@ -1,7 +1,6 @@
 /** The tables of the read models, and the statements that write their rows. */
-/**
- * Change it with whatever the tables or the projection mean: another version is dropped and replayed.
- */
+
+/** Changes with what the tables or the projection mean: another version is dropped and replayed. */
 export const READ_MODELS_VERSION = 1;
 
 /** A row on its way: what JSON can say. Positions and sizes are text, as they may not fit a double. */

@@ -143,7 +143,7 @@ export function createTracker(options: TrackOptions): Tracker {
     observe(frame, sightings) {
       const events = due(frame.monotonicMs);
       const free = new Set(tracks);
-      for (const sighting of bestFirst(sightings)) {
+      for (const sighting of [...sightings].sort((a, b) => b.quality - a.quality)) {
         const found = [...free]
           .map((track) => ({ track, fit: fitOf(track, sighting, options.samePerson) }))
           .sort((a, b) => b.fit - a.fit)[0];
@@ -163,10 +163,6 @@ export function createTracker(options: TrackOptions): Tracker {
       return events;
     },
   };
-}
-
-function bestFirst(sightings: readonly Sighting[]): Sighting[] {
-  return [...sightings].sort((a, b) => b.quality - a.quality);
 }
 
 function start(frame: SeenFrame, sighting: Sighting, { newId }: TrackOptions): Track {

@@ -12,7 +12,9 @@ import { encodeMessage, nackSchema, topicOf } from "../../shared/wire.ts";
 import { fasterClock } from "../support/agent.ts";
 import { CentreLink } from "../support/centre-link.ts";
 import { sampled } from "../support/facts.ts";
+import { keepingLogger } from "../support/ingest.ts";
 import { type Mosquitto, needsMosquitto, startMosquitto } from "../support/mosquitto.ts";
+import { freePort } from "../support/port.ts";
 import { type TestStore, testStore } from "../support/store.ts";
 import { suite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
@@ -207,6 +209,19 @@ if (needsMosquitto()) {
     assert.not.match(agent.reason ?? "", "another");
     await agent.stop();
   });
+
+  syncing(
+    "a broker that is not there is told of now and then, and tried all the time",
+    async () => {
+      const { logger, lines } = keepingLogger();
+      const url = `mqtt://127.0.0.1:${await freePort()}`;
+      const agent = new Running(url, { logger, random: () => 0 });
+      const tries = (): number => agent.states.filter((state) => state === "waiting").length;
+      await until("it has tried", () => tries() >= 64);
+      await agent.stop();
+      assert.is(lines.length, 8 + Math.floor(Math.log2(tries())) - 3, lines.join(""));
+    },
+  );
 
   syncing("a broker that hangs does not hang the agent's end", async () => {
     const agent = new Running(broker.url);

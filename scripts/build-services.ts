@@ -5,7 +5,8 @@
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { INFLUXDB2, PGVECTOR, VERSITYGW } from "../test/support/built.ts";
+import { HIVEMQ, INFLUXDB2, MINIO, PGVECTOR, VERSITYGW } from "../test/support/built.ts";
+import { buildHivemq } from "./build-hivemq.ts";
 import { buildInfluxdb2 } from "./build-influxdb2.ts";
 import { goIn, run } from "./run-program.ts";
 
@@ -39,6 +40,18 @@ const BUILT: readonly Built[] = [
     folder: INFLUXDB2.folder,
     full: true,
     build: buildInfluxdb2,
+  },
+  {
+    name: "MinIO (335 s of CPU)",
+    folder: MINIO.folder,
+    full: true,
+    build: (folder, scratch) => goInstall(MINIO.module, folder, scratch),
+  },
+  {
+    name: "HiveMQ CE (needs mvn and javac)",
+    folder: HIVEMQ.folder,
+    full: true,
+    build: buildHivemq,
   },
 ];
 

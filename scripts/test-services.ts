@@ -36,6 +36,12 @@ const NEEDS: readonly Need[] = [
   { debianPackage: "victoria-metrics", file: "/usr/bin/victoria-metrics" },
   { debianPackage: "python3-venv", file: "/usr/share/doc/python3-venv" },
   { debianPackage: "debootstrap", file: "/usr/sbin/debootstrap", full: true },
+  { debianPackage: "maven", file: "/usr/bin/mvn", full: true },
+  {
+    debianPackage: "openjdk-17-jdk-headless",
+    file: "/usr/share/doc/openjdk-17-jdk-headless",
+    full: true,
+  },
   { debianPackage: "systemd-container", file: "/usr/bin/systemd-nspawn", full: true },
 ];
 

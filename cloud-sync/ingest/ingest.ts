@@ -75,6 +75,8 @@ const COMMITS_AT_ONCE = 2;
 /** What an entry takes in memory beside its bytes. */
 const ENTRY_BYTES = 200;
 const BACKOFF = { firstMs: 100, maxMs: 5_000 } as const;
+/** Frozen logs that are remembered as told of: more of them are told of again. */
+const TOLD_MAX = 10_000;
 
 export function createIngest(options: IngestOptions): Ingest {
   return new LogIngest(options);
@@ -88,6 +90,8 @@ class LogIngest implements Ingest {
   /** Logs in a commit that is under way: what follows in one of them waits for its end. */
   readonly #busy = new Set<string>();
   readonly #figures = { appendedEntries: 0, duplicates: 0, gaps: 0, forks: 0, invalid: 0 };
+  /** Logs whose fork was told: a device goes on with it, at each start and with all in flight. */
+  readonly #told = new Set<string>();
   #queue: Item[] = [];
   #unread: Unread[] = [];
 
@@ -249,16 +253,10 @@ class LogIngest implements Ingest {
   }
 
   #refuse({ device, batch, payload }: Item, { kind, cursor, reason }: Outcome): void {
-    const { answer, logger } = this.#options;
+    const { answer } = this.#options;
     if (kind === "fork") {
       this.#figures.forks++;
-      const { log, seq } = cursor;
-      logger.error("a device tells another story than it did: its log is frozen", {
-        device,
-        log,
-        seq,
-        hint: "see both: porchlight-cloud log list",
-      });
+      this.#tellFork(device, cursor);
       answer(device, { nack: { ...cursor, reason: "fork" } });
       return;
     }
@@ -266,6 +264,18 @@ class LogIngest implements Ingest {
     this.#window.enter(bytes);
     const known = cursor.log === batch.log && cursor.seq > 0 ? cursor : null;
     this.#unread.push({ device, payload, reason: reason ?? kind, cursor: known, bytes });
+  }
+
+  #tellFork(device: string, { log, seq }: Cursor): void {
+    if (this.#told.has(log)) return;
+    if (this.#told.size >= TOLD_MAX) this.#told.clear();
+    this.#told.add(log);
+    this.#options.logger.error("a device tells another story than it did: its log is frozen", {
+      device,
+      log,
+      seq,
+      hint: "see both: porchlight-cloud log list",
+    });
   }
 }
 

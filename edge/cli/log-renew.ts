@@ -8,13 +8,16 @@ import { readStatus } from "../sync/status-file.ts";
 import { deviceOf } from "./device-of.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
+/** The centre has other entries in the places of our last ones, or may have. */
+const PARTED: readonly (string | null | undefined)[] = ["fork", "behind"];
+
 /**
- * The last place that both ends are sure to know: the head, unless the centre has other entries in
- * the places of our last ones; then what it has acknowledged, or the entry that opened the log.
+ * The last place that both ends are sure to know: the head, unless the two have parted; then what
+ * the centre has acknowledged, or the entry that opened the log.
  */
-function parentFor({ log, reader, database }: OpenLog, forked: boolean): Cursor {
+function parentFor({ log, reader, database }: OpenLog, parted: boolean): Cursor {
   const head = log.head();
-  if (!forked) return head;
+  if (!parted) return head;
   const acked = createAckedStore(database).read()?.cursor;
   const first = reader.find(head.log, 1);
   invariant(first !== null, "a log has a first entry");
@@ -40,7 +43,7 @@ export const logRenew: Verb = {
       });
     }
     const halted = readStatus(syncStatusPath(config()))?.halted;
-    const parent = parentFor(opened, halted === "fork");
+    const parent = parentFor(opened, PARTED.includes(halted));
     const left = opened.log.head().seq - parent.seq;
     const begun = opened.log.begin(device, parent);
     const kept = left === 0 ? "" : `; ${left} entries of the old one stay on this device alone`;

@@ -19,6 +19,8 @@ export interface AgentOptions extends Omit<SessionOptions, "answered" | "told"> 
 const BACKOFF = { firstMs: 500, maxMs: 60_000 };
 /** Without a network an attempt costs nobody anything, and 5 s after it is back we must be too. */
 const BACKOFF_OFFLINE = { firstMs: 500, maxMs: 4_000 };
+/** Failures in a row that are told one by one; then each that doubles their number. */
+const TOLD_EACH = 8;
 
 /**
  * Runs until the signal is aborted, or everything is acked where that is asked for. Trouble with
@@ -55,7 +57,9 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
         }
         const limits = isNetworkDown(error) ? BACKOFF_OFFLINE : BACKOFF;
         const waitMs = backoffMs(attempt++, { ...limits, random });
-        logger.warn(message, { code, hint, retryInMs: waitMs });
+        // A broker that is away for weeks, or a copy of this device that ends each session.
+        const told = attempt <= TOLD_EACH || Number.isInteger(Math.log2(attempt));
+        logger[told ? "warn" : "debug"](message, { code, hint, attempt, retryInMs: waitMs });
         tell({ state: "waiting", reason: message, retryAtMs: clock.now() + waitMs });
         await pause(waitMs, signal);
       }

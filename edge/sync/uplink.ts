@@ -65,6 +65,8 @@ export const ACK_TIMEOUT_MS = 20_000;
 const REWIND_QUIET_MS = 2_000;
 /** A batch that was damaged on its way arrives the next time; one that never does is wrong. */
 const INVALID_MAX = 3;
+/** Shown to a centre that knows another entry: where two copies part is among their last entries. */
+const SHOWN_ENTRIES = 100;
 
 interface InFlight {
   readonly last: Cursor;
@@ -88,6 +90,9 @@ class LogUplink implements Uplink {
   #halted: Halt | null = null;
   /** The newest log at that time. */
   #haltedIn: string | null = null;
+  /** What the centre has named and is not here, until it says itself that it sees a fork. */
+  #denied: Cursor | null = null;
+  #shown = false;
   #rewound: { readonly to: Cursor; readonly atMs: number } | null = null;
   #invalid = 0;
 
@@ -109,17 +114,14 @@ class LogUplink implements Uplink {
     this.#sent = (seq > 0 && this.#reader.find(log, seq - 1)) || this.#acked;
     this.#inFlight = [];
     this.#rewound = null;
+    this.#shown = false;
   }
 
   pump(): boolean {
-    if (this.#session === null || this.#isHalted()) return false;
-    if (this.#inFlight.length >= this.#session.window) return false;
-    const bytesMax = this.#session.room?.() ?? SEND_BYTES_MAX;
-    if (bytesMax === 0) return false;
-    const { previous, entries } = this.#reader.after(this.#sent, BATCH_ENTRIES_MAX);
-    if (entries.length === 0) return false;
-    const { payload, last } = encodeBatch(previous, entries, bytesMax);
-    this.#session.send(payload);
+    if (this.#isHalted()) return this.#show();
+    if (this.#inFlight.length >= (this.#session?.window ?? 0)) return false;
+    const last = this.#send(this.#sent);
+    if (last === null) return false;
     this.#inFlight.push({ last, sentAtMs: this.#clock.monotonicMs() });
     this.#sent = last;
     return true;
@@ -142,6 +144,7 @@ class LogUplink implements Uplink {
 
   onNack({ reason, ...named }: Nack): void {
     if (reason === "fork") {
+      this.#denied = null;
       this.#halt("fork", named);
       return;
     }
@@ -193,6 +196,17 @@ class LogUplink implements Uplink {
     };
   }
 
+  /** One batch of what follows a place; its last entry, or null when nothing was sent. */
+  #send(place: Cursor): Cursor | null {
+    const bytesMax = this.#session?.room?.() ?? SEND_BYTES_MAX;
+    if (this.#session === null || bytesMax === 0) return null;
+    const { previous, entries } = this.#reader.after(place, BATCH_ENTRIES_MAX);
+    if (entries.length === 0) return null;
+    const { payload, last } = encodeBatch(previous, entries, bytesMax);
+    this.#session.send(payload);
+    return last;
+  }
+
   /** The place as it stands here, or null where this store knows it otherwise or not at all. */
   #own({ log, seq, hash }: Cursor): Cursor | null {
     const own = this.#reader.find(log, seq);
@@ -217,7 +231,22 @@ class LogUplink implements Uplink {
   /** The centre names a place that is not ours. */
   #deny(cursor: Cursor): void {
     const here = this.#reader.find(cursor.log, cursor.seq);
+    if (this.#halted === null) this.#denied = cursor;
     this.#halt(here === null ? "behind" : "fork", cursor);
+  }
+
+  /**
+   * A copy of this device may run elsewhere, and what it was told was told to us. Once a session the
+   * centre is shown what stands here: so it sees the fork, and keeps both stories.
+   */
+  #show(): boolean {
+    if (this.#denied === null || this.#shown) return false;
+    const { log, seq } = this.#reader.head();
+    const from = Math.max(0, Math.min(seq, this.#denied.seq) - SHOWN_ENTRIES);
+    const near = log === this.#denied.log ? this.#reader.find(log, from) : null;
+    const later = near !== null && this.#isAfter(near, this.#acked) ? near : this.#acked;
+    this.#shown = this.#send(later) !== null;
+    return this.#shown;
   }
 
   /** A new log, which a person has begun, ends a halt: it follows a place that both ends know. */
@@ -227,6 +256,7 @@ class LogUplink implements Uplink {
     }
     this.#logger.info("a new log has begun: sending goes on", { reason: this.#halted });
     this.#halted = null;
+    this.#denied = null;
     this.#invalid = 0;
     // What was acked may have been left off since.
     this.#acked = this.#own(this.#acked) ?? this.#reader.start();
@@ -235,9 +265,11 @@ class LogUplink implements Uplink {
     return false;
   }
 
+  /** Said once; that it is a fork can come out later, when the centre has seen what stands here. */
   #halt(halted: Halt, { log, seq }: Cursor): void {
+    if (this.#halted === halted || (this.#halted !== null && halted !== "fork")) return;
     this.#haltedIn = this.#reader.head().log;
-    if (this.#halted === null) this.#logger.error(HALTED[halted], { log, seq, reason: halted });
+    this.#logger.error(HALTED[halted], { log, seq, reason: halted });
     this.#halted = halted;
   }
 }

@@ -1,13 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
 import { decodeImage } from "../../edge/vision/image.ts";
+import { startSync } from "../support/agent-process.ts";
 import { filesIn } from "../support/bytes.ts";
 import { holdsJpeg, isJpeg } from "../support/camera.ts";
-import { collect, json, porchlight, startDaemon, userEnvironment } from "../support/cli.ts";
+import { collect, json, porchlight, startDaemon } from "../support/cli.ts";
 import { type CentreProcess, porchlightCloud, startCentre } from "../support/cloud.ts";
 import { eventually } from "../support/ingest.ts";
 import { bundledPeople, writePhotos, writeScenes } from "../support/people.ts";
@@ -33,7 +31,6 @@ const config = join(folder.path, "porchlight.yaml");
 const at = ["--config", config];
 const inCentre = ["--data", join(folder.path, "centre")];
 const media = join(folder.path, "data", "media");
-const AGENT = fileURLToPath(new URL("../../dist/edge/sync/main.js", import.meta.url));
 let centre: CentreProcess;
 
 async function ran(args: readonly string[]): Promise<string> {
@@ -50,14 +47,6 @@ async function waiting(): Promise<number> {
 function arrived(device: string): ReadonlyMap<string, Buffer> {
   const place = join(folder.path, "centre", "objects", "media", device);
   return existsSync(place) ? filesIn(place) : new Map();
-}
-
-function startSync(): { readonly child: ChildProcess; readonly ended: Promise<unknown> } {
-  const child = spawn(process.execPath, [AGENT, ...at], {
-    env: userEnvironment(),
-    stdio: "ignore",
-  });
-  return { child, ended: once(child, "close") };
 }
 
 story.before(async () => {
@@ -93,13 +82,13 @@ story("every one arrives as it was sealed, across a kill of agent and centre", a
   const own = new Map([...filesIn(media)].map(([path, bytes]) => [path.slice(3), bytes]));
   assert.ok(own.size >= 6, `${own.size} objects of three visits in two sizes`);
 
-  const first = startSync();
+  const first = startSync(at);
   await eventually("some have arrived", () => arrived(device).size > 0);
   first.child.kill("SIGKILL");
   await first.ended;
   const { mqtt, http } = centre.ready;
   await centre.stop();
-  const second = startSync();
+  const second = startSync(at);
   const ports = {
     PORCHLIGHT_CLOUD_BROKER_PORT: new URL(mqtt).port,
     PORCHLIGHT_CLOUD_HTTP_PORT: new URL(http).port,

@@ -1,23 +1,36 @@
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
 import { z } from "zod";
 import { type Answer, createIngest } from "../../cloud-sync/ingest/ingest.ts";
 import { createCentralLog } from "../../cloud-sync/log/event-log.ts";
 import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
+import { openLog } from "../../edge/open-log.ts";
+import { createAckedStore } from "../../edge/sync/acked.ts";
 import { encodeBatch } from "../../shared/batch.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { silentLogger } from "../../shared/logger.ts";
+import { startAgent } from "../support/agent-process.ts";
 import { Device } from "../support/central.ts";
+import { CentreLink } from "../support/centre-link.ts";
+import { storeProcess, writeOrder } from "../support/child.ts";
 import { collect, porchlight, userEnvironment } from "../support/cli.ts";
+import { deviceOf } from "../support/device.ts";
+import { needsMosquitto, startMosquitto } from "../support/mosquitto.ts";
 import { needsProgram } from "../support/needs.ts";
 import { bundledPeople, writeScenes } from "../support/people.ts";
 import { needsPostgres, PROGRAMS, startPostgres } from "../support/postgres.ts";
+import { testStore } from "../support/store.ts";
+import { subscribe } from "../support/subscriber.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
-import { follow, readTrace, STRACE, toldTooEarly } from "../support/trace.ts";
+import { type Call, follow, readTrace, STRACE, toldTooEarly } from "../support/trace.ts";
+import { until } from "../support/until.ts";
+import { startFolderPlace } from "../support/upload-places.ts";
+import { grantOf, statusOf, wishFor } from "../support/upload-promises.ts";
 
 /**
  * What was told to somebody is on the disk: the kernel is asked, not the program. A power cut in
@@ -27,6 +40,7 @@ const cutting = suite("a power cut");
 const PROGRAM = fileURLToPath(new URL("../../dist/edge/cli/porchlight.js", import.meta.url));
 const BATCHES = 20;
 const KILLS = 30;
+const PRESSES = 10;
 const folder = tempFolder("power-cut");
 cutting.after(() => folder.remove());
 
@@ -136,6 +150,94 @@ cutting("what the daemon reports is on the disk by then", async () => {
   assert.equal(toldTooEarly(calls, file, reports), []);
   const never = calls.filter(({ name }) => !name.endsWith("sync"));
   assert.ok(toldTooEarly(never, file, reports).length > 0, "without a sync this test fails");
+});
+
+/**
+ * An agent and somebody who rings, both followed. Each press is told and acknowledged before the
+ * next: so all that is sent is of entries that were written before.
+ */
+async function rungAndSent(trace: string) {
+  const store = testStore();
+  const { reader, database, close } = openLog(store.options);
+  const device = deviceOf(reader);
+  const broker = await startMosquitto();
+  const centre = new CentreLink(broker.url);
+  const subscriber = await subscribe(broker.url);
+  const agent = startAgent(store, device, broker.url);
+  const writer = storeProcess("press", writeOrder(store, "live"));
+  await writer.ready;
+  writer.go();
+  await until("the agent is connected", () => agent.said().includes("connected to the centre"));
+  const agentPid = agent.child.pid ?? 0;
+  const end = await follow([writer.process.pid ?? 0, agentPid], trace);
+  const acked = createAckedStore(database);
+  for (let press = 1; press <= PRESSES; press++) {
+    writer.go();
+    await until("it was told at once", () => subscriber.heard.length === press);
+    await until("it is acknowledged", () => acked.read()?.cursor.seq === reader.head().seq);
+  }
+  await until("its status says so", () => centre.acked === reader.head().seq);
+  await end();
+  writer.finish();
+  await writer.ended;
+  await agent.stop();
+  subscriber.close();
+  centre.client.end(true);
+  await broker.stop();
+  close();
+  store.remove();
+  const published = (channels: string) => {
+    const topic = new RegExp(`porchlight/v1/${device}/(${channels})`);
+    return ({ name, text }: Call): boolean => /^writev?$/.test(name) && topic.test(text);
+  };
+  return { calls: readTrace(trace), agentPid, published };
+}
+
+cutting(
+  "what the agent sends, and what it says that it knows, is on the disk by then",
+  async () => {
+    if (!traces || !needsMosquitto()) return;
+    const { calls, agentPid, published } = await rungAndSent(join(folder.path, "agent"));
+    const log = /log\.db-wal/;
+    const sent = published("log|ring");
+    const count = (told: (call: Call) => boolean): number => calls.filter(told).length;
+    assert.ok(count(published("log")) >= PRESSES, "each press was in a batch");
+    assert.ok(count(published("ring")) >= PRESSES, "and told at once");
+    assert.equal(toldTooEarly(calls, log, sent), [], "by whoever wrote it");
+    const own = calls.filter(({ pid }) => pid === agentPid);
+    const status = published("status");
+    assert.ok(count(status) > 0);
+    assert.equal(toldTooEarly(own, log, status), [], "what it says is acknowledged");
+
+    const unsynced = (all: readonly Call[]): Call[] =>
+      all.filter(({ name }) => !name.endsWith("sync"));
+    assert.ok(
+      toldTooEarly(unsynced(calls), log, sent).length >= PRESSES,
+      "or this test would fail",
+    );
+    assert.ok(toldTooEarly(unsynced(own), log, status).length > 0, "here as well");
+  },
+);
+
+cutting("an object is said to be there when its bytes and its name are on the disk", async () => {
+  if (!traces) return;
+  const place = await startFolderPlace();
+  const trace = join(folder.path, "upload");
+  const content = randomBytes(300_000);
+  const wish = wishFor(content);
+  const grant = await grantOf(place, wish);
+  const end = await follow([process.pid], trace);
+  assert.is(await statusOf(grant, content), 201);
+  await end();
+  await place.stop();
+  const calls = readTrace(trace);
+  const said = calls.findIndex(({ text }) => text.includes("HTTP/1.1 201"));
+  const synced = calls.slice(0, said).filter(({ name }) => name.endsWith("sync"));
+  const paths = synced.map(({ text }) => /<([^>]*)>/.exec(text)?.[1] ?? "");
+  const bytes = paths.findIndex((path) => path.startsWith(join(place.folder, wish.key)));
+  assert.ok(said > 0 && bytes !== -1, "its bytes");
+  const name = dirname(join(place.folder, wish.key));
+  assert.ok(paths.slice(bytes).includes(name), "then its name");
 });
 
 cutting("what was acknowledged is there after kill -9 of the server, thirty times", async () => {

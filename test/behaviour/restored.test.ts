@@ -1,6 +1,7 @@
 import { chmodSync, cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { readStatus, writeStatus } from "../../edge/sync/status-file.ts";
 import { json, porchlight } from "../support/cli.ts";
 import { type CentreProcess, porchlightCloud, startCentre } from "../support/cloud.ts";
 import { suite } from "../support/suite.ts";
@@ -43,6 +44,7 @@ async function door() {
   await run("sync", "run", "--until-acked");
   return {
     at,
+    data,
     device,
     run,
     ring,
@@ -126,6 +128,26 @@ restoring(
     assert.is(old?.frozenAt, null);
   },
 );
+
+restoring("and was told what its earlier life had sent, goes on all the same", async () => {
+  const one = await door();
+  one.backUp();
+  await one.ring(2);
+  await one.run("sync", "run", "--until-acked");
+  const before = await one.inCentre();
+  const path = join(one.data, "sync", "status.json");
+  const held = readStatus(path);
+  one.restore();
+  await one.ring(1);
+  // What its agent says that has heard an ack of more than there is here.
+  assert.ok(held);
+  writeStatus(path, { ...held, halted: "behind" });
+  await one.run("log", "renew", "--yes");
+  await one.ring(1);
+  const went = await one.agent();
+  assert.is(went.code, 0, went.err);
+  assert.equal((await one.inCentre()).slice(0, before.length), before);
+});
 
 restoring("a vault that is read anew knows every life of the log", async () => {
   const one = await door();

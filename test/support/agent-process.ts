@@ -8,15 +8,19 @@ import type { TestStore } from "./store.ts";
 
 const AGENT = fileURLToPath(new URL("../../dist/edge/sync/main.js", import.meta.url));
 
-/** The built agent as its unit runs it: the store's folder, the key of the log, the bundle. */
+/** The built agent in a process of its own. */
 export interface AgentProcess {
   readonly child: ChildProcess;
+  readonly ended: Promise<unknown>;
   /** Everything it has said. */
   said(): string;
   stop(): Promise<void>;
 }
 
-/** Its secrets lie in `<folder>/agent`, as systemd would hand them over. */
+/**
+ * As its unit runs it: the store's folder, the key of the log, the bundle. Its secrets lie in
+ * `<folder>/agent`, as systemd would hand them over.
+ */
 export function startAgent(at: TestStore, device: string, url: string): AgentProcess {
   const { folder, logKey } = at.options;
   const own = join(folder, "agent");
@@ -24,11 +28,16 @@ export function startAgent(at: TestStore, device: string, url: string): AgentPro
   writeFileSync(join(own, "log-key"), logKey, { mode: 0o600 });
   const bundle = JSON.stringify({ format: 1, device, url });
   writeFileSync(join(own, "sync-bundle"), bundle, { mode: 0o600 });
-  const child = spawn(process.execPath, [AGENT, "--data", folder], {
-    env: userEnvironment({
-      CREDENTIALS_DIRECTORY: own,
-      PORCHLIGHT_SYNC_STATUS: join(folder, "run", "status.json"),
-    }),
+  return startSync(["--data", folder], {
+    CREDENTIALS_DIRECTORY: own,
+    PORCHLIGHT_SYNC_STATUS: join(folder, "run", "status.json"),
+  });
+}
+
+/** Of a device that has joined by the command line: its keys and its bundle lie in its folder. */
+export function startSync(at: readonly string[], more: Record<string, string> = {}): AgentProcess {
+  const child = spawn(process.execPath, [AGENT, ...at], {
+    env: userEnvironment(more),
     stdio: ["ignore", "pipe", "pipe"],
   });
   let said = "";
@@ -40,6 +49,7 @@ export function startAgent(at: TestStore, device: string, url: string): AgentPro
   const ended = once(child, "close");
   return {
     child,
+    ended,
     said: () => said,
     async stop() {
       child.kill("SIGTERM");

@@ -6,12 +6,19 @@ import { type AgentOptions, runAgent } from "../../edge/sync/agent.ts";
 import { createPut } from "../../edge/sync/put.ts";
 import { createUplink } from "../../edge/sync/uplink.ts";
 import type { Bundle } from "../../shared/bundle.ts";
-import { systemClock } from "../../shared/clock.ts";
+import { type Clock, systemClock } from "../../shared/clock.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { deviceOf, logsOf } from "./device.ts";
 import { sampled } from "./facts.ts";
 import { testStore } from "./store.ts";
 import { uploadsOf } from "./uploads.ts";
+
+/** A clock on which time passes so many times as fast: what takes 20 s without an answer is over soon. */
+export function fasterClock(times: number): Clock {
+  const startMs = systemClock.monotonicMs();
+  const monotonicMs = (): number => startMs + (systemClock.monotonicMs() - startMs) * times;
+  return { ...systemClock, monotonicMs };
+}
 
 /** A device whose real agent speaks to a real broker. */
 export class AgentDevice {
@@ -21,8 +28,12 @@ export class AgentDevice {
   #stop = new AbortController();
   #ended: Promise<void> = Promise.resolve();
   status: Parameters<AgentOptions["report"]>[0] | null = null;
+  /** Why its sessions have ended, one after the other. */
+  readonly reasons: string[] = [];
+  readonly #clock: Clock;
 
-  constructor(entries: number) {
+  constructor(entries: number, clock: Clock = systemClock) {
+    this.#clock = clock;
     this.id = deviceOf(this.#opened.reader);
     this.append(entries);
   }
@@ -38,7 +49,7 @@ export class AgentDevice {
   start(bundle: Omit<Bundle, "device" | "format">, id = this.id): void {
     const { reader, database } = this.#opened;
     this.#stop = new AbortController();
-    const common = { clock: systemClock, logger: silentLogger };
+    const common = { clock: this.#clock, logger: silentLogger };
     const uplink = createUplink({ reader, store: createAckedStore(database), ...common });
     const { folder } = this.at.options;
     const uploads = uploadsOf(this.#opened, folder, { put: createPut({ ca: bundle.ca }) });
@@ -54,6 +65,7 @@ export class AgentDevice {
         random: Math.random,
         report: (status) => {
           this.status = status;
+          if (status.state === "waiting") this.reasons.push(status.reason ?? "");
         },
         alive: () => undefined,
         untilAcked: false,

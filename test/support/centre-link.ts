@@ -16,6 +16,8 @@ export class CentreLink {
   /** Says nothing any more, as a centre whose database hangs. */
   mute = false;
   status = "";
+  /** What a device last said that it knows to be acknowledged. */
+  acked = 0;
   batches = 0;
 
   constructor(url: string, credentials: { username?: string; password?: string } = {}) {
@@ -28,7 +30,11 @@ export class CentreLink {
 
   #hear(topic: string, payload: Buffer): void {
     const { device, channel } = parseTopic(topic) ?? {};
-    if (channel === "status") this.status = JSON.parse(String(payload)).state;
+    if (channel === "status") {
+      const { state, acked } = JSON.parse(String(payload));
+      this.status = state;
+      this.acked = acked?.seq ?? this.acked;
+    }
     if (channel !== "log" || device === undefined) return;
     this.batches++;
     if (this.mute) return;

@@ -15,6 +15,8 @@ export interface Child {
   /** Resolves when it waits for `go`. */
   readonly ready: Promise<void>;
   go(): void;
+  /** Ends what it reads. */
+  finish(): void;
   /** Its end: exit code or signal, and what it said on standard error. */
   readonly ended: Promise<{ readonly code: number | string; readonly err: string }>;
 }
@@ -48,7 +50,8 @@ export function storeProcess(
     child.once("close", () => failed(new Error(`it ended before it was ready: ${err}`)));
   });
   const ended = once(child, "close").then(([code, signal]) => ({ code: code ?? signal, err }));
-  return { process: child, lines, ready, go: () => void child.stdin.write("go\n"), ended };
+  const go = (): void => void child.stdin.write("go\n");
+  return { process: child, lines, ready, go, finish: () => void child.stdin.end(), ended };
 }
 
 /** The order for a process that writes to this store: 64 hex digits a key, as WriteOrder says. */

@@ -8,10 +8,20 @@ import { createInterface } from "node:readline";
 import { setImmediate as turn } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import type { AnyDraft } from "../../edge/log/event-log.ts";
-import { openStore } from "../../edge/open-store.ts";
+import { openStore, type Store } from "../../edge/open-store.ts";
 import { openDatabase } from "../../edge/store/database.ts";
 import { systemClock } from "../../shared/clock.ts";
-import { CANARY_NAME, canaryFace, enrolled, erased, sampled, template, visit } from "./facts.ts";
+import type { Cursor } from "../../shared/cursor.ts";
+import {
+  CANARY_NAME,
+  canaryFace,
+  enrolled,
+  erased,
+  pressed,
+  sampled,
+  template,
+  visit,
+} from "./facts.ts";
 
 const STDOUT = 1;
 
@@ -52,21 +62,35 @@ export interface WriteOrder {
   readonly manner: "sample" | "live" | "appendOnly";
 }
 
-/** Says `<seq> <hash>` of everything that `append` reported as durable. */
-async function write(order: WriteOrder): Promise<void> {
-  const { folder, rounds, manner } = order;
-  const store = openStore({
-    folder,
+function storeOf(order: WriteOrder): Store {
+  return openStore({
+    folder: order.folder,
     logKey: Buffer.from(order.logKey, "hex"),
     vaultKey: Buffer.from(order.vaultKey, "hex"),
     clock: systemClock,
     clockState: () => "synced",
     newId: randomUUID,
   });
+}
+
+function report(cursors: readonly Cursor[]): void {
+  for (const { seq, hash } of cursors) say(`${seq} ${hash}`);
+}
+
+/** A press for each further line; ends with its input. */
+function press(order: WriteOrder): void {
+  const store = storeOf(order);
+  input.on("line", () => report(store.append([pressed()]))).once("close", () => store.close());
+}
+
+/** Says `<seq> <hash>` of everything that `append` reported as durable. */
+async function write(order: WriteOrder): Promise<void> {
+  const { rounds, manner } = order;
+  const store = storeOf(order);
   const append = manner === "live" ? store.append : store.log.append;
   for (let round = 0; rounds === null || round < rounds; round++) {
     const drafts = manner === "sample" ? [sampled(round)] : lifeOf(round);
-    for (const { seq, hash } of append(drafts)) say(`${seq} ${hash}`);
+    report(append(drafts));
     if (manner === "appendOnly") process.kill(process.pid, "SIGKILL");
     await turn();
   }
@@ -87,10 +111,12 @@ function lifeOf(round: number): AnyDraft[] {
 const [command = "", argument = ""] = process.argv.slice(2);
 const order: unknown = JSON.parse(argument);
 say("ready");
-createInterface({ input: process.stdin }).once("line", () => {
-  process.stdin.destroy();
+const input = createInterface({ input: process.stdin });
+input.once("line", () => {
+  if (command !== "press") process.stdin.destroy();
   // The test that starts this program writes the order: its shape is the command's.
-  if (command === "open") open(order as OpenOrder);
+  if (command === "press") press(order as WriteOrder);
+  else if (command === "open") open(order as OpenOrder);
   else if (command === "write") void write(order as WriteOrder);
   else throw new Error(`no command ${command}`);
 });

@@ -8,6 +8,8 @@ const CALLS = "write,writev,pwrite64,pwritev,fdatasync,fsync,sendto,sendmsg";
 export const STRACE = ["-f", "-y", "-ttt", "-qq", "-s", "4096", "-e", `trace=${CALLS}`];
 
 export interface Call {
+  /** The thread; of a process's first one it is the process. */
+  readonly pid: number;
   /** Wall clock, ms since the epoch, when it began. */
   readonly atMs: number;
   readonly name: string;
@@ -24,16 +26,21 @@ export function readTrace(path: string): Call[] {
     .flatMap((line) => {
       const [, pid = "", at = "", name = "", rest = ""] = LINE.exec(line) ?? [];
       if (name === "") return [];
+      const call = { pid: Number(pid), atMs: Number(at) * 1_000, name };
       if (rest.endsWith("<unfinished ...>")) {
         begun.set(pid, rest);
         // What tells others may have been heard by then; what makes things last is not done yet.
-        return name.startsWith("send") ? [{ atMs: Number(at) * 1_000, name, text: rest }] : [];
+        return tells(name, rest) ? [{ ...call, text: rest }] : [];
       }
-      const resumed = rest.startsWith(" resumed>");
-      if (resumed && name.startsWith("send")) return [];
-      const text = resumed ? `${begun.get(pid) ?? ""}${rest}` : rest;
-      return [{ atMs: Number(at) * 1_000, name, text }];
+      if (!rest.startsWith(" resumed>")) return [{ ...call, text: rest }];
+      const start = begun.get(pid) ?? "";
+      return tells(name, start) ? [] : [{ ...call, text: `${start}${rest}` }];
     });
+}
+
+/** Whether it goes over the network. */
+function tells(name: string, text: string): boolean {
+  return name.startsWith("send") || /^\(\d+<(socket|TCP)/.test(text);
 }
 
 /** Follows processes, and those that they start, until it is ended. */

@@ -7,7 +7,7 @@ import type { ObjectStore } from "../../cloud-sync/objects/object-store.ts";
 import { createS3Store } from "../../cloud-sync/objects/s3.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { tempFolder } from "./temp.ts";
-import { startVersitygw } from "./versitygw.ts";
+import { type S3Server, startVersitygw } from "./versitygw.ts";
 
 /** Where devices can bring objects, with a clock that can be turned. */
 export interface UploadPlace {
@@ -50,8 +50,10 @@ export async function startFolderPlace(
 }
 
 /** A real S3 server, whose clock is the machine's. */
-export async function startS3Place(): Promise<UploadPlace> {
-  const server = await startVersitygw();
+export async function startS3Place(
+  start: () => Promise<S3Server> = startVersitygw,
+): Promise<UploadPlace> {
+  const server = await start();
   const objects = createS3Store({ ...server.account, bucket: "media" });
   await objects.open();
   return {

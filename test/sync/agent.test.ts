@@ -9,9 +9,12 @@ import { createUplink } from "../../edge/sync/uplink.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { encodeMessage, nackSchema, topicOf } from "../../shared/wire.ts";
+import { fasterClock } from "../support/agent.ts";
 import { CentreLink } from "../support/centre-link.ts";
 import { sampled } from "../support/facts.ts";
+import { keepingLogger } from "../support/ingest.ts";
 import { type Mosquitto, needsMosquitto, startMosquitto } from "../support/mosquitto.ts";
+import { freePort } from "../support/port.ts";
 import { type TestStore, testStore } from "../support/store.ts";
 import { suite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
@@ -151,11 +154,9 @@ if (needsMosquitto()) {
   syncing(
     "a session in which acks stop is torn down, and what was in flight sent again",
     async () => {
-      // A clock that runs forty times as fast: 20 s without an ack are over in half a second.
-      const start = systemClock.monotonicMs();
-      const monotonicMs = (): number => start + (systemClock.monotonicMs() - start) * 40;
       link.mute = true;
-      const agent = new Running(broker.url, { clock: { ...systemClock, monotonicMs } });
+      // 20 s without an ack are over in half a second.
+      const agent = new Running(broker.url, { clock: fasterClock(40) });
       agent.append(100);
       await until("it gives up on the session", () => agent.states.includes("waiting"));
       assert.match(agent.reason ?? "", "no answer from the centre");
@@ -208,6 +209,19 @@ if (needsMosquitto()) {
     assert.not.match(agent.reason ?? "", "another");
     await agent.stop();
   });
+
+  syncing(
+    "a broker that is not there is told of now and then, and tried all the time",
+    async () => {
+      const { logger, lines } = keepingLogger();
+      const url = `mqtt://127.0.0.1:${await freePort()}`;
+      const agent = new Running(url, { logger, random: () => 0 });
+      const tries = (): number => agent.states.filter((state) => state === "waiting").length;
+      await until("it has tried", () => tries() >= 64);
+      await agent.stop();
+      assert.is(lines.length, 8 + Math.floor(Math.log2(tries())) - 3, lines.join(""));
+    },
+  );
 
   syncing("a broker that hangs does not hang the agent's end", async () => {
     const agent = new Running(broker.url);

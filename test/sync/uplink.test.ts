@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
 import { ACK_TIMEOUT_MS } from "../../edge/sync/uplink.ts";
+import { encodeBatch } from "../../shared/batch.ts";
 import { GENESIS_HASH } from "../../shared/cursor.ts";
 import { PorchlightError } from "../../shared/errors.ts";
 import { type Answer, Centre } from "../support/centre.ts";
 import { Device, same } from "../support/device.ts";
 import { seeded } from "../support/facts.ts";
+import { logOf, visitLike } from "../support/links.ts";
 import { rejects } from "../support/rejects.ts";
 import { suite } from "../support/suite.ts";
 
@@ -131,6 +133,7 @@ sending("stops at a fork, and where the centre holds what this log does not", ()
   const head = forked.at.store.log.head();
   forked.uplink.onAck({ ...head, hash: "f".repeat(64) });
   assert.is(forked.uplink.status().halted, "fork");
+  assert.ok(forked.uplink.pump(), "the centre is shown what stands here");
   forked.append(10);
   assert.not(forked.uplink.pump(), "nothing is sent any more");
   assert.is(forked.uplink.status().acked.seq, 0);
@@ -142,6 +145,34 @@ sending("stops at a fork, and where the centre holds what this log does not", ()
   restored.uplink.onAck({ log, seq: 99, hash: "a".repeat(64) });
   assert.is(restored.uplink.status().halted, "behind");
   restored.remove();
+});
+
+sending("hears an ack that was its copy's: the centre is shown the fork until it says so", () => {
+  const device = new Device();
+  const centre = new Centre();
+  device.append(300);
+  device.settle(centre);
+  const common = device.at.store.log.head();
+  const others = logOf(common.log, [visitLike(1), visitLike(2)], common);
+  const meantForTheCopy = centre.receive(encodeBatch(common, others).payload);
+  device.append(1);
+  device.begin();
+  device.hear(meantForTheCopy);
+  assert.is(device.uplink.status().halted, "behind");
+  device.pump();
+  assert.is(device.wire.splice(0).length, 1, "which is lost");
+  device.pump();
+  assert.is(device.wire.length, 0, "once a session");
+  device.begin();
+  device.pump();
+  for (const payload of device.wire.splice(0)) device.hear(centre.receive(payload));
+  assert.is(device.uplink.status().halted, "fork");
+  assert.equal(device.uplink.status().acked, common);
+  device.hear(meantForTheCopy);
+  device.begin();
+  device.pump();
+  assert.is(device.wire.length, 0, "the centre knows");
+  device.remove();
 });
 
 sending("gives up on a batch that is refused again and again", () => {

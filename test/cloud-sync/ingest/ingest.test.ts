@@ -7,9 +7,9 @@ import { encodeBatch, PAYLOAD_BYTES_MAX } from "../../../shared/batch.ts";
 import { lineOf } from "../../../shared/chain.ts";
 import { type Cursor, startOf } from "../../../shared/cursor.ts";
 import { PorchlightError } from "../../../shared/errors.ts";
-import { silentLogger } from "../../../shared/logger.ts";
 import { Central, Device as Log, lines } from "../../support/central.ts";
 import { startServer } from "../../support/engines.ts";
+import { keepingLogger } from "../../support/ingest.ts";
 import { logOf, opened, visitLike } from "../../support/links.ts";
 import { needsPostgres } from "../../support/postgres.ts";
 import { suite } from "../../support/suite.ts";
@@ -26,18 +26,20 @@ interface Said {
 
 function ingestOver(log = central.log, window?: { messages: number; bytes: number }) {
   const said: Said[] = [];
+  const { logger, lines: logged } = keepingLogger();
   const ingest = createIngest({
     log,
     answer: (device, answer) => said.push({ device, answer }),
     clock: { monotonicMs: () => now },
     random: Math.random,
-    logger: silentLogger,
+    logger,
     ...(window && { window }),
   });
   const settle = async (): Promise<void> => {
     while (await ingest.commit());
   };
-  return { ingest, said, settle, take: (d: string, p: Buffer) => ingest.take(d, p, NEVER) };
+  const take = (d: string, p: Buffer): Promise<void> => ingest.take(d, p, NEVER);
+  return { ingest, said, logged, settle, take };
 }
 
 /** Entries of a log as one message. */
@@ -189,8 +191,8 @@ if (needsPostgres()) {
     assert.is((await lines(central.log, door.log)).length, 10);
   });
 
-  taking("another story freezes its log and is answered with `fork`", async () => {
-    const { take, said, settle } = ingestOver();
+  taking("another story freezes its log and is answered with `fork`, and told once", async () => {
+    const { take, said, logged, settle } = ingestOver();
     const [door, neighbour] = [new Log(20), new Log(5)];
     await take(door.device, message(door, 1, 10));
     await settle();
@@ -199,7 +201,11 @@ if (needsPostgres()) {
     await take(neighbour.device, message(neighbour, 1, 5));
     await settle();
     assert.equal(nackOf(said), ["ack", "fork 10", "ack"]);
+    for (const each of [forked, door]) await take(door.device, message(each, 11, 20));
+    await settle();
+    assert.equal(nackOf(said).slice(3), ["fork 10", "fork 10"], "neither goes on");
     assert.is((await lines(central.log, door.log)).length, 10);
+    assert.is(logged.filter((line) => line.includes("tells another story")).length, 1);
   });
 
   taking("a full window lets nothing more in until there is room", async () => {

@@ -12,6 +12,7 @@ import { encodeMessage, nackSchema, topicOf } from "../../shared/wire.ts";
 import { CentreLink } from "../support/centre-link.ts";
 import { sampled } from "../support/facts.ts";
 import { type Mosquitto, needsMosquitto, startMosquitto } from "../support/mosquitto.ts";
+import { keysOf } from "../support/released.ts";
 import { type TestStore, testStore } from "../support/store.ts";
 import { suite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
@@ -49,6 +50,7 @@ class Running {
         version: "test",
         uplink,
         uploads: uploadsOf(this.#opened, this.at.options.folder),
+        keys: keysOf(database),
         live: createLiveRows(database, systemClock),
         logVersion: () => dataVersion(database),
         clock,

@@ -4,6 +4,7 @@ import { usageError } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { EXIT, type ExitCode } from "../../shared/errors.ts";
+import { readPublicKey } from "../keyring/site-key.ts";
 import { type Archive, createArchive } from "../lifecycle/archive.ts";
 import { openObjects } from "../open-objects.ts";
 import { createSinks } from "../sinks/run-sinks.ts";
@@ -19,7 +20,10 @@ async function withArchive(
   const objects = openObjects(config, randomUUID);
   try {
     await objects.open();
-    const { sinks } = createSinks({ config, database, clock: systemClock });
+    // Where there is a site's key, faces are a sink: whether one of them is opened or not.
+    const opens = (await readPublicKey(database)) !== null;
+    const opening = opens ? { openPersonal: async () => null } : {};
+    const { sinks } = createSinks({ config, database, clock: systemClock, ...opening });
     const names = sinks.map(({ name }) => name);
     return await work(createArchive({ database, objects, sinks: names, clock: systemClock }));
   } finally {

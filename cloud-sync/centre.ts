@@ -144,7 +144,7 @@ async function assemble(
   const metrics = createMetrics({
     database,
     uploads: uploads.figures,
-    keys: released.figures,
+    keys: () => released.figures(),
     ingest: () => service.ingest.figures(),
     sinks: createSinkControl(database).states,
     connections: () => source.connected(),

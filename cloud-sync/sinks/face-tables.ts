@@ -12,7 +12,7 @@ export function versionOf(vectors: boolean): number {
 
 /**
  * `places` are the entries that hold a template, opened or not: a key that comes later finds them
- * there. `keys` is how far the changes of keys were followed; `removed` changes whenever rows go, and
+ * there. `keys` is how far the changes of keys were followed; `removals` changes whenever rows go, and
  * never comes back to what it was, so that a search in memory knows what it has to forget.
  */
 export function tables(vectors: boolean): string {
@@ -20,9 +20,10 @@ export function tables(vectors: boolean): string {
 ${vectors ? "CREATE EXTENSION IF NOT EXISTS vector;" : ""}
 CREATE SCHEMA ${SCHEMA};
 CREATE TABLE ${SCHEMA}.projection (version integer NOT NULL, position bigint NOT NULL,
-  keys bigint NOT NULL, removed bigint NOT NULL);
-INSERT INTO ${SCHEMA}.projection
-  VALUES (${versionOf(vectors)}, 0, 0, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+  keys bigint NOT NULL);
+INSERT INTO ${SCHEMA}.projection VALUES (${versionOf(vectors)}, 0, 0);
+CREATE TABLE ${SCHEMA}.removals (count bigint NOT NULL);
+INSERT INTO ${SCHEMA}.removals SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
 CREATE TABLE ${TABLE} (
   template uuid PRIMARY KEY, subject uuid NOT NULL, device uuid NOT NULL, pack text NOT NULL,
   dimension integer NOT NULL, embedding ${vectors ? "vector" : "bytea"} NOT NULL,
@@ -57,8 +58,8 @@ export const AVAILABLE = "SELECT FROM pg_available_extensions WHERE name = 'vect
 export const THERE = `SELECT WHERE to_regclass('${TABLE}') IS NOT NULL`;
 export const STATE = `SELECT version, position FROM ${SCHEMA}.projection`;
 export const MOVE = `UPDATE ${SCHEMA}.projection SET position = greatest(position, $1)`;
-export const REMOVED = `SELECT removed AS count FROM ${SCHEMA}.projection`;
-export const REMOVE = `UPDATE ${SCHEMA}.projection SET removed = removed + 1`;
+export const REMOVED = `SELECT count FROM ${SCHEMA}.removals`;
+export const REMOVE = `UPDATE ${SCHEMA}.removals SET count = count + 1`;
 export const ERASE = `INSERT INTO ${SCHEMA}.erased SELECT * FROM unnest($1::uuid[]) ON CONFLICT DO NOTHING`;
 export const DELETE = `DELETE FROM ${TABLE} WHERE subject = ANY ($1::uuid[])`;
 export const FORGET_PLACES = `DELETE FROM ${SCHEMA}.places WHERE subject = ANY ($1::uuid[])`;

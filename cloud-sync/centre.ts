@@ -17,10 +17,16 @@ import { createIngestService } from "./ingest/run-ingest.ts";
 import type { Receiver, Source } from "./ingest/source.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import { openDatabase } from "./open-database.ts";
+import { openKeyring } from "./open-keyring.ts";
 import { openUploads } from "./open-uploads.ts";
 import type { Database } from "./postgres/database.ts";
 import { createSinkControl } from "./sinks/control.ts";
-import { createRunningSinks, createSinks, type RunningSinks } from "./sinks/run-sinks.ts";
+import {
+  createRunningSinks,
+  createSinks,
+  type RunningSinks,
+  type Sinks,
+} from "./sinks/run-sinks.ts";
 
 export interface CentreOptions {
   readonly config: CloudConfig;
@@ -36,6 +42,8 @@ export interface ReadyCentre {
   readonly log: CentralLog;
   readonly devices: Devices;
   readonly sinks: Pick<RunningSinks, "figures">;
+  /** Who looks like somebody that was released; null where nothing is opened. */
+  readonly faces: Sinks["faces"];
   /** `host:port/name` of the database, and the URLs of the broker and of health and metrics. */
   readonly addresses: { readonly database: string; readonly mqtt: string; readonly http: string };
 }
@@ -70,8 +78,8 @@ export async function runCentre(
     await Promise.race([centre.source.ready, ended]);
     const mqtt = centre.own?.url() ?? config.mqtt.url ?? "";
     const addresses = { database: database.place, mqtt, http: centre.api.url() };
-    const { log, devices, sinks } = centre;
-    if (!running.aborted) ready({ log, devices, sinks, addresses });
+    const { log, devices, sinks, faces } = centre;
+    if (!running.aborted) ready({ log, devices, sinks, faces, addresses });
     await ended;
     await centre.api.stop();
     if (failed.signal.aborted) throw failed.signal.reason;
@@ -84,6 +92,7 @@ interface Assembled {
   readonly log: CentralLog;
   readonly devices: Devices;
   readonly sinks: RunningSinks;
+  readonly faces: Sinks["faces"];
   readonly source: Source;
   /** Our own broker, where there is no other. */
   readonly own: EmbeddedBroker | null;
@@ -102,11 +111,14 @@ async function assemble(
   await log.open();
   const devices = createDevices(database);
   const presence = createPresenceBook({ database, now: clock.now, logger });
+  const publish: Source["publish"] = (...message) => source.publish(...message);
+  const { released, opening } = await openKeyring({ config, database, publish, logger });
   const receiver: Receiver = {
     take: (...batch) => service.ingest.take(...batch),
     hear({ device, channel }, payload) {
       if (channel === "status") presence.hear(device, payload);
       else if (channel === "upload/request") uploads.hear(device, payload);
+      else if (channel === "keys") released.hear(device, payload);
     },
   };
   const own =
@@ -120,18 +132,19 @@ async function assemble(
     logger,
     committed: (entries, ms) => metrics.committed(entries, ms),
   });
-  const stores = createSinks({ config, database, clock });
+  const stores = createSinks({ config, database, clock, ...opening });
   const projecting = { sinks: stores.sinks, instance: options.newId() };
   const sinks = createRunningSinks({ ...projecting, log, database, clock, random, logger });
   const { uploads, routes } = openUploads({
     ...options,
     database,
-    publish: (...message) => source.publish(...message),
+    publish,
     url: () => api.url(),
   });
   const metrics = createMetrics({
     database,
     uploads: uploads.figures,
+    keys: () => released.figures(),
     ingest: () => service.ingest.figures(),
     sinks: createSinkControl(database).states,
     connections: () => source.connected(),
@@ -151,12 +164,12 @@ async function assemble(
   });
   const tasks = (running: AbortSignal): Promise<void>[] => {
     const disconnect = (...session: [string, Date]): void => own?.disconnect(...session);
-    const all = [service, presence, uploads].map((each) => each.run(running));
+    const all = [service, presence, uploads, released].map((each) => each.run(running));
     if (config.sinks.run) all.push(sinks.run(running));
     if (own !== null) all.push(watchDevices({ devices, disconnect, logger }, running));
     return all;
   };
-  return { log, devices, sinks, source, own, api, tasks };
+  return { log, devices, sinks, faces: stores.faces, source, own, api, tasks };
 }
 
 function checksOf(database: Database, source: Source): readonly Check[] {

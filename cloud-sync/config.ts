@@ -108,6 +108,16 @@ export const cloudConfigSchema = z.strictObject({
       connections: z.int().min(1).max(16).default(2).describe("that listen"),
     })
     .prefault({}),
+  site: z
+    .strictObject({
+      key: z
+        .string()
+        .optional()
+        .describe(
+          "PEM file of the key that owners release to (default: <data>/keys/site.key, made at the first start); the same on every instance that runs sinks",
+        ),
+    })
+    .prefault({}),
   objects: objectsConfig,
   influx: influxConfig,
   metrics: metricsConfig,

@@ -1,18 +1,21 @@
 /** What the daemon does beside its camera: the button, and what the store needs now and then. */
+import { setImmediate as breathe } from "node:timers/promises";
 import type { Clock } from "../shared/clock.ts";
 import type { Cursor } from "../shared/cursor.ts";
-import { PorchlightError } from "../shared/errors.ts";
+import { invariant, PorchlightError } from "../shared/errors.ts";
 import type { Logger } from "../shared/logger.ts";
 import { pause } from "../shared/retry.ts";
-import type { DeviceConfig } from "./config.ts";
+import { type DeviceConfig, siteKeyPath } from "./config.ts";
 import { watchButton } from "./doorbell/button.ts";
 import type { AnyDraft } from "./log/event-log.ts";
 import type { Store } from "./open-store.ts";
+import { readSiteKey } from "./site-key.ts";
+import { isDiskFull } from "./store/disk-full.ts";
 import type { Upkeep } from "./upkeep.ts";
 
 export interface AlongsideParts {
   readonly config: () => DeviceConfig;
-  readonly store: Pick<Store, "append">;
+  readonly store: Pick<Store, "append" | "release" | "latest">;
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
@@ -22,6 +25,8 @@ export interface AlongsideParts {
 
 /** A month of telemetry fills a megabyte a day: what a round gives up lasts for hours. */
 const UPKEEP_EVERY_MS = 5_000;
+/** Whoever enrols somebody does not wait for the centre to know them. */
+const RELEASE_EVERY_MS = 1_000;
 
 /** Appends, and goes on without where the disk takes nothing any more, not even in its reserve. */
 export function unlessFull(
@@ -50,7 +55,11 @@ export function alongside(
 ): { stop(): Promise<void> } {
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
-  const running = Promise.all([watchPresses(parts, either), keepUp(upkeep, either)]);
+  const running = Promise.all([
+    watchPresses(parts, either),
+    keepUp(upkeep, either),
+    keepReleased(parts, either),
+  ]);
   return {
     async stop() {
       stop.abort();
@@ -63,6 +72,36 @@ async function keepUp(upkeep: Upkeep, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await upkeep.round(signal);
     await pause(UPKEEP_EVERY_MS, signal);
+  }
+}
+
+/** Hands over what the owner has released, as keys come and go. */
+async function keepReleased(parts: AlongsideParts, signal: AbortSignal): Promise<void> {
+  const { store, config, logger } = parts;
+  let told = "";
+  while (!signal.aborted) {
+    let more = false;
+    try {
+      const site = readSiteKey(siteKeyPath(config()));
+      const device = store.latest.of("store.opened")?.data.device;
+      invariant(device !== undefined, "the first entry of a log names its device");
+      const classes = config().sync.release;
+      const done = await store.release.step({ device, classes, site });
+      const { handedOver, takenBack } = done;
+      if (handedOver + takenBack > 0) {
+        logger.debug("keys for the centre", { handedOver, takenBack });
+      }
+      more = done.more;
+      told = "";
+    } catch (error) {
+      // On a full disk, the next round says it to the agent; a key that cannot be read, to a person.
+      if (isDiskFull(error)) continue;
+      if (!(error instanceof PorchlightError)) throw error;
+      if (told !== error.code) logger.error(error.message, { code: error.code, hint: error.hint });
+      told = error.code;
+    } finally {
+      await (more ? breathe() : pause(RELEASE_EVERY_MS, signal));
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { canonicalJson } from "../shared/chain.ts";
 import type { Clock } from "../shared/clock.ts";
 import { readConfig, type Setting, settingsOf } from "../shared/config.ts";
+import { PERSONAL_CLASSES } from "../shared/entry.ts";
 import { EXIT, PorchlightError } from "../shared/errors.ts";
 import { cameraConfigSchema } from "./camera/config.ts";
 import { buttonConfigSchema } from "./doorbell/button.ts";
@@ -124,6 +125,10 @@ export const deviceConfigSchema = z.strictObject({
             .describe("tell names to the centre, in clear, when somebody was recognised"),
         })
         .prefault({}),
+      release: z
+        .array(z.enum(PERSONAL_CLASSES))
+        .default([])
+        .describe("what the centre may open: names, faces, snapshots; nothing unless it is here"),
     })
     .prefault({}),
   log: z
@@ -187,6 +192,14 @@ export function bundleSources(config: DeviceConfig, environment: Environment): B
     environmentFile: environment[`${PREFIX}_SYNC_BUNDLE_FILE`],
     configuredFile: config.sync.bundle ?? join(config.data, "sync", "bundle.json"),
   };
+}
+
+/**
+ * Where the public key of the site lies, for whom keys are wrapped: beside the vault, into whose
+ * folder the agent cannot enter. Who could change it, could have everything released to themselves.
+ */
+export function siteKeyPath({ data }: DeviceConfig): string {
+  return resolve(data, "vault", "site-key");
 }
 
 /** Where the agent says how it fares. */

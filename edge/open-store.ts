@@ -11,6 +11,7 @@ import { createAnnouncer } from "./log/live.ts";
 import { createLiveRows } from "./log/live-rows.ts";
 import { createLogReader, type LogReader } from "./log/log-reader.ts";
 import { parseEntry } from "./log/open-entry.ts";
+import { createReleasedRows, type ReleasedRows } from "./log/released-rows.ts";
 import { createRetention, isSheddable, type Retention } from "./log/retention.ts";
 import { createMedia, type Media } from "./media/media.ts";
 import {
@@ -22,6 +23,7 @@ import {
 import { type LogOptions, logPath, openLogDatabase } from "./open-log.ts";
 import { createGallery, type Gallery } from "./recognition/gallery.ts";
 import { createVisits, type Visits } from "./recognition/visits.ts";
+import { createRelease, type Release } from "./release.ts";
 import { dataVersion, openDatabase, truncateWal } from "./store/database.ts";
 import { diskFull, isDiskFull } from "./store/disk-full.ts";
 import { createErasure } from "./store/erasure.ts";
@@ -59,6 +61,8 @@ export interface Store {
   readonly retention: Retention;
   /** Room on the disk for what matters, once everything else is full. */
   readonly reserve: Reserve;
+  /** Hands over the keys that the owner has released, and takes back those that are so no longer. */
+  readonly release: Release;
   /** Gives up messages that nobody has taken in time. */
   pruneLive(): void;
   /** Follows what other processes have appended. Cheap when nothing has changed. */
@@ -103,8 +107,8 @@ function setMode(path: string, mode: number): void {
 
 /** Opens both files and follows the log to its head before anything is served. */
 export function openStore(options: StoreOptions): Store {
-  const path = join(options.folder, "reserve");
-  const reserve = createReserve({ path, randomBytes });
+  const { folder, newId, clock } = options;
+  const reserve = createReserve({ path: join(folder, "reserve"), randomBytes });
   const database = reserve.through(() => openLogDatabase(options, false));
   const vault = reserve.through(() => openVaultDatabase(options, false));
   const keyring = createKeyring(vault);
@@ -113,17 +117,16 @@ export function openStore(options: StoreOptions): Store {
   const nameOf = (person: string) => (named ? (gallery.person(person)?.name ?? null) : null);
   const announce = createAnnouncer({ nameOf });
   const log = createEventLog({ database, keyring, announce, ...options });
-  const live = createLiveRows(database, options.clock);
+  const live = createLiveRows(database, clock);
+  const released = createReleasedRows(database, clock);
   const retention = createRetention({ database, log, ...options });
   const visits = createVisits(vault);
   const latest = createLatest(vault);
-  const mediaFiles = createMediaFiles({
-    folder: mediaFolder(options.folder),
-    newId: options.newId,
-  });
+  const mediaFiles = createMediaFiles({ folder: mediaFolder(folder), newId });
   const media = createMedia({ vault, files: mediaFiles, keyring });
   const erasure = createErasure(keyring, {
-    removeCopies: () => removeBackups(vaultPath(options.folder)),
+    removeCopies: () => removeBackups(vaultPath(folder)),
+    takeBack: () => takeBackGone(released, keyring),
     truncateWal() {
       // A name may be waiting there to be sent.
       live.clear();
@@ -170,6 +173,7 @@ export function openStore(options: StoreOptions): Store {
     mediaFiles,
     retention: followed(retention, reserve, follow),
     reserve,
+    release: createRelease({ vault, keyring, rows: released }),
     pruneLive: live.prune,
     append(drafts) {
       const spare = drafts.every(({ type }) => isSheddable(type));
@@ -186,6 +190,14 @@ export function openStore(options: StoreOptions): Store {
     followed: runner.cursor,
     close,
   };
+}
+
+/** Keys that were handed over, and are not in the vault any more. */
+function takeBackGone(released: ReleasedRows, { export: keyOf }: Pick<Keyring, "export">): void {
+  const gone = released
+    .all()
+    .filter(({ site, subject, class: of }) => site !== null && keyOf(subject, of) === null);
+  if (gone.length > 0) released.takeBack(gone);
 }
 
 /** What it has given up is known to the vault when it returns. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SITE_KEY_BYTES } from "./site-key.ts";
 
 /**
  * What a device needs to reach its centre: made by `porchlight-cloud devices add`, taken by
@@ -19,5 +20,10 @@ export const bundleSchema = z.strictObject({
   key: z.string().optional(),
   username: z.string().optional(),
   password: z.string().optional(),
+  /** X25519 public key of the site: what the owner releases to it is wrapped for this key. */
+  site: z
+    .base64()
+    .refine((text) => Buffer.from(text, "base64").length === SITE_KEY_BYTES, "32 bytes")
+    .optional(),
 });
 export type Bundle = z.infer<typeof bundleSchema>;

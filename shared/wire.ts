@@ -1,8 +1,9 @@
 /** What device and centre say to each other over MQTT, apart from the batches (batch.ts). */
 import { z } from "zod";
 import { cursorSchema, hashSchema } from "./cursor.ts";
-import { OUTCOMES, subjectSchema } from "./entry.ts";
+import { OUTCOMES, PERSONAL_CLASSES, subjectSchema } from "./entry.ts";
 import { PorchlightError } from "./errors.ts";
+import { WRAPPED_BYTES } from "./site-key.ts";
 
 /*
  *     porchlight/v1/<device>/<channel>          <device>: a UUID in lowercase
@@ -25,6 +26,7 @@ export const CHANNELS = {
   command: "down",
   result: "up",
   keys: "up",
+  "keys/ack": "down",
   "upload/request": "up",
   "upload/grant": "down",
 } as const;
@@ -114,6 +116,47 @@ export const visitorSchema = z.strictObject({
   name: z.string().optional(),
 });
 export type Visitor = z.infer<typeof visitorSchema>;
+
+/** 220 bytes each: a message of 22 kB does not hold up whoever rings. */
+export const KEYS_MAX = 100;
+
+const wrappedKey = z
+  .base64()
+  .refine((text) => Buffer.from(text, "base64").length === WRAPPED_BYTES, "80 bytes");
+
+/** Keys that the owner has released to the site, wrapped for it (wrap.ts), or has taken back. */
+export const keysSchema = z.strictObject({
+  /** What they are wrapped for: SHA-256 of the site's public key. */
+  site: hashSchema,
+  keys: z
+    .array(
+      z.strictObject({
+        subject: subjectSchema,
+        class: z.enum(PERSONAL_CLASSES),
+        /** A later word about the same key has a higher one: whatever comes late changes nothing. */
+        number: z.int().min(1),
+        /** Null: taken back, or destroyed. */
+        wrapped: wrappedKey.nullable(),
+      }),
+    )
+    .min(1)
+    .max(KEYS_MAX)
+    .refine(
+      (keys) => new Set(keys.map((key) => `${key.subject} ${key.class}`)).size === keys.length,
+      "each key once",
+    ),
+});
+export type KeysMessage = z.infer<typeof keysSchema>;
+
+/**
+ * The centre has committed the message whose payload has this SHA-256; or it takes nothing of it:
+ * `site`, for its key is another one, or `full`, for it holds too many of this device.
+ */
+export const keysAckSchema = z.strictObject({
+  sha256: hashSchema,
+  refused: z.enum(["site", "full"]).optional(),
+});
+export type KeysAck = z.infer<typeof keysAckSchema>;
 
 /** A snapshot is 200 kB and a clip of ten seconds a few MB: larger objects nobody has to take. */
 export const UPLOAD_BYTES_MAX = 8 * 1024 * 1024;

@@ -20,6 +20,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   pg: /^cloud-sync\/postgres\//,
   "pg-copy-streams": /^cloud-sync\/postgres\//,
   "@peculiar/x509": /^cloud-sync\/fleet\/authority\.ts$/,
+  "@hpke/core": /^shared\/wrap\.ts$/,
   "prom-client": /^cloud-sync\/api\/metrics\.ts$/,
 };
 

@@ -4,8 +4,10 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { z } from "zod";
+import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/entry.ts";
 import type { UploadFigures } from "../fleet/uploads.ts";
 import type { IngestFigures } from "../ingest/ingest.ts";
+import type { KeyFigures } from "../keyring/receive-keys.ts";
 import type { Database } from "../postgres/database.ts";
 import type { SinkControl, SinkState } from "../sinks/control.ts";
 import type { Route } from "./server.ts";
@@ -17,6 +19,7 @@ export interface MetricsOptions {
   readonly connections: () => number;
   readonly sinks: SinkControl["states"];
   readonly uploads: () => UploadFigures;
+  readonly keys: () => KeyFigures;
 }
 
 export interface Metrics {
@@ -36,6 +39,9 @@ const TABLES = `SELECT
   (SELECT count(*) FROM device_status WHERE online) AS online,
   (SELECT count(*) FROM device_status WHERE halted IS NOT NULL) AS halted,
   (SELECT count(*) FROM devices WHERE revoked_at IS NULL) AS registered,
+  (SELECT json_object_agg(class, held) FROM (
+    SELECT class, count(*) AS held FROM released_keys WHERE wrapped IS NOT NULL GROUP BY class
+  ) AS keys) AS keys,
   (SELECT coalesce(sum(lag), 0)::bigint FROM device_status) AS lag`;
 const count = z.bigint().transform(Number);
 const tablesRow = z.tuple([
@@ -46,9 +52,10 @@ const tablesRow = z.tuple([
     halted: count,
     registered: count,
     lag: count,
+    keys: z.partialRecord(z.enum(PERSONAL_CLASSES), z.int()).nullable(),
   }),
 ]);
-type Tables = z.infer<typeof tablesRow>[0];
+type Tables = Omit<z.infer<typeof tablesRow>[0], "keys">;
 
 const TABLE_GAUGES: Readonly<Record<keyof Tables, readonly [string, string]>> = {
   letters: ["porchlight_dead_letters", "messages and entries that could not be taken in"],
@@ -60,7 +67,7 @@ const TABLE_GAUGES: Readonly<Record<keyof Tables, readonly [string, string]>> = 
 };
 
 export function createMetrics(options: MetricsOptions): Metrics {
-  const { database, ingest, connections, sinks, uploads } = options;
+  const { database, ingest, connections, sinks, uploads, keys } = options;
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -69,6 +76,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   );
   follow(registers, ingest, connections);
   followUploads(registers, uploads);
+  const tellKeys = followKeys(registers, keys);
   const tellSinks = sinkGauges(registers);
   const seconds = new Histogram({
     name: "porchlight_ingest_commit_seconds",
@@ -90,6 +98,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     async route(_, response) {
       const [tables] = tablesRow.parse(await database.query(TABLES));
       tellSinks(await sinks());
+      tellKeys(tables.keys);
       for (const [key, gauge] of gauges) gauge.set(tables[key as keyof Tables]); // TABLE_GAUGES' own
       const text = await registry.metrics();
       response.writeHead(200, { "content-type": registry.contentType }).end(text);
@@ -190,4 +199,32 @@ function followUploads(registers: Registry[], figures: () => UploadFigures): voi
   for (const [key, name, help] of counters) {
     countElsewhere(registers, { name, help, value: () => figures()[key] });
   }
+}
+
+/** What was released to this site: how much of it is here, by its class, and what was refused. */
+function followKeys(
+  registers: Registry[],
+  figures: () => KeyFigures,
+): (held: Partial<Record<PersonalClass, number>> | null) => void {
+  const counters = [
+    ["kept", "porchlight_keys_kept_total", "words about released keys that were kept"],
+    ["refused", "porchlight_keys_refused_total", "released keys that do not open"],
+    [
+      "dropped",
+      "porchlight_keys_dropped_total",
+      "messages about released keys that were not taken",
+    ],
+  ] as const;
+  for (const [key, name, help] of counters) {
+    countElsewhere(registers, { name, help, value: () => figures()[key] });
+  }
+  const held = new Gauge({
+    name: "porchlight_keys_held",
+    help: "released keys that are here",
+    labelNames: ["class"] as const,
+    registers,
+  });
+  return (counts) => {
+    for (const name of PERSONAL_CLASSES) held.set({ class: name }, counts?.[name] ?? 0);
+  };
 }

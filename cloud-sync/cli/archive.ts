@@ -4,6 +4,7 @@ import { usageError } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { EXIT, type ExitCode } from "../../shared/errors.ts";
+import { readPublicKey } from "../keyring/site-key.ts";
 import { type Archive, createArchive } from "../lifecycle/archive.ts";
 import { archivedMonths, createAway } from "../lifecycle/archive-reader.ts";
 import type { Away } from "../log/event-log.ts";
@@ -31,7 +32,11 @@ async function withArchive(
   work: (archive: Archive) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const { database } = await invocation.centre();
-  const { sinks } = createSinks({ config: invocation.config(), database, clock: systemClock });
+  // Where there is a site's key, faces are a sink: whether one of them is opened or not.
+  const opens = (await readPublicKey(database)) !== null;
+  const opening = opens ? { openPersonal: async () => null } : {};
+  const config = invocation.config();
+  const { sinks } = createSinks({ config, database, clock: systemClock, ...opening });
   const names = sinks.map(({ name }) => name);
   return await withObjects(invocation, (objects) =>
     work(createArchive({ database, objects, sinks: names, clock: systemClock })),

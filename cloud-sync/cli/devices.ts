@@ -4,10 +4,12 @@ import { text, usageError } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { EXIT } from "../../shared/errors.ts";
+import { fingerprintOf } from "../../shared/site-key.ts";
 import { makeBundle, type Proof, saveBundle } from "../fleet/bundle.ts";
 import { mosquittoHash, passwordFile } from "../fleet/mosquitto-passwords.ts";
 import { listPresence, type Presence } from "../fleet/presence.ts";
 import { CENTRE_USER, mosquittoAcl } from "../fleet/topic-rules.ts";
+import { openSiteKey } from "../keyring/site-key.ts";
 import { reachOf } from "../reach.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
@@ -43,12 +45,18 @@ async function handOut(invocation: Invocation, what: "add" | "rotate") {
   if (out === undefined) throw usageError("--out names the file for the bundle");
   const certificate = certificateOf(invocation);
   const reach = await reachOf(invocation.config(), systemClock.now());
-  const { devices } = await invocation.centre();
+  const { devices, database } = await invocation.centre();
+  const { publicKey } = await openSiteKey(invocation.config(), database);
   const password = await devices[what](device);
-  saveBundle(out, makeBundle(device, reach, certificate ?? { password }));
+  saveBundle(out, makeBundle(device, reach, certificate ?? { password }, publicKey));
   const { host } = new URL(reach.url);
-  const words = `${out}: for device ${device}, at ${host}\nthere: porchlight sync join ${out}`;
-  terminal.data({ device, bundle: out, url: reach.url }, words);
+  const siteKey = fingerprintOf(publicKey);
+  const lines = [
+    `${out}: for device ${device}, at ${host}`,
+    `there: porchlight sync join ${out}`,
+    `it will say the key of this site: ${siteKey}`,
+  ];
+  terminal.data({ device, bundle: out, url: reach.url, siteKey }, lines.join("\n"));
   return EXIT.ok;
 }
 

@@ -1,12 +1,18 @@
 import { randomUUID } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import { table } from "../../shared/cli/terminal.ts";
-import { number, text } from "../../shared/cli/verb.ts";
+import { number, text, usageError } from "../../shared/cli/verb.ts";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
-import { EXIT } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import { mediaKey } from "../fleet/uploads.ts";
+import { type Closed, openMedia } from "../open-media.ts";
 import { openObjects } from "../open-objects.ts";
 import { type CentralMedia, listMedia } from "../sinks/media.ts";
+import { keyringOf } from "./people.ts";
 import type { Verb } from "./verb.ts";
+
+/** A face in the clear: for who was given it alone. */
+const FILE_MODE = 0o600;
 
 const HEADER = ["media", "captured", "device", "visit", "kind", "px", "size", "here"];
 
@@ -51,5 +57,44 @@ export const mediaList: Verb = {
     }
     terminal.data(items, table(HEADER, items.map(rowOf)));
     return EXIT.ok;
+  },
+};
+
+const WHY: Readonly<Record<Closed, string>> = {
+  unknown: "there is no such snapshot, or several begin so, or it was erased",
+  missing: "its device has not brought it yet",
+  sealed: "it is sealed: its owner has not released snapshots to this site",
+};
+
+export const mediaGet: Verb = {
+  name: "media get",
+  usage: "<id> --out FILE",
+  summary: "open a snapshot whose owner has released it, and write it as a JPEG",
+  options: { out: { type: "string" } },
+  optionHelp: { "--out FILE": "where the picture goes, 0600; it is written over" },
+  example: "porchlight-cloud media get 3f2a90c1 --out visitor.jpg",
+  operands: { min: 1, max: 1 },
+  async run({ config, centre, values, operands: [id = ""], terminal }) {
+    const out = text(values, "out");
+    if (out === undefined) throw usageError("--out names the file for the picture");
+    const { database } = await centre();
+    const { open } = await keyringOf({ config }, database);
+    const objects = openObjects(config(), randomUUID);
+    try {
+      const opened = await openMedia({ database, objects, open }, id);
+      if (typeof opened === "string") {
+        throw new PorchlightError(`media.${opened}`, `nothing is opened: ${WHY[opened]}`, {
+          exitCode: EXIT.notFound,
+          hint: "see which there are: porchlight-cloud media list",
+        });
+      }
+      const { media, content } = opened;
+      writeFileSync(out, content, { mode: FILE_MODE });
+      const facts = { media, file: out, bytes: content.length };
+      terminal.data(facts, `${out}: ${bytes(content.length)}`);
+      return EXIT.ok;
+    } finally {
+      objects.close();
+    }
   },
 };

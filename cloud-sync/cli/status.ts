@@ -1,5 +1,7 @@
 import { EXIT } from "../../shared/errors.ts";
+import { fingerprintOf } from "../../shared/site-key.ts";
 import { listPresence } from "../fleet/presence.ts";
+import { readPublicKey } from "../keyring/site-key.ts";
 import { readRun } from "../run-file.ts";
 import type { Verb } from "./verb.ts";
 
@@ -14,14 +16,16 @@ export const status: Verb = {
   async run({ config, centre, terminal }) {
     const running = readRun(config().data);
     const { log, devices, shelf, database } = await centre();
-    const [logs, registered, presence, letters] = await Promise.all([
+    const [logs, registered, presence, letters, publicKey] = await Promise.all([
       log.logs(),
       devices.list(),
       listPresence(database),
       shelf.letters(),
+      readPublicKey(database),
     ]);
     const facts = {
       running,
+      siteKey: publicKey === null ? null : fingerprintOf(publicKey),
       devices: {
         registered: registered.filter(({ revokedAt }) => revokedAt === null).length,
         online: presence.filter(({ online }) => online).length,
@@ -37,6 +41,7 @@ export const status: Verb = {
     const at = running === null ? "does not run here" : `runs, ${running.mqtt}, ${running.http}`;
     const lines = [
       `centre        ${at}`,
+      `its key       ${facts.siteKey ?? "made at the first start"}`,
       `devices       ${known} registered, ${online} online, ${halted} halted, ${lag} entries behind`,
       `logs          ${facts.logs}, ${facts.entries} entries`,
       ...(facts.frozen === 0 ? [] : [`frozen        ${facts.frozen}: porchlight-cloud log list`]),

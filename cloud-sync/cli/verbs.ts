@@ -21,9 +21,11 @@ import {
   devicesRevoke,
   devicesRotate,
 } from "./devices.ts";
+import { keysForget, keysList } from "./keys.ts";
 import { logExport, logForks, logList, logVerify } from "./log.ts";
-import { mediaList } from "./media.ts";
+import { mediaGet, mediaList } from "./media.ts";
 import { metricsQuery } from "./metrics.ts";
+import { peopleList } from "./people.ts";
 import {
   sinksDrop,
   sinksForget,
@@ -47,7 +49,11 @@ export const VERBS: readonly Verb[] = [
   devicesPasswords,
   status,
   visitsList,
+  peopleList,
   mediaList,
+  mediaGet,
+  keysList,
+  keysForget,
   metricsQuery,
   logList,
   logVerify,

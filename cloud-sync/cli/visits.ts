@@ -2,12 +2,16 @@ import { table } from "../../shared/cli/terminal.ts";
 import { number, text } from "../../shared/cli/verb.ts";
 import { dateOf, duration, similarity } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/errors.ts";
+import { namesOf } from "../sinks/people.ts";
 import { type CentralVisit, listVisits } from "../sinks/visits.ts";
+import { keyringOf } from "./people.ts";
 import type { Verb } from "./verb.ts";
 
 const HEADER = ["visit", "began", "lasted", "device", "camera", "outcome", "who", "score", "delay"];
 
-function rowOf(visit: CentralVisit): string[] {
+type Named = CentralVisit & { readonly name: string | null };
+
+function rowOf(visit: Named): string[] {
   const { startedAt, durationMs, device, camera, outcome, person, score, delayMs } = visit;
   return [
     visit.visit.slice(0, 8),
@@ -16,7 +20,7 @@ function rowOf(visit: CentralVisit): string[] {
     device.slice(0, 8),
     camera ?? "-",
     outcome ?? "…",
-    person?.slice(0, 8) ?? "",
+    visit.name ?? person?.slice(0, 8) ?? "",
     similarity(score),
     delayMs === null ? "-" : `${delayMs} ms`,
   ];
@@ -25,7 +29,8 @@ function rowOf(visit: CentralVisit): string[] {
 export const visitsList: Verb = {
   name: "visits list",
   usage: "[--device ID] [--limit N]",
-  summary: "who was at which door, newest first, by pseudonym, and how long until we knew",
+  summary:
+    "who was at which door, newest first, by name where it was released, and how long until we knew",
   options: { device: { type: "string" }, limit: { type: "string" } },
   optionHelp: {
     "--device ID": "only of this device",
@@ -33,10 +38,17 @@ export const visitsList: Verb = {
   },
   example: "porchlight-cloud visits list --limit 5",
   operands: { min: 0, max: 0 },
-  async run({ centre, values, terminal }) {
+  async run({ centre, config, values, terminal }) {
     const limit = Math.floor(number(values, "limit", { fallback: 20, min: 1, max: 10_000 }));
     const { database } = await centre();
-    const visits = await listVisits(database, { device: text(values, "device"), limit });
+    const found = await listVisits(database, { device: text(values, "device"), limit });
+    const people = new Set(found.flatMap(({ person }) => (person === null ? [] : [person])));
+    const { open } = await keyringOf({ config }, database);
+    const names = await namesOf({ database, open }, [...people]);
+    const visits = found.map((visit) => ({
+      ...visit,
+      name: names.get(visit.person ?? "") ?? null,
+    }));
     terminal.data(visits, table(HEADER, visits.map(rowOf)));
     return EXIT.ok;
   },

@@ -15,13 +15,19 @@ export type Proof =
   | { readonly password: string }
   | { readonly certificate: string; readonly key: string };
 
-export function makeBundle(device: string, { url, authority }: Reach, proof: Proof): Bundle {
+export function makeBundle(
+  device: string,
+  { url, authority }: Reach,
+  proof: Proof,
+  sitePublicKey: Buffer,
+): Bundle {
   const account =
     "password" in proof
       ? { username: device, password: proof.password }
       : { certificate: proof.certificate, key: proof.key };
   const ca = authority === null ? {} : { ca: authority };
-  return bundleSchema.parse({ format: 1, device, url, ...ca, ...account });
+  const site = sitePublicKey.toString("base64");
+  return bundleSchema.parse({ format: 1, device, url, site, ...ca, ...account });
 }
 
 /** Written 0600 and at once. Throws `bundle.unwritable`; nothing of what it holds is in the error. */

@@ -19,6 +19,7 @@ export interface Receiver {
 export const HEARD = {
   status: "each",
   "upload/request": "one",
+  keys: "one",
 } as const satisfies Partial<Record<Channel, "each" | "one">>;
 
 export function isHeard(channel: Channel): boolean {

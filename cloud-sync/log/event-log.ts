@@ -61,6 +61,8 @@ export interface CentralLog {
    * `limit`, and no more than fit into memory; none only where there are none.
    */
   readAfter(position: bigint, limit: number): Promise<readonly StoredEntry[]>;
+  /** The entries at these positions, as far as they are there; few enough to fit into memory. */
+  readAt(positions: readonly bigint[]): Promise<readonly StoredEntry[]>;
   /** How far the newest log of a device is here; null when it has none. */
   newest(device: string): Promise<Cursor | null>;
   /** Every log, oldest first. */
@@ -165,6 +167,8 @@ const READ_AFTER = `SELECT position, log, seq, hash, body, type, at, subject, ac
       AND 1 PRECEDING) AS before
     FROM (SELECT * FROM event_log WHERE position > $1 ORDER BY position LIMIT $2) AS page) AS page
   WHERE coalesce(before, 0) < ${PAGE_BYTES} ORDER BY position`;
+const READ_AT = `SELECT position, log, seq, hash, body, type, at, subject, actor, received_at
+  FROM event_log WHERE position = ANY ($1::bigint[]) ORDER BY position`;
 const LOGS = `SELECT log, device, head_seq AS seq, head_hash AS hash, parent_log, parent_seq,
   parent_hash, frozen_at FROM logs ORDER BY created_at, log`;
 
@@ -219,6 +223,9 @@ export function createCentralLog(database: Database): CentralLog {
     },
     async readAfter(position, limit) {
       return entryRows.parse(await database.query(READ_AFTER, [position, limit]));
+    },
+    async readAt(positions) {
+      return entryRows.parse(await database.query(READ_AT, [positions]));
     },
     logs,
     async verify(log, witnesses, away) {

@@ -20,8 +20,8 @@ const ENCODINGS_MAX = 1_000_000;
 const FIRST_ROWS = 1_024;
 
 export class ExactIndex {
-  /** How many subjects had been erased when it was read. */
-  readonly erased: bigint;
+  /** Changes when rows go: it was read at this. */
+  readonly removed: bigint;
   added = -1n;
   /** Of each template, its row: a pack has one dimension. */
   readonly #rows = new Map<string, number>();
@@ -30,8 +30,8 @@ export class ExactIndex {
   /** Row by row, in one piece: that is what makes it fast. */
   #values = new Float32Array(0);
 
-  constructor(erased: bigint) {
-    this.erased = erased;
+  constructor(removed: bigint) {
+    this.removed = removed;
   }
 
   /** Rows that were added after those it has. */

@@ -2,10 +2,13 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Logger } from "../../shared/logger.ts";
 import type { CloudConfig } from "../config.ts";
-import type { CentralLog } from "../log/event-log.ts";
+import { createErasures } from "../keyring/erasures.ts";
+import { createKeyring, type Keyring } from "../keyring/keyring.ts";
+import { type CentralLog, createCentralLog } from "../log/event-log.ts";
 import type { Database } from "../postgres/database.ts";
 import { createSinkCursor } from "./cursors.ts";
-import { createFaceEncodings, type FaceEncodings, type OpenPersonal } from "./face-encodings.ts";
+import type { OpenPersonal } from "./face-changes.ts";
+import { createFaceEncodings, type FaceEncodings } from "./face-encodings.ts";
 import { createInflux } from "./influx.ts";
 import { createLogOwners, type DevicesOf } from "./log-owners.ts";
 import type { QueryMetrics } from "./metrics.ts";
@@ -20,6 +23,8 @@ export interface SinksOptions {
   readonly clock: Clock;
   /** Opens what was released to this site. Without it, no face is searched for here. */
   readonly openPersonal?: OpenPersonal;
+  /** The keys that were released (default: one that opens none of them). */
+  readonly keyring?: Keyring;
 }
 
 export interface Sinks {
@@ -31,11 +36,16 @@ export interface Sinks {
 }
 
 /** What this centre projects into. */
-export function createSinks({ config, database, clock, openPersonal: open }: SinksOptions): Sinks {
+export function createSinks(options: SinksOptions): Sinks {
+  const { config, database, clock, openPersonal: open } = options;
   const devicesOf = createLogOwners(database);
+  const keyring = options.keyring ?? createKeyring({ database, site: null });
+  const late = { keys: keyring, log: createCentralLog(database) };
   const metrics = createMetrics(config, database, clock, devicesOf);
-  const faces = open === undefined ? null : createFaceEncodings({ database, devicesOf, open });
-  const sinks = [createPostgresSink({ database, devicesOf }), metrics.sink];
+  const faces =
+    open === undefined ? null : createFaceEncodings({ database, devicesOf, open, late });
+  const erasures = createErasures({ keyring, devicesOf });
+  const sinks = [createPostgresSink({ database, devicesOf }), metrics.sink, erasures];
   if (faces !== null) sinks.push(faces.sink);
   return { sinks, faces, queryMetrics: metrics.query };
 }

@@ -14,6 +14,7 @@ import { PorchlightError } from "../../shared/errors.ts";
 import type { Logger } from "../../shared/logger.ts";
 import { pause } from "../../shared/retry.ts";
 import type { CentralLog, StoredEntry } from "../log/event-log.ts";
+import { Beside } from "./beside.ts";
 import { LEASE_MS, type SinkCursor } from "./cursors.ts";
 import { codeOf, type Rejection, type Sink, StoreBusy, withEntries } from "./sink.ts";
 import { within } from "./within.ts";
@@ -52,7 +53,6 @@ const BATCH_ENTRIES = 1_000;
 const PROBE_ENTRIES = 10;
 /** How much later than the log a sink may be when nothing is wrong. */
 const LOOK_EVERY_MS = 500;
-const MAINTAIN_EVERY_MS = 60_000;
 /** A store that has not answered for so long will not: a batch takes well under a second. */
 const WRITE_TIMEOUT_MS = 60_000;
 /** Three in a row are no hiccup. A store that comes back is found within a minute. */
@@ -72,6 +72,7 @@ class Runner {
   readonly #options: RunnerOptions;
   readonly #logger: Logger;
   readonly #limits: BreakerLimits;
+  readonly #beside: Beside;
   #breaker: Breaker = CLOSED;
   /** Null: not known, and to be asked of the database and of the store. */
   #position: bigint | null = null;
@@ -80,13 +81,13 @@ class Runner {
   #written = 0;
   #rejected = 0;
   #errorCode: string | null = null;
-  #maintainedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
     this.#sink = options.sink;
     this.#logger = options.logger.with({ sink: options.sink.name });
     this.#limits = options.limits ?? LIMITS;
+    this.#beside = new Beside(options);
   }
 
   figures(): RunnerFigures {
@@ -161,9 +162,10 @@ class Runner {
       this.#passed = this.#position;
       const moved =
         (await this.#forward(this.#position, signal)) ||
-        (await this.#asked(this.#position, signal));
+        (await this.#asked(this.#position, signal)) ||
+        (await this.#caughtUp(this.#position, signal));
       await this.#succeeded();
-      const maintained = await this.#maintained(signal);
+      const maintained = await this.#beside.maintain(signal);
       if (moved || maintained) return true;
     } catch (error) {
       this.#position = null;
@@ -234,6 +236,12 @@ class Runner {
     return true;
   }
 
+  async #caughtUp(position: bigint, signal: AbortSignal): Promise<boolean> {
+    const rejected = await this.#beside.catchUp(position, signal);
+    if (rejected !== null) this.#count(0, rejected);
+    return rejected !== null;
+  }
+
   async #write(
     batch: readonly StoredEntry[],
     signal: AbortSignal,
@@ -243,15 +251,6 @@ class Runner {
     );
     signal.throwIfAborted();
     return withEntries(rejected, batch);
-  }
-
-  async #maintained(signal: AbortSignal): Promise<boolean> {
-    if (this.#sink.maintain === undefined) return false;
-    if (this.#now() - this.#maintainedMs < MAINTAIN_EVERY_MS) return false;
-    // Before, not after: what fails is tried again in a minute, and not in a loop.
-    this.#maintainedMs = this.#now();
-    await this.#sink.maintain(signal);
-    return true;
   }
 
   #count(written: number, rejected: readonly Rejection[]): void {

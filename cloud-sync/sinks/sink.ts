@@ -12,6 +12,11 @@ export interface Written {
   readonly rejected: readonly Rejection[];
 }
 
+/** Entries that were passed before and are rejected now, and why. */
+export interface CaughtUp extends Written {
+  readonly entries: readonly StoredEntry[];
+}
+
 /**
  * A projection of the central log into one store.
  * Resolved is accepted, listed is rejected, thrown is kept and tried again: there is no fourth.
@@ -30,6 +35,11 @@ export interface Sink {
   position?(): Promise<bigint>;
   /** Forgets everything, before a replay from the first entry. Without it, writing again is enough. */
   reset?(): Promise<void>;
+  /**
+   * Follows what came in beside the log, in bounded steps; null when there was nothing. Asked when
+   * no entry waits, twice a second; a step that failed is asked for again.
+   */
+  catchUp?(signal: AbortSignal): Promise<CaughtUp | null>;
   /** What the store needs from time to time: downsampling, retention. Not while a batch is written. */
   maintain?(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;

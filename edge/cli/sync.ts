@@ -3,10 +3,13 @@ import { fileURLToPath } from "node:url";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { EXIT, PorchlightError } from "../../shared/errors.ts";
-import { bundleSources, syncStatusPath } from "../config.ts";
+import { fingerprintOf } from "../../shared/site-key.ts";
+import { bundleSources, siteKeyPath, syncStatusPath } from "../config.ts";
 import { credentialPath, encryptCredential } from "../install/credentials.ts";
 import { layoutOf } from "../install/layout.ts";
 import { parseEntry } from "../log/open-entry.ts";
+import { createReleasedRows } from "../log/released-rows.ts";
+import { placeSiteKey } from "../site-key.ts";
 import { createAckedStore } from "../sync/acked.ts";
 import { BUNDLE_CREDENTIAL, parseBundle, writeBundle } from "../sync/bundle-file.ts";
 import { openLink } from "../sync/link.ts";
@@ -46,13 +49,22 @@ export const syncJoin: Verb = {
       const link = await openLink({ bundle, ...nothing }, signal);
       await link.close();
     }
+    createReleasedRows(openedLog().database, systemClock).startOver();
+    placeSiteKey(siteKeyPath(config()), bundle.site);
     const credential = installedCredential();
     if (credential !== null) {
       encryptCredential(credential, BUNDLE_CREDENTIAL, Buffer.from(JSON.stringify(bundle)));
     } else writeBundle(bundleSources(config(), environment).configuredFile, bundle);
     const next = credential === null ? "porchlight sync run" : "systemctl restart porchlight-sync";
     const { host } = new URL(bundle.url);
-    terminal.data({ device, centre: host }, `joined the centre at ${host}\nnext: ${next}`);
+    const site =
+      bundle.site === undefined ? null : fingerprintOf(Buffer.from(bundle.site, "base64"));
+    const lines = [
+      `joined the centre at ${host}`,
+      ...(site === null ? [] : [`its key is ${site}: compare it with porchlight-cloud status`]),
+      `next: ${next}`,
+    ];
+    terminal.data({ device, centre: host, siteKey: site }, lines.join("\n"));
     return EXIT.ok;
   },
 };
@@ -80,6 +92,7 @@ function factsOf({ config, openedLog }: Invocation) {
     bufferedBytes: reader.bytes(acked),
     budgetBytes: config().buffer.maxMiB * 1024 * 1024,
     uploads: createUploadedStore(database).waiting(),
+    keys: createReleasedRows(database, systemClock).waiting(),
     inFlight: agent?.inFlight ?? 0,
     halted: agent?.halted ?? null,
     retryAtMs: agent?.retryAtMs ?? null,
@@ -107,6 +120,7 @@ export const syncStatus: Verb = {
       `acked       ${acked.seq}${ackedAtMs === null ? "" : `, at ${dateOf(ackedAtMs)}`}`,
       `lag         ${lagEntries} entries, ${lagSeconds} s, ${bytes(facts.bufferedBytes)} of ${bytes(facts.budgetBytes)}`,
       `uploads     ${facts.uploads} waiting`,
+      ...(facts.keys === 0 ? [] : [`keys        ${facts.keys} waiting`]),
     ];
     invocation.terminal.data(facts, lines.join("\n"));
     return EXIT.ok;

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import type { PersonalClass } from "../../shared/entry.ts";
+import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/entry.ts";
 import { PorchlightError } from "../../shared/errors.ts";
 import { type SealPlace, SUBJECT_KEY_BYTES, seal, unseal } from "../../shared/seal.ts";
 import type { Database } from "./database.ts";
@@ -17,8 +17,20 @@ export interface Keyring {
   /** Remembers that a subject was erased: it never gets a key again. */
   markErased(subject: string, seq: number): void;
   isErased(subject: string): boolean;
+  /** Which keys of these classes there are. */
+  names(classes: readonly PersonalClass[]): readonly KeyPlace[];
+  /** Changes whenever keys were made or destroyed here. */
+  changes(): number;
+  /** A key itself, to be wrapped for whom the owner has released it; null when it is gone. */
+  export(subject: string, personalClass: PersonalClass): Buffer | null;
 }
 
+export interface KeyPlace {
+  readonly subject: string;
+  readonly class: PersonalClass;
+}
+
+const nameRows = z.array(z.object({ subject: z.string(), class: z.enum(PERSONAL_CLASSES) }));
 const keyRow = z.object({ key: z.instanceof(Buffer) }).optional();
 
 export function createKeyring(vault: Database): Keyring {
@@ -27,8 +39,10 @@ export function createKeyring(vault: Database): Keyring {
   const remove = vault.prepare("DELETE FROM subject_keys WHERE subject = ? AND class = ?");
   const erase = vault.prepare("INSERT OR IGNORE INTO erased_subjects VALUES (?, ?)");
   const erased = vault.prepare("SELECT 1 FROM erased_subjects WHERE subject = ?");
+  const names = vault.prepare("SELECT subject, class FROM subject_keys WHERE class = ?");
   const keyOf = (subject: string, personalClass: PersonalClass): Buffer | undefined =>
     keyRow.parse(select.get(subject, personalClass))?.key;
+  let changes = 0;
   const isErased = (subject: string): boolean => erased.get(subject) !== undefined;
 
   return {
@@ -40,6 +54,7 @@ export function createKeyring(vault: Database): Keyring {
           for (const each of classes) insert.run(subject, each, randomBytes(SUBJECT_KEY_BYTES));
         })
         .immediate();
+      changes++;
     },
     seal(place, plain) {
       const key = keyOf(place.subject, place.class);
@@ -52,9 +67,13 @@ export function createKeyring(vault: Database): Keyring {
     },
     destroy(subject, classes) {
       for (const each of classes) remove.run(subject, each);
+      changes++;
     },
     markErased: (subject, seq) => void erase.run(subject, seq),
     isErased,
+    names: (classes) => classes.flatMap((each) => nameRows.parse(names.all(each))),
+    changes: () => changes,
+    export: (subject, personalClass) => keyOf(subject, personalClass) ?? null,
   };
 }
 

@@ -8,6 +8,7 @@ import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import { createLogger } from "../../shared/logger.ts";
 import { bundleSources, loadConfig, logOptions, syncStatusPath } from "../config.ts";
 import { createLiveRows } from "../log/live-rows.ts";
+import { createReleasedRows } from "../log/released-rows.ts";
 import { createMediaFiles, mediaFolder } from "../media/media-files.ts";
 import { createNotifier } from "../notify.ts";
 import { openLog } from "../open-log.ts";
@@ -18,6 +19,7 @@ import { createAckedStore } from "./acked.ts";
 import { runAgent } from "./agent.ts";
 import { readBundle } from "./bundle-file.ts";
 import { createPut } from "./put.ts";
+import { createReleasedKeys } from "./released-keys.ts";
 import { writeStatus } from "./status-file.ts";
 import { createUplink } from "./uplink.ts";
 import { createUploadedStore } from "./uploaded.ts";
@@ -65,6 +67,12 @@ async function run(): Promise<void> {
       random: Math.random,
       logger,
     });
+    const keys = createReleasedKeys({
+      rows: createReleasedRows(database, systemClock),
+      clock: systemClock,
+      random: Math.random,
+      logger,
+    });
     notifier.ready();
     await runAgent(
       {
@@ -72,6 +80,7 @@ async function run(): Promise<void> {
         version: VERSION,
         uplink,
         uploads,
+        keys,
         live: createLiveRows(database, systemClock),
         logVersion: () => dataVersion(database),
         clock: systemClock,

@@ -10,6 +10,7 @@ import {
   type Channel,
   decodeMessage,
   encodeMessage,
+  keysAckSchema,
   nackSchema,
   statusSchema,
   uploadGrantSchema,
@@ -19,6 +20,7 @@ import type { LiveRows } from "../log/live-rows.ts";
 import { type Link, openLink } from "./link.ts";
 import { createLiveLane } from "./live-lane.ts";
 import { createPace } from "./pace.ts";
+import type { ReleasedKeys } from "./released-keys.ts";
 import { HALTED, type Halt, type Uplink } from "./uplink.ts";
 import type { Uploads } from "./uploads.ts";
 
@@ -29,6 +31,8 @@ export interface SessionOptions {
   readonly uplink: Uplink;
   /** Objects beside the log, after everything else. */
   readonly uploads: Uploads;
+  /** Keys that the owner has released, wrapped for the site. */
+  readonly keys: ReleasedKeys;
   /** What is to be sent before anything else. */
   readonly live: LiveRows;
   /** Changes when somebody else has appended to the log. */
@@ -55,7 +59,7 @@ const STATUS_EVERY_MS = 30_000;
 const STATUS_LEAST_MS = 1_000;
 /** A stop takes 5 s at the most, whatever the broker does. */
 const GOODBYE_MS = 1_500;
-const CHANNELS: readonly Channel[] = ["ack", "nack", "upload/grant"];
+const CHANNELS: readonly Channel[] = ["ack", "nack", "upload/grant", "keys/ack"];
 
 /**
  * Returns when the signal is aborted, or when everything is acked where that is asked for. Throws
@@ -103,15 +107,16 @@ async function goodbye(link: Link, offline: Buffer): Promise<void> {
 
 /** What cannot be read is a fault of the other end: it is told, and changes nothing here. */
 export function receive(
-  options: Pick<SessionOptions, "uplink" | "uploads" | "logger" | "answered">,
+  options: Pick<SessionOptions, "uplink" | "uploads" | "keys" | "logger" | "answered">,
   channel: Channel,
   payload: Buffer,
 ): void {
-  const { uplink, uploads, logger, answered } = options;
+  const { uplink, uploads, keys, logger, answered } = options;
   try {
     if (channel === "ack") uplink.onAck(decodeMessage(ackSchema, payload));
     else if (channel === "nack") uplink.onNack(decodeMessage(nackSchema, payload));
     else if (channel === "upload/grant") uploads.onGrant(decodeMessage(uploadGrantSchema, payload));
+    else if (channel === "keys/ack") keys.onAck(decodeMessage(keysAckSchema, payload));
     answered();
   } catch (error) {
     if (!(error instanceof PorchlightError) || error.remedy !== "reject") throw error;
@@ -159,6 +164,9 @@ async function speak(
     const asked = encodeMessage(uploadRequestSchema, request);
     link.publish("upload/request", asked).catch(() => undefined);
   });
+  options.keys.begin((payload) => {
+    link.publish("keys", payload).catch(() => undefined);
+  });
   let seen: number | null = null;
   let listener = bell.listen();
   let heard = false;
@@ -183,6 +191,7 @@ async function speak(
         if (uplink.lag() === 0 && lane.idle()) return;
       }
     }
+    options.keys.pump(version);
     options.uploads.pump(uplink.status().acked);
     heard = await listener.wait(POLL_MS, signal);
     listener = bell.listen();

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { decodeImage } from "../../edge/vision/image.ts";
@@ -113,6 +113,46 @@ story("every one arrives as it was sealed, across a kill of agent and centre", a
   assert.equal(listed.map(({ sha256 }) => sha256).sort(), [...own.keys()].sort());
   assert.ok(listed.every(({ here }) => here));
 });
+
+story(
+  "the centre opens by its commands what the owner has released, and nothing before",
+  async () => {
+    const cloud = async <T>(...args: readonly string[]): Promise<T> =>
+      json<T>(await porchlightCloud([...args, "--json", ...inCentre]));
+    const out = join(folder.path, "got.jpg");
+    const [item] = await cloud<Listed[]>("media", "list");
+    assert.ok(item);
+    const get = () => porchlightCloud(["media", "get", item.media, "--out", out, ...inCentre]);
+    const closed = await get();
+    assert.is(closed.code, 2);
+    assert.match(closed.err, "it is sealed");
+    const names = async (what: string) =>
+      (await cloud<{ name: string | null }[]>(what, "list")).flatMap(({ name }) => name ?? []);
+    assert.equal([await names("people"), await names("visits")], [[], []]);
+    assert.equal(await cloud("keys", "list"), []);
+
+    writeFileSync(config, `${readFileSync(config)}sync: {release: [profile, media]}\n`);
+    const sync = startSync(at);
+    const watched = await collect(startDaemon(at));
+    assert.is(watched.code, 0, watched.err);
+    await eventually("every key that was handed over has arrived", async () => {
+      const { keys } = json<{ keys: number }>(
+        await porchlight(["sync", "status", ...at, "--json"]),
+      );
+      return keys === 0 && (await cloud<unknown[]>("keys", "list")).length === 2;
+    });
+    await sync.stop();
+    const opened = await get();
+    assert.is(opened.code, 0, opened.err);
+    assert.ok(isJpeg(readFileSync(out)));
+    assert.is(statSync(out).mode & 0o777, 0o600);
+    const [person] = await names("people");
+    assert.ok(person);
+    assert.ok((await names("visits")).includes(person));
+    const status = await porchlightCloud(["keys", "list", ...inCentre]);
+    assert.match(status.out, /profile +\d/);
+  },
+);
 
 story("the owner opens one at the door, and nobody where it was erased", async () => {
   const visits = json<{ id: string; name: string | null }[]>(

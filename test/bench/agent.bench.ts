@@ -17,6 +17,7 @@ import { silentLogger } from "../../shared/logger.ts";
 import { report } from "../support/bench.ts";
 import { sampled, visit } from "../support/facts.ts";
 import { startMosquitto } from "../support/mosquitto.ts";
+import { keysOf } from "../support/released.ts";
 import { testStore } from "../support/store.ts";
 import { uploadsOf } from "../support/uploads.ts";
 
@@ -65,6 +66,7 @@ await runAgent(
       logger: silentLogger,
     }),
     uploads: uploadsOf({ reader, database }, at.options.folder),
+    keys: keysOf(database),
     live: createLiveRows(database, systemClock),
     logVersion: () => dataVersion(database),
     clock: systemClock,

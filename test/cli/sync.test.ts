@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import * as assert from "uvu/assert";
+import { fingerprintOf } from "../../shared/site-key.ts";
 import { CentreLink } from "../support/centre-link.ts";
 import { collect, json, porchlight, startPorchlight } from "../support/cli.ts";
 import { type Mosquitto, needsMosquitto, startMosquitto } from "../support/mosquitto.ts";
@@ -75,6 +76,28 @@ verbs(
     assert.is(code, 78);
   },
 );
+
+verbs("the site's key lies where the agent cannot enter, and says its fingerprint", async () => {
+  const device = await deviceId();
+  const place = join(data, "vault", "site-key");
+  const joinWith = async (more: object) => {
+    write({ device, url: "mqtt://127.0.0.1:1", ...more });
+    const ran = await porchlight(["sync", "join", bundle, "--unchecked", ...at, "--json"]);
+    assert.is(ran.code, 0, ran.err);
+    return json<{ siteKey: string | null }>(ran).siteKey;
+  };
+  const site = Buffer.alloc(32, 7).toString("base64");
+  assert.is(await joinWith({ site }), fingerprintOf(Buffer.alloc(32, 7)));
+  assert.is(readFileSync(place, "utf8").trim(), site);
+  assert.is(statSync(dirname(place)).mode & 0o777, 0o700);
+  assert.is(await joinWith({}), null, "a bundle from before there were such keys");
+  assert.not.ok(existsSync(place));
+  write({ device, url: "mqtt://127.0.0.1:1", site: "AAAA" });
+  const { code, err } = await porchlight(["sync", "join", bundle, "--unchecked", ...at]);
+  assert.is.not(code, 0);
+  assert.match(err, "wrong or missing: site");
+  rmSync(join(data, "sync"), { recursive: true });
+});
 
 if (needsMosquitto()) {
   let broker: Mosquitto;

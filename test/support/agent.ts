@@ -10,6 +10,7 @@ import { type Clock, systemClock } from "../../shared/clock.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { deviceOf, logsOf } from "./device.ts";
 import { sampled } from "./facts.ts";
+import { keysOf } from "./released.ts";
 import { testStore } from "./store.ts";
 import { uploadsOf } from "./uploads.ts";
 
@@ -57,6 +58,7 @@ export class AgentDevice {
       {
         ...common,
         uploads,
+        keys: keysOf(database),
         bundle: { format: 1, device: id, ...bundle },
         version: "test",
         uplink,

@@ -184,7 +184,7 @@ async function facesOn(
   const devicesOf = createLogOwners(database);
   const columns = "template, subject, device, pack, dimension, embedding::text, position";
   const encodings = `(SELECT ${columns} FROM porchlight_faces.face_encodings)`;
-  const rest = ["porchlight_faces.erased", "porchlight_faces.projection"];
+  const rest = ["erased", "places", "projection"].map((name) => `porchlight_faces.${name}`);
   return {
     ...own,
     sink: () => createFaceEncodings({ database: own.connect(), devicesOf, open: story.open }).sink,

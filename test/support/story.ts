@@ -81,6 +81,11 @@ export class Story {
     return key === undefined ? null : unseal(key, place, sealed);
   };
 
+  /** The key of a subject, as its device would release it. */
+  keyOf(subject: string, personalClass: PersonalClass): Buffer {
+    return this.#keys.get(`${subject}:${personalClass}`) ?? randomBytes(32);
+  }
+
   #enrol(subject: string, face: Embedding): void {
     this.#sealed("person.enrolled", {}, subject, "profile", { name: "Somebody" });
     const template = { dimension: face.length, of: null, pack: PACK, quality: 0.9 };

@@ -15,6 +15,7 @@ import { sampled } from "../support/facts.ts";
 import { keepingLogger } from "../support/ingest.ts";
 import { type Mosquitto, needsMosquitto, startMosquitto } from "../support/mosquitto.ts";
 import { freePort } from "../support/port.ts";
+import { keysOf } from "../support/released.ts";
 import { type TestStore, testStore } from "../support/store.ts";
 import { suite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
@@ -52,6 +53,7 @@ class Running {
         version: "test",
         uplink,
         uploads: uploadsOf(this.#opened, this.at.options.folder),
+        keys: keysOf(database),
         live: createLiveRows(database, systemClock),
         logVersion: () => dataVersion(database),
         clock,

@@ -7,7 +7,9 @@ import * as assert from "uvu/assert";
 import { logPath, openLog } from "../../edge/open-log.ts";
 import { createAckedStore } from "../../edge/sync/acked.ts";
 import { createUploadedStore } from "../../edge/sync/uploaded.ts";
+import { PERSONAL_CLASSES } from "../../shared/entry.ts";
 import { sealObject } from "../../shared/seal.ts";
+import { siteIdOf } from "../../shared/site-key.ts";
 import { startAgent } from "../support/agent-process.ts";
 import { filesIn } from "../support/bytes.ts";
 import { CROP, tracesIn } from "../support/canary.ts";
@@ -25,6 +27,7 @@ import {
 } from "../support/facts.ts";
 import { needsMosquitto, startMosquitto } from "../support/mosquitto.ts";
 import { plainPages } from "../support/plain-pages.ts";
+import { newSite, release } from "../support/released.ts";
 import { testStore } from "../support/store.ts";
 import { suite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
@@ -64,6 +67,12 @@ if (needsMosquitto()) {
       template(person, canaryFace(), { crop: CROP }),
     ]);
     const { reader, database, close } = openLog(at.options);
+    const site = newSite();
+    await release(at.store, deviceOf(reader), PERSONAL_CLASSES, site.publicKey);
+    const released = PERSONAL_CLASSES.flatMap(
+      (each) => at.store.keyring.export(person, each) ?? [],
+    );
+    assert.is(released.length, 2, "a name and a face are released");
     const broker = await startMosquitto();
     const link = new CentreLink(broker.url);
     const everything: Buffer[] = [];
@@ -96,6 +105,9 @@ if (needsMosquitto()) {
     await until("all is there", () => acked.read()?.cursor.seq === reader.head().seq);
     await until("the visit was told", () => Buffer.concat(everything).includes('"kind":"ended"'));
 
+    const told = (): Buffer => Buffer.concat(everything);
+    await until("it has told of the keys", () => told().includes(siteIdOf(site.publicKey)));
+
     const place = await startFolderPlace();
     const wish = { key: `media/${sha256}`, sha256, bytes: sealed.length, expiresInS: 60 };
     const { url, headers } = (await place.objects.grantPut(wish)) ?? { url: "", headers: {} };
@@ -126,6 +138,17 @@ if (needsMosquitto()) {
     assert.ok(memory.includes(person), "its memory was read");
     assert.equal(tracesIn(memory), [], "what it has in memory");
     assert.not(memory.includes(objectKey), "nor the key of a snapshot");
+
+    for (const key of released) {
+      for (const [where, bytes] of Object.entries({ pages, sent, memory })) {
+        for (const form of [
+          key,
+          Buffer.from(key.toString("base64")),
+          Buffer.from(key.toString("hex")),
+        ])
+          assert.not(bytes.includes(form), `a key that was released, in its ${where}`);
+      }
+    }
 
     await agent.stop();
     link.client.end(true);

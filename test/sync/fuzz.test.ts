@@ -1,4 +1,5 @@
 import * as assert from "uvu/assert";
+import type { ReleasedKeys } from "../../edge/sync/released-keys.ts";
 import { receive } from "../../edge/sync/session.ts";
 import type { Uploads } from "../../edge/sync/uploads.ts";
 import type { Cursor } from "../../shared/cursor.ts";
@@ -21,13 +22,19 @@ const MESSAGES = 100_000;
 /** A halt is only ended by a person: then the agent is begun anew, or nothing more would be tried. */
 const PER_AGENT = 100;
 const WHOLE_PART = 0.02;
-const CHANNELS: readonly Channel[] = ["ack", "nack", "upload/grant"];
+const CHANNELS: readonly Channel[] = ["ack", "nack", "upload/grant", "keys/ack"];
 /** Nothing waits to be uploaded: a grant for it is one that nobody asked for. */
 const silentUploads: Uploads = {
   begin: () => undefined,
   pump: () => undefined,
   onGrant: () => undefined,
   stop: async () => undefined,
+};
+/** Nor is a key told of. */
+const silentKeys: ReleasedKeys = {
+  begin: () => undefined,
+  pump: () => undefined,
+  onAck: () => undefined,
 };
 const REASONS = ["gap", "fork", "invalid"];
 
@@ -62,6 +69,7 @@ fuzzing("100,000 damaged answers: none ends the agent, or moves it to where it i
       return device.uplink;
     },
     uploads: silentUploads,
+    keys: silentKeys,
     logger: silentLogger,
     answered: () => void answered++,
   };

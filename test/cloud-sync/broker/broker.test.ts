@@ -85,9 +85,12 @@ async function ownBroker(
 
 async function aedesRig(): Promise<Rig> {
   const heard: string[] = [];
-  const { broker, stop } = await ownBroker(async (device, payload) => {
-    heard.push(`${topicOf({ device, channel: "log" })} ${payload}`);
-  });
+  const { broker, stop } = await ownBroker(
+    async (device, payload) => {
+      heard.push(`${topicOf({ device, channel: "log" })} ${payload}`);
+    },
+    (topic, payload) => void heard.push(`${topicOf(topic)} ${payload}`),
+  );
   const say: Rig["say"] = (device, channel, text) =>
     broker.publish({ device, channel }, Buffer.from(text));
   return { url: broker.url(), say, heard, stop };
@@ -131,6 +134,26 @@ function rules(name: string, start: () => Promise<Rig>): void {
     assert.equal(rig.heard, [`porchlight/v1/${A}/log batch`]);
     assert.equal(received, [`porchlight/v1/${A}/ack well`]);
     await a.endAsync();
+    await rig.stop();
+  });
+
+  ruling(`${name}: it releases keys in its own name, and hears that they are kept`, async () => {
+    const rig = await start();
+    const [a, b] = [await client(rig.url, A), await client(rig.url, B)];
+    const received: string[] = [];
+    for (const each of [a, b]) each.on("message", (topic) => received.push(topic));
+    await a.subscribeAsync(`porchlight/v1/${A}/keys/ack`, { qos: 1 });
+    await b.subscribeAsync(`porchlight/v1/${A}/keys/ack`, { qos: 1 }).catch(() => undefined);
+    b.publish(`porchlight/v1/${A}/keys`, "forged", { qos: 1 });
+    b.publish(`porchlight/v1/${A}/keys/ack`, "forged", { qos: 1 });
+    await sleep(200);
+    await a.publishAsync(`porchlight/v1/${A}/keys`, "own", { qos: 1 });
+    rig.say(A, "keys/ack", "well");
+    await until("both were heard", () => received.length > 0 && rig.heard.length > 0);
+    await sleep(100);
+    assert.equal(rig.heard, [`porchlight/v1/${A}/keys own`]);
+    assert.equal(received, [`porchlight/v1/${A}/keys/ack`]);
+    for (const each of [a, b]) each.end(true);
     await rig.stop();
   });
 

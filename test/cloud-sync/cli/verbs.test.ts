@@ -71,7 +71,13 @@ verbs("from two empty folders to two equal exports, beside a centre that runs", 
   assert.is(statSync(bundle).mode & 0o777, 0o600);
   const { password } = JSON.parse(readFileSync(bundle, "utf8"));
   assert.not.match(added.out + added.err, password);
-  assert.is((await porchlight(["sync", "join", bundle, ...door])).code, 0);
+  const joined = await porchlight(["sync", "join", bundle, ...door, "--json"]);
+  assert.is(joined.code, 0, joined.err);
+  const { siteKey } = json<{ siteKey: string }>(joined);
+  assert.match(siteKey, /^([0-9a-f]{4} ){7}[0-9a-f]{4}$/);
+  for (const told of [added, await porchlightCloud(["status", ...at])]) {
+    assert.match(told.out, siteKey, "both ends say the same key");
+  }
   const ran = await porchlight(["sync", "run", "--until-acked", ...door]);
   assert.is(ran.code, 0, ran.err);
   const [here, there] = await Promise.all([
@@ -106,6 +112,7 @@ verbs("what a device says of itself is listed, and in the figures, without its n
   assert.match(figures, /^porchlight_ingest_entries_total [1-9]/m);
   assert.match(figures, /^porchlight_devices_registered 1$/m);
   assert.match(figures, /^porchlight_ingest_commit_seconds_count [1-9]/m);
+  assert.match(figures, /^porchlight_keys_held\{class="biometric"\} 0$/m);
   assert.not.match(figures, device);
   const status = await porchlightCloud(["status", ...at, "--json"]);
   const { running, entries, devices } = json<{

@@ -1,0 +1,28 @@
+/** Follows `person.erased` in every log: its device's keys of that subject are destroyed for good. */
+import type { StoredEntry } from "../log/event-log.ts";
+import type { DevicesOf } from "../sinks/log-owners.ts";
+import type { Sink } from "../sinks/sink.ts";
+import type { Keyring } from "./keyring.ts";
+
+export interface ErasuresOptions {
+  readonly keyring: Pick<Keyring, "erase">;
+  readonly devicesOf: DevicesOf;
+}
+
+export function createErasures({ keyring, devicesOf }: ErasuresOptions): Sink {
+  return {
+    name: "keyring",
+    open: async () => undefined,
+    async write(batch) {
+      const devices = await devicesOf(batch.map(({ log }) => log));
+      const erased = batch.flatMap(({ log, subject, type }: StoredEntry) => {
+        const device = devices.get(log);
+        if (type !== "person.erased" || subject === null || device === undefined) return [];
+        return [{ device, subject }];
+      });
+      if (erased.length > 0) await keyring.erase(erased);
+      return { rejected: [] };
+    },
+    close: async () => undefined,
+  };
+}

@@ -1,0 +1,160 @@
+/**
+ * Keys that devices have released to this site: beside the log and never in it, and wrapped as they
+ * came. What opens them is not here, but in the hands of an instance that has the site's key.
+ */
+import { z } from "zod";
+import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/entry.ts";
+import { PorchlightError } from "../../shared/errors.ts";
+import { type SealPlace, unseal } from "../../shared/seal.ts";
+import { siteIdOf } from "../../shared/site-key.ts";
+import type { KeysMessage } from "../../shared/wire.ts";
+import { unwrapKey } from "../../shared/wrap.ts";
+import type { Connection, Database } from "../postgres/database.ts";
+import type { SiteKey } from "./site-key.ts";
+
+export type ReleasedKey = KeysMessage["keys"][number];
+
+/** A subject of whose keys one has come, was taken back or is gone. */
+export interface KeyChange {
+  readonly device: string;
+  readonly subject: string;
+  readonly held: boolean;
+  /** In the order of commits. */
+  readonly changed: bigint;
+}
+
+export interface KeyCount {
+  readonly device: string;
+  readonly class: PersonalClass;
+  readonly held: number;
+}
+
+export interface Keyring {
+  /**
+   * Keeps what a device says of its keys, all of it in one commit. An older word than the last, and
+   * keys of those who were erased, change nothing. False when there are too many of this device.
+   */
+  keep(device: string, site: string, keys: readonly ReleasedKey[]): Promise<boolean>;
+  /** Destroys the keys of subjects for good: none of theirs is taken again. */
+  erase(subjects: readonly { readonly device: string; readonly subject: string }[]): Promise<void>;
+  /** Destroys what a device has released. It does not send it again by itself. */
+  forget(device: string): Promise<number>;
+  /** Opens what is sealed there by the key of the device whose log it is; null without that key. */
+  open(place: SealPlace, sealed: string): Promise<Buffer | null>;
+  /** What has changed since, of one class. */
+  changes(
+    personalClass: PersonalClass,
+    after: bigint,
+    limit: number,
+  ): Promise<readonly KeyChange[]>;
+  count(): Promise<readonly KeyCount[]>;
+}
+
+export interface KeyringOptions {
+  readonly database: Pick<Database, "query" | "transaction">;
+  /** Null where nothing is to be opened. */
+  readonly site: SiteKey | null;
+}
+
+/** A door where fifty strangers ring a day has as many after ten years. */
+const KEYS_PER_DEVICE_MAX = 500_000;
+
+/** "porchkey" as eight bytes: changes are numbered in the order in which they are committed. */
+const LOCK = "SELECT pg_advisory_xact_lock(x'706f7263686b6579'::bigint)";
+const HELD = "SELECT count(*) AS count FROM released_keys WHERE device = $1";
+const KEEP = `INSERT INTO released_keys AS old
+    (device, subject, class, number, site, wrapped, changed)
+  SELECT $1, subject, class, number, $2, wrapped, nextval('released_keys_changes')
+  FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::bytea[])
+    AS row (subject, class, number, wrapped)
+  WHERE NOT EXISTS (
+    SELECT FROM erased_subjects gone WHERE gone.device = $1 AND gone.subject = row.subject)
+  ON CONFLICT (device, subject, class) DO UPDATE SET number = excluded.number,
+    site = excluded.site, wrapped = excluded.wrapped, changed = excluded.changed
+  WHERE old.number < excluded.number`;
+const ERASE = `INSERT INTO erased_subjects SELECT * FROM unnest($1::uuid[], $2::uuid[])
+  ON CONFLICT DO NOTHING`;
+const DESTROY = `DELETE FROM released_keys USING unnest($1::uuid[], $2::uuid[]) AS gone (device, subject)
+  WHERE released_keys.device = gone.device AND released_keys.subject = gone.subject`;
+const FORGET = `UPDATE released_keys SET wrapped = NULL, changed = nextval('released_keys_changes')
+  WHERE device = $1 AND wrapped IS NOT NULL RETURNING subject`;
+const WRAPPED = `SELECT device, wrapped FROM released_keys JOIN logs USING (device)
+  WHERE logs.log = $1 AND subject = $2 AND class = $3 AND site = $4 AND wrapped IS NOT NULL`;
+const CHANGES = `SELECT device, subject, wrapped IS NOT NULL AS held, changed FROM released_keys
+  WHERE class = $1 AND changed > $2 ORDER BY changed LIMIT $3`;
+const COUNT = `SELECT device, class, count(*) AS held FROM released_keys
+  WHERE wrapped IS NOT NULL GROUP BY device, class ORDER BY device, class`;
+
+const countRow = z.tuple([z.object({ count: z.bigint() })]);
+const wrappedRows = z.array(z.object({ device: z.string(), wrapped: z.instanceof(Buffer) }));
+const changeRows = z.array(
+  z.object({ device: z.string(), subject: z.string(), held: z.boolean(), changed: z.bigint() }),
+);
+const countRows = z.array(
+  z.object({
+    device: z.string(),
+    class: z.enum(PERSONAL_CLASSES),
+    held: z.bigint().transform(Number),
+  }),
+);
+
+export function createKeyring({ database, site }: KeyringOptions): Keyring {
+  const alone = <T>(work: (connection: Connection) => Promise<T>): Promise<T> =>
+    database.transaction(async (connection) => {
+      await connection.query(LOCK);
+      return await work(connection);
+    });
+  return {
+    keep: (device, wrappedFor, keys) =>
+      alone(async (connection) => {
+        const [{ count }] = countRow.parse(await connection.query(HELD, [device]));
+        const more = keys.filter(({ wrapped }) => wrapped !== null).length;
+        if (more > 0 && count + BigInt(more) > KEYS_PER_DEVICE_MAX) return false;
+        await connection.query(KEEP, [
+          device,
+          Buffer.from(wrappedFor, "hex"),
+          keys.map(({ subject }) => subject),
+          keys.map((key) => key.class),
+          keys.map(({ number }) => number),
+          keys.map(({ wrapped }) => (wrapped === null ? null : Buffer.from(wrapped, "base64"))),
+        ]);
+        return true;
+      }),
+    erase: (subjects) =>
+      alone(async (connection) => {
+        const columns = [
+          subjects.map(({ device }) => device),
+          subjects.map(({ subject }) => subject),
+        ];
+        await connection.query(ERASE, columns);
+        await connection.query(DESTROY, columns);
+      }),
+    forget: (device) =>
+      alone(async (connection) => (await connection.query(FORGET, [device])).length),
+    async open(place, sealed) {
+      if (site === null || site.privateKey === null) return null;
+      const { privateKey, publicKey } = site;
+      const siteId = Buffer.from(siteIdOf(publicKey), "hex");
+      const { log, subject, class: personalClass } = place;
+      const rows = await database.query(WRAPPED, [log, subject, personalClass, siteId]);
+      const [found] = wrappedRows.parse(rows);
+      if (found === undefined) return null;
+      const { device, wrapped } = found;
+      const key = await opened(privateKey, { device, subject, class: personalClass }, wrapped);
+      return key === null ? null : unseal(key, place, sealed);
+    },
+    changes: async (personalClass, after, limit) =>
+      changeRows.parse(await database.query(CHANGES, [personalClass, after, limit])),
+    count: async () => countRows.parse(await database.query(COUNT)),
+  };
+}
+
+/** One that does not open is as good as none: whoever sent it was told, or will be. */
+async function opened(...wrapped: Parameters<typeof unwrapKey>): Promise<Buffer | null> {
+  try {
+    return await unwrapKey(...wrapped);
+  } catch (error) {
+    if (error instanceof PorchlightError && error.code === "wrap.broken") return null;
+    throw error;
+  }
+}

@@ -1,0 +1,151 @@
+/** Takes in what devices release, and answers when it is committed: until then they tell it again. */
+import { createHash } from "node:crypto";
+import { type Bell, createBell } from "../../shared/bell.ts";
+import { messageOf, PorchlightError } from "../../shared/errors.ts";
+import type { Logger } from "../../shared/logger.ts";
+import { siteIdOf } from "../../shared/site-key.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  type KeysAck,
+  type KeysMessage,
+  keysAckSchema,
+  keysSchema,
+  type Topic,
+} from "../../shared/wire.ts";
+import { unwrapKey } from "../../shared/wrap.ts";
+import type { Keyring, ReleasedKey } from "./keyring.ts";
+import type { SiteKey } from "./site-key.ts";
+
+export interface KeyFigures {
+  /** Keys that were kept or taken back, and such as did not open. */
+  readonly kept: number;
+  readonly refused: number;
+  /** Messages that were not understood, not for this site, or too many at once. */
+  readonly dropped: number;
+}
+
+export interface KeyReceiver {
+  /** A message of a `keys` topic. */
+  hear(device: string, payload: Buffer): void;
+  /** Keeps and answers until the signal is aborted. */
+  run(signal: AbortSignal): Promise<void>;
+  figures(): KeyFigures;
+}
+
+export interface KeyReceiverOptions {
+  readonly keyring: Pick<Keyring, "keep">;
+  readonly site: SiteKey;
+  readonly publish: (topic: Topic, payload: Buffer) => void;
+  readonly logger: Logger;
+}
+
+/** 22 kB each at the most. Who finds no room tells it again. */
+const WAITING_MAX = 1_000;
+/** A device waits for the answer before it tells more; a second one may be a repetition. */
+const WAITING_OF_ONE_MAX = 2;
+/** How long a bell is listened for before somebody looks anyway. */
+const LOOK_EVERY_MS = 1_000;
+
+interface Heard {
+  readonly device: string;
+  readonly sha256: string;
+  readonly message: KeysMessage;
+}
+
+export function createKeyReceiver(options: KeyReceiverOptions): KeyReceiver {
+  return new Receiver(options);
+}
+
+class Receiver implements KeyReceiver {
+  readonly #options: KeyReceiverOptions;
+  readonly #siteId: string;
+  readonly #bell: Bell = createBell();
+  readonly #waiting: Heard[] = [];
+  readonly #figures = { kept: 0, refused: 0, dropped: 0 };
+
+  constructor(options: KeyReceiverOptions) {
+    this.#options = options;
+    this.#siteId = siteIdOf(options.site.publicKey);
+  }
+
+  hear(device: string, payload: Buffer): void {
+    try {
+      const message = decodeMessage(keysSchema, payload);
+      const own = this.#waiting.filter((each) => each.device === device).length;
+      if (this.#waiting.length >= WAITING_MAX || own >= WAITING_OF_ONE_MAX) {
+        this.#figures.dropped++;
+        return;
+      }
+      const sha256 = createHash("sha256").update(payload).digest("hex");
+      this.#waiting.push({ device, sha256, message });
+      this.#bell.ring();
+    } catch (error) {
+      this.#figures.dropped++;
+      const reason = messageOf(error);
+      this.#options.logger.warn("released keys were not understood", { device, reason });
+    }
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const listener = this.#bell.listen();
+      const next = this.#waiting.shift();
+      if (next === undefined) await listener.wait(LOOK_EVERY_MS, signal);
+      else await this.#answer(next);
+    }
+  }
+
+  figures(): KeyFigures {
+    return { ...this.#figures };
+  }
+
+  async #answer(heard: Heard): Promise<void> {
+    const { publish, logger } = this.#options;
+    const { device, sha256 } = heard;
+    try {
+      const refused = await this.#keep(heard);
+      const answer: KeysAck = refused === null ? { sha256 } : { sha256, refused };
+      if (refused !== null) {
+        this.#figures.dropped++;
+        const hint = "see whose keys are here: porchlight-cloud keys list";
+        logger.warn("released keys are not taken", { device, reason: refused, hint });
+      }
+      publish({ device, channel: "keys/ack" }, encodeMessage(keysAckSchema, answer));
+    } catch (error) {
+      if (!(error instanceof PorchlightError) || error.remedy !== "retry") throw error;
+      // Not answered: it is told again.
+      this.#figures.dropped++;
+      logger.warn("nobody can keep released keys now", { code: error.code });
+    }
+  }
+
+  async #keep({ device, message }: Heard): Promise<"site" | "full" | null> {
+    const { site, keys } = message;
+    const own = site === this.#siteId;
+    if (!own && keys.some(({ wrapped }) => wrapped !== null)) return "site";
+    const good: ReleasedKey[] = [];
+    for (const key of keys) if (await this.#opens(device, key)) good.push(key);
+    const bad = keys.length - good.length;
+    if (bad > 0) {
+      this.#figures.refused += bad;
+      this.#options.logger.warn("released keys do not open: they are not kept", { device, bad });
+    }
+    if (good.length > 0 && !(await this.#options.keyring.keep(device, site, good))) return "full";
+    this.#figures.kept += good.length;
+    return null;
+  }
+
+  /** Whether it is what it says; an instance without the private key finds out when it is used. */
+  async #opens(device: string, { subject, class: of, wrapped }: ReleasedKey): Promise<boolean> {
+    const { privateKey } = this.#options.site;
+    if (wrapped === null || privateKey === null) return true;
+    try {
+      await unwrapKey(privateKey, { device, subject, class: of }, Buffer.from(wrapped, "base64"));
+      return true;
+    } catch (error) {
+      if (!(error instanceof PorchlightError) || error.code !== "wrap.broken") throw error;
+      return false;
+    }
+  }
+}

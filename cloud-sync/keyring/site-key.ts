@@ -1,0 +1,107 @@
+/**
+ * The key pair of this site. Its private half is a file of whoever runs the centre; the database
+ * knows the public one, so that several instances find out whether they have the same.
+ */
+import { generateKeyPairSync } from "node:crypto";
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { z } from "zod";
+import { EXIT, messageOf, PorchlightError } from "../../shared/errors.ts";
+import { fingerprintOf, type SitePair, sitePairOf } from "../../shared/site-key.ts";
+import type { CloudConfig } from "../config.ts";
+import type { Database } from "../postgres/database.ts";
+
+/** What an instance knows of the site's key. */
+export interface SiteKey {
+  readonly publicKey: Buffer;
+  /** Null on an instance that has not got the file: it takes keys in, and opens none. */
+  readonly privateKey: Buffer | null;
+}
+
+const READ = "SELECT public_key FROM site_key";
+const REGISTER = "INSERT INTO site_key (public_key) VALUES ($1) ON CONFLICT DO NOTHING";
+const keyRows = z.array(z.object({ public_key: z.instanceof(Buffer) }));
+
+export function siteKeyFile({ data, site }: Pick<CloudConfig, "data" | "site">): string {
+  return resolve(site.key ?? join(data, "keys", "site.key"));
+}
+
+/**
+ * The site's key; the first instance makes it. Throws `site.key.unusable`, or `site.key.other` where
+ * the file is not that of the site.
+ */
+export async function openSiteKey(
+  config: Pick<CloudConfig, "data" | "site">,
+  database: Pick<Database, "query">,
+): Promise<SiteKey> {
+  const file = siteKeyFile(config);
+  const registered = await readPublicKey(database);
+  if (registered !== null && !existsSync(file)) return { publicKey: registered, privateKey: null };
+  const pair = existsSync(file) ? readPair(file) : makePair(file);
+  // Two first instances may have come at once: one of them has made the key.
+  await database.query(REGISTER, [pair.publicKey]);
+  const publicKey = await readPublicKey(database);
+  if (publicKey?.equals(pair.publicKey)) return pair;
+  throw new PorchlightError("site.key.other", `${file} is not the key of this site`, {
+    exitCode: EXIT.config,
+    hint: `bring the file here from where the centre first ran; its key is ${publicKey === null ? "unknown" : fingerprintOf(publicKey)}`,
+  });
+}
+
+/** The same for who only looks: null before the first start of a centre. */
+export async function findSiteKey(
+  config: Pick<CloudConfig, "data" | "site">,
+  database: Pick<Database, "query">,
+): Promise<SiteKey | null> {
+  return (await readPublicKey(database)) === null ? null : await openSiteKey(config, database);
+}
+
+/** Null before the first start of a centre. */
+export async function readPublicKey(database: Pick<Database, "query">): Promise<Buffer | null> {
+  return keyRows.parse(await database.query(READ))[0]?.public_key ?? null;
+}
+
+function readPair(file: string): SitePair {
+  try {
+    return sitePairOf(readFileSync(file, "utf8"));
+  } catch (cause) {
+    throw unusable(file, cause);
+  }
+}
+
+function makePair(file: string): SitePair {
+  const { privateKey } = generateKeyPairSync("x25519");
+  const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  try {
+    const folder = dirname(file);
+    const made = mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined;
+    writeFileSync(`${file}.new`, pem, { mode: 0o600 });
+    // Whoever runs the centre must be able to read it, also where root has come first.
+    const { uid, gid } = statSync(dirname(folder));
+    if (process.getuid?.() === 0) {
+      for (const path of made ? [folder, `${file}.new`] : [`${file}.new`])
+        chownSync(path, uid, gid);
+    }
+    renameSync(`${file}.new`, file);
+  } catch (cause) {
+    throw unusable(file, cause);
+  }
+  return sitePairOf(pem);
+}
+
+/** Nothing of what it holds is in the error. */
+function unusable(file: string, cause: unknown): PorchlightError {
+  const why = cause instanceof Error && "code" in cause ? messageOf(cause) : "it is no such key";
+  return new PorchlightError("site.key.unusable", `the site's key ${file} cannot be used: ${why}`, {
+    exitCode: EXIT.config,
+    hint: "name a PEM file of an X25519 key with site.key: porchlight-cloud config schema",
+  });
+}

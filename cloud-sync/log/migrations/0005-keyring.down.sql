@@ -1,0 +1,3 @@
+DROP TABLE erased_subjects;
+DROP TABLE released_keys;
+DROP TABLE site_key;

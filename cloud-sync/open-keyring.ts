@@ -1,0 +1,35 @@
+/** Keys that devices release to this centre: who takes them in, and who opens with them. */
+import type { Logger } from "../shared/logger.ts";
+import type { Topic } from "../shared/wire.ts";
+import type { CloudConfig } from "./config.ts";
+import { createKeyring, type Keyring } from "./keyring/keyring.ts";
+import { createKeyReceiver, type KeyReceiver } from "./keyring/receive-keys.ts";
+import { openSiteKey } from "./keyring/site-key.ts";
+import type { Database } from "./postgres/database.ts";
+import type { SinksOptions } from "./sinks/run-sinks.ts";
+
+export interface KeyringParts {
+  readonly config: CloudConfig;
+  readonly database: Database;
+  readonly publish: (topic: Topic, payload: Buffer) => void;
+  readonly logger: Logger;
+}
+
+/** Throws `site.key.unusable` or `site.key.other`. */
+export async function openKeyring({ config, database, publish, logger }: KeyringParts): Promise<{
+  readonly keyring: Keyring;
+  readonly released: KeyReceiver;
+  /** What the sinks are given: to open something, where this instance has the site's key. */
+  readonly opening: Pick<SinksOptions, "keyring" | "openPersonal">;
+}> {
+  const site = await openSiteKey(config, database);
+  const keyring = createKeyring({ database, site });
+  const released = createKeyReceiver({ keyring, site, publish, logger });
+  if (site.privateKey === null) {
+    logger.warn("this instance opens nothing that was released: it has not got the site's key", {
+      hint: "bring the file from where the centre first ran: site.key in porchlight-cloud config schema",
+    });
+    return { keyring, released, opening: { keyring } };
+  }
+  return { keyring, released, opening: { keyring, openPersonal: keyring.open } };
+}

@@ -1,0 +1,44 @@
+import { generateKeyPairSync } from "node:crypto";
+import { createReleasedRows } from "../../edge/log/released-rows.ts";
+import type { Store } from "../../edge/open-store.ts";
+import type { ReleaseStep } from "../../edge/release.ts";
+import type { Database } from "../../edge/store/database.ts";
+import { createReleasedKeys, type ReleasedKeys } from "../../edge/sync/released-keys.ts";
+import { systemClock } from "../../shared/clock.ts";
+import type { PersonalClass } from "../../shared/entry.ts";
+import { silentLogger } from "../../shared/logger.ts";
+import { type SitePair, sitePairOf } from "../../shared/site-key.ts";
+
+/** A site with a key of its own. */
+export function newSite(): SitePair {
+  const { privateKey } = generateKeyPairSync("x25519");
+  return sitePairOf(privateKey.export({ type: "pkcs8", format: "pem" }).toString());
+}
+
+/** As the daemon does: hands over what is released to this site, and takes back the rest. */
+export async function release(
+  { release: releasing }: Pick<Store, "release">,
+  device: string,
+  classes: readonly PersonalClass[],
+  publicKey: Buffer | null,
+  placedAtMs = 0,
+): Promise<Omit<ReleaseStep, "more">> {
+  const site = publicKey === null ? null : { key: publicKey, placedAtMs };
+  const total = { handedOver: 0, takenBack: 0 };
+  for (let more = true; more; ) {
+    const step = await releasing.step({ device, classes, site });
+    total.handedOver += step.handedOver;
+    total.takenBack += step.takenBack;
+    more = step.more;
+  }
+  return total;
+}
+
+/** The released keys of a device, as its agent tells them. */
+export function keysOf(
+  database: Database,
+  { clock = systemClock, logger = silentLogger } = {},
+): ReleasedKeys {
+  const rows = createReleasedRows(database, clock);
+  return createReleasedKeys({ rows, clock, random: Math.random, logger });
+}

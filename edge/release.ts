@@ -47,7 +47,9 @@ export const WAITING_KEYS_MAX = 1_000;
 const NOTHING: ReleaseStep = { handedOver: 0, takenBack: 0, more: false };
 
 export function createRelease({ vault, keyring, rows }: ReleaseParts): Release {
+  /** All was done then; or as much as the agent had room for. */
   let seen = "";
+  let full = "";
   const wrapped = async (
     { device }: ReleasePolicy,
     site: Buffer,
@@ -79,16 +81,18 @@ export function createRelease({ vault, keyring, rows }: ReleaseParts): Release {
       const place = [site?.toString("base64"), policy.site?.placedAtMs];
       const now = [...versions, ...place, ...classes].join(" ");
       if (now === seen) return NOTHING;
+      const room = Math.max(0, WAITING_KEYS_MAX - rows.waiting());
+      if (now === full && room === 0) return NOTHING;
       const { gone, missing } = difference(rows, site === null ? [] : keyring.names(classes), site);
       const back = gone.slice(0, STEP_KEYS);
       if (back.length > 0) rows.takeBack(back);
-      const room = Math.max(0, WAITING_KEYS_MAX - rows.waiting());
       const next = missing.slice(0, Math.min(STEP_KEYS, room));
       if (site !== null && next.length > 0) {
         handOver.immediate(await wrapped(policy, site, next));
       }
       const more = gone.length > back.length || (missing.length > next.length && room > STEP_KEYS);
       if (!more && missing.length === next.length) seen = now;
+      else if (!more) full = now;
       return { handedOver: next.length, takenBack: back.length, more };
     },
   };

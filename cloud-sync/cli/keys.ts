@@ -1,6 +1,8 @@
 import { table } from "../../shared/cli/terminal.ts";
 import { usageError } from "../../shared/cli/verb.ts";
 import { EXIT } from "../../shared/errors.ts";
+import { fingerprintOf } from "../../shared/site-key.ts";
+import { renewSiteKey } from "../keyring/site-key.ts";
 import { keyringOf } from "./people.ts";
 import type { Verb } from "./verb.ts";
 
@@ -37,6 +39,29 @@ export const keysForget: Verb = {
     const keyring = await keyringOf({ config }, database);
     const forgotten = await keyring.forget(device);
     terminal.data({ device, forgotten }, `${forgotten} keys of ${device} are gone`);
+    return EXIT.ok;
+  },
+};
+
+export const keysRenew: Verb = {
+  name: "keys renew",
+  usage: "--yes",
+  summary: "make a new key of this site, where the old one is lost or others have it",
+  options: { yes: { type: "boolean" } },
+  optionHelp: {
+    "--yes": "what was released until now is destroyed; each device needs a new bundle",
+  },
+  example: "porchlight-cloud keys renew --yes",
+  operands: { min: 0, max: 0 },
+  async run({ centre, config, values, terminal }) {
+    if (values["yes"] !== true) throw usageError("--yes says that what was released may go");
+    const { database } = await centre();
+    const siteKey = fingerprintOf((await renewSiteKey(config(), database)).publicKey);
+    const lines = [
+      `the key of this site is ${siteKey}`,
+      "next: start the centre again, and give each device a bundle: porchlight-cloud devices rotate",
+    ];
+    terminal.data({ siteKey }, lines.join("\n"));
     return EXIT.ok;
   },
 };

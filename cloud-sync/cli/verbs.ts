@@ -21,7 +21,7 @@ import {
   devicesRevoke,
   devicesRotate,
 } from "./devices.ts";
-import { keysForget, keysList } from "./keys.ts";
+import { keysForget, keysList, keysRenew } from "./keys.ts";
 import { logExport, logForks, logList, logVerify } from "./log.ts";
 import { mediaGet, mediaList } from "./media.ts";
 import { metricsQuery } from "./metrics.ts";
@@ -54,6 +54,7 @@ export const VERBS: readonly Verb[] = [
   mediaGet,
   keysList,
   keysForget,
+  keysRenew,
   metricsQuery,
   logList,
   logVerify,

@@ -5,14 +5,17 @@ import type { Sink } from "../sinks/sink.ts";
 import type { Keyring } from "./keyring.ts";
 
 export interface ErasuresOptions {
-  readonly keyring: Pick<Keyring, "erase">;
+  readonly keyring: Pick<Keyring, "erase" | "changes">;
   readonly devicesOf: DevicesOf;
 }
 
 export function createErasures({ keyring, devicesOf }: ErasuresOptions): Sink {
   return {
     name: "keyring",
-    open: async () => undefined,
+    // Its tables are made with the log; this is whether they can be reached.
+    async open() {
+      await keyring.changes("profile", 0n, 0);
+    },
     async write(batch) {
       const devices = await devicesOf(batch.map(({ log }) => log));
       const erased = batch.flatMap(({ log, subject, type }: StoredEntry) => {

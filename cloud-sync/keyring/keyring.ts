@@ -60,7 +60,7 @@ export interface KeyringOptions {
 const KEYS_PER_DEVICE_MAX = 500_000;
 
 /** "porchkey" as eight bytes: changes are numbered in the order in which they are committed. */
-const LOCK = "SELECT pg_advisory_xact_lock(x'706f7263686b6579'::bigint)";
+export const LOCK_KEYS = "SELECT pg_advisory_xact_lock(x'706f7263686b6579'::bigint)";
 const HELD = "SELECT count(*) AS count FROM released_keys WHERE device = $1";
 const KEEP = `INSERT INTO released_keys AS old
     (device, subject, class, number, site, wrapped, changed)
@@ -101,7 +101,7 @@ const countRows = z.array(
 export function createKeyring({ database, site }: KeyringOptions): Keyring {
   const alone = <T>(work: (connection: Connection) => Promise<T>): Promise<T> =>
     database.transaction(async (connection) => {
-      await connection.query(LOCK);
+      await connection.query(LOCK_KEYS);
       return await work(connection);
     });
   return {

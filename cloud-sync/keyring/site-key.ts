@@ -18,6 +18,7 @@ import { EXIT, messageOf, PorchlightError } from "../../shared/errors.ts";
 import { fingerprintOf, type SitePair, sitePairOf } from "../../shared/site-key.ts";
 import type { CloudConfig } from "../config.ts";
 import type { Database } from "../postgres/database.ts";
+import { LOCK_KEYS } from "./keyring.ts";
 
 /** What an instance knows of the site's key. */
 export interface SiteKey {
@@ -28,6 +29,8 @@ export interface SiteKey {
 
 const READ = "SELECT public_key FROM site_key";
 const REGISTER = "INSERT INTO site_key (public_key) VALUES ($1) ON CONFLICT DO NOTHING";
+const TAKE_BACK = `UPDATE released_keys
+  SET wrapped = NULL, changed = nextval('released_keys_changes') WHERE wrapped IS NOT NULL`;
 const keyRows = z.array(z.object({ public_key: z.instanceof(Buffer) }));
 
 export function siteKeyFile({ data, site }: Pick<CloudConfig, "data" | "site">): string {
@@ -54,6 +57,24 @@ export async function openSiteKey(
     exitCode: EXIT.config,
     hint: `bring the file here from where the centre first ran; its key is ${publicKey === null ? "unknown" : fingerprintOf(publicKey)}`,
   });
+}
+
+/**
+ * A new key for the site, in the place of one that is lost or known to others. What was released for
+ * the old one is destroyed. Done half, it is to be done again.
+ */
+export async function renewSiteKey(
+  config: Pick<CloudConfig, "data" | "site">,
+  database: Pick<Database, "query" | "transaction">,
+): Promise<SiteKey> {
+  const pair = makePair(siteKeyFile(config));
+  await database.transaction(async (connection) => {
+    await connection.query(LOCK_KEYS);
+    await connection.query("DELETE FROM site_key");
+    await connection.query(REGISTER, [pair.publicKey]);
+    await connection.query(TAKE_BACK);
+  });
+  return pair;
 }
 
 /** The same for who only looks: null before the first start of a centre. */

@@ -30,6 +30,8 @@ export interface LinkOptions {
   readonly will: Buffer | null;
   /** Channels to listen on. */
   readonly channels: readonly Channel[];
+  /** The same, where the broker lets us: an older centre does not know them. */
+  readonly optional?: readonly Channel[];
   readonly message: (channel: Channel, payload: Buffer) => void;
 }
 
@@ -87,6 +89,7 @@ async function open(options: LinkOptions, protocol: 4 | 5, signal: AbortSignal):
     const connack = await connected(client, ended);
     const topics = channels.map((channel) => topicOf({ device, channel }));
     if (topics.length > 0) await client.subscribeAsync(topics, { qos: 1 });
+    for (const channel of options.optional ?? []) await listenIfAllowed(client, device, channel);
     return {
       protocol,
       receiveMaximum: connack.properties?.receiveMaximum ?? limitOf(protocol),
@@ -108,6 +111,19 @@ async function open(options: LinkOptions, protocol: 4 | 5, signal: AbortSignal):
     throw error instanceof PorchlightError ? error : connectionError(bundle, error);
   } finally {
     signal.removeEventListener("abort", cancel);
+  }
+}
+
+async function listenIfAllowed(
+  client: MqttClient,
+  device: string,
+  channel: Channel,
+): Promise<void> {
+  try {
+    await client.subscribeAsync(topicOf({ device, channel }), { qos: 1 });
+  } catch (error) {
+    // A refusal ends nothing (MQTT 3.1.1, 3.9.3; MQTT 5, 3.9.3); whatever else may be wrong does.
+    if (!client.connected) throw error;
   }
 }
 

@@ -59,7 +59,8 @@ const STATUS_EVERY_MS = 30_000;
 const STATUS_LEAST_MS = 1_000;
 /** A stop takes 5 s at the most, whatever the broker does. */
 const GOODBYE_MS = 1_500;
-const CHANNELS: readonly Channel[] = ["ack", "nack", "upload/grant", "keys/ack"];
+const CHANNELS: readonly Channel[] = ["ack", "nack", "upload/grant"];
+const OPTIONAL: readonly Channel[] = ["keys/ack"];
 
 /**
  * Returns when the signal is aborted, or when everything is acked where that is asked for. Throws
@@ -75,6 +76,7 @@ export async function runSession(options: SessionOptions, signal: AbortSignal): 
       bundle,
       will: offline,
       channels: CHANNELS,
+      optional: OPTIONAL,
       message(channel, payload) {
         try {
           receive(options, channel, payload);

@@ -1,5 +1,8 @@
 /** Every sink, in front of a real store that can be taken away. */
 import { randomUUID } from "node:crypto";
+import { createErasures } from "../../cloud-sync/keyring/erasures.ts";
+import { createKeyring, type Keyring } from "../../cloud-sync/keyring/keyring.ts";
+import { createCentralLog } from "../../cloud-sync/log/event-log.ts";
 import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
 import { createFaceEncodings } from "../../cloud-sync/sinks/face-encodings.ts";
 import { createInflux } from "../../cloud-sync/sinks/influx.ts";
@@ -192,6 +195,23 @@ async function facesOn(
   };
 }
 
+const keyring: SinkCase = {
+  name: "keyring",
+  needs: needsPostgres,
+  rejects: [],
+  async start({ database, server }) {
+    const own = await ownDatabase(server);
+    await createCentralLog(own.direct).open();
+    const devicesOf = createLogOwners(database);
+    const ofOwn = (): Keyring => createKeyring({ database: own.connect(), site: null });
+    return {
+      ...own,
+      sink: () => createErasures({ keyring: ofOwn(), devicesOf }),
+      contents: () => tablesOf(own.direct, ["erased_subjects", "released_keys"]),
+    };
+  },
+};
+
 const faces: SinkCase = {
   name: "face-encodings",
   needs: needsPostgres,
@@ -209,6 +229,7 @@ const facesByVector: SinkCase = {
 export const SINK_CASES: readonly SinkCase[] = [
   postgres,
   timeSeries,
+  keyring,
   faces,
   facesByVector,
   influx1,

@@ -1,7 +1,9 @@
 import * as assert from "uvu/assert";
+import { createBroker } from "../../cloud-sync/broker/broker.ts";
 import { isNetworkDown, type Link, openLink } from "../../edge/sync/link.ts";
 import type { Bundle } from "../../shared/bundle.ts";
 import { PorchlightError } from "../../shared/errors.ts";
+import { silentLogger } from "../../shared/logger.ts";
 import { type Authority, createAuthority, pem } from "../support/certificates.ts";
 import {
   type Mosquitto,
@@ -67,6 +69,33 @@ linking("nobody at the address: it may be tried again", async () => {
 linking("no way to the network at all: it costs nobody anything to try soon", async () => {
   const error = await rejects(() => open({ url: "mqtt://does-not-exist.invalid" }), "sync.connect");
   assert.ok(isNetworkDown(error), error.message);
+});
+
+linking("a device that knows a channel more than its centre comes in all the same", async () => {
+  const broker = createBroker({
+    host: "127.0.0.1",
+    port: 0,
+    tls: null,
+    authenticate: async () => new Date(),
+    receiver: { take: async () => undefined, hear: () => undefined },
+    logger: silentLogger,
+  });
+  await broker.start();
+  const stop = new AbortController();
+  const ended = broker.run(stop.signal);
+  const account = { username: DEVICE, password: "any" };
+  const bundle = { format: 1, device: DEVICE, url: broker.url(), ...account } as const;
+  const heard: string[] = [];
+  const common = { bundle, will: null, message: (channel: string) => void heard.push(channel) };
+  // One that a device may not hear: so is one that is not known there.
+  const link = await openLink({ ...common, channels: ["ack"], optional: ["result"] }, forever);
+  broker.publish({ device: DEVICE, channel: "ack" }, Buffer.from("well"));
+  await until("it hears the others", () => heard.length === 1);
+  assert.equal(heard, ["ack"]);
+  await link.close();
+  await rejects(() => openLink({ ...common, channels: ["result"] }, forever), "sync.connect");
+  stop.abort();
+  await ended;
 });
 
 if (needsMosquitto() && needsProgram("openssl", "openssl")) {

@@ -8,7 +8,12 @@ import {
   type ReleasedKey,
 } from "../../../cloud-sync/keyring/keyring.ts";
 import { createKeyReceiver } from "../../../cloud-sync/keyring/receive-keys.ts";
-import { findSiteKey, openSiteKey, siteKeyFile } from "../../../cloud-sync/keyring/site-key.ts";
+import {
+  findSiteKey,
+  openSiteKey,
+  renewSiteKey,
+  siteKeyFile,
+} from "../../../cloud-sync/keyring/site-key.ts";
 import { createLogOwners } from "../../../cloud-sync/sinks/log-owners.ts";
 import type { PersonalClass } from "../../../shared/entry.ts";
 import { type SealPlace, seal } from "../../../shared/seal.ts";
@@ -213,8 +218,17 @@ if (needsPostgres()) {
     assert.equal(await openSiteKey(shared, database), made);
     const rows = JSON.stringify(await database.query("SELECT site_key::text AS row FROM site_key"));
     assert.not.match(rows, made.privateKey?.toString("hex") ?? "");
-    await database.query("UPDATE site_key SET public_key = $1", [newSite().publicKey]);
+    const a = await door();
+    const keyring = createKeyring({ database, site: made });
+    await keyring.keep(a.device, siteIdOf(made.publicKey), [
+      await a.released(1, { site: made.publicKey }),
+    ]);
+    assert.is(await opens(keyring, a.sealed()), "a name");
+    const renewed = await renewSiteKey(at(second.path), database);
+    assert.equal(await openSiteKey(at(second.path), database), renewed);
     await rejects(() => openSiteKey(at(first.path), database), "site.key.other");
+    assert.is(await opens(keyring, a.sealed()), null);
+    assert.equal(await keyring.count(), []);
     first.remove();
     second.remove();
   });

@@ -1,13 +1,18 @@
 /** HiveMQ CE: MQTT 5 as its text says, where Mosquitto and aedes are lenient. */
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { openLink } from "../../edge/sync/link.ts";
 import { encodeMessage, statusSchema } from "../../shared/wire.ts";
 import { AgentDevice } from "../support/agent.ts";
 import { arrivalPromises, drained, same } from "../support/arrivals.ts";
+import { startCentre } from "../support/cloud.ts";
+import { startedTogether } from "../support/copies.ts";
 import { needsHivemq, startHivemq } from "../support/hivemq.ts";
 import { eventually, RunningIngest } from "../support/ingest.ts";
 import { needsPostgres } from "../support/postgres.ts";
 import { suite } from "../support/suite.ts";
+import { tempFolder } from "../support/temp.ts";
 
 const arriving = suite("a log on its way to the centre, over HiveMQ CE into PostgreSQL");
 const never = new AbortController().signal;
@@ -49,6 +54,20 @@ if (needsHivemq() && needsPostgres()) {
       assert.equal(ingest.logged.lines, []);
     },
   );
+
+  arriving("two copies of a device that start together fork without harm", async () => {
+    const temp = tempFolder("hivemq-copies");
+    chmodSync(temp.path, 0o755);
+    const at = ["--data", join(temp.path, "centre")];
+    const cloud = { PORCHLIGHT_CLOUD_MQTT_URL: rig().broker.url };
+    const centre = await startCentre(at, cloud);
+    try {
+      await startedTogether({ folder: temp.path, name: "one", at, cloud }, centre);
+    } finally {
+      await centre.stop();
+      temp.remove();
+    }
+  });
 }
 
 arriving.run();

@@ -104,7 +104,9 @@ async function look(frame: Frame, parts: PipelineParts): Promise<readonly Sighti
   const decoded = performance.now();
   const { faces, times } = await vision.analyse(image);
   const analysed = performance.now();
-  const sightings = faces.map((face) => sightingOf(face, image, vision, gallery));
+  const sightings = await Promise.all(
+    faces.map((face) => sightingOf(face, image, vision, gallery)),
+  );
   const matched = performance.now();
   observer.frame(frame, image, sightings, {
     ...times,
@@ -115,17 +117,17 @@ async function look(frame: Frame, parts: PipelineParts): Promise<readonly Sighti
   return sightings;
 }
 
-function sightingOf(
+async function sightingOf(
   face: EmbeddedFace,
   image: RgbImage,
   { pack }: Vision,
   gallery: Pick<Gallery, "nearest">,
-): Sighting {
+): Promise<Sighting> {
   const { box, quality, embedding } = face;
   const { widthPx, score, reasons } = quality;
   const seen = { box, widthPx, quality: score, reasons };
   if (!quality.usable) return { ...seen, look: null };
-  const candidates = gallery.nearest(pack.id, embedding, CANDIDATES);
+  const candidates = await gallery.nearest(pack.id, embedding, CANDIDATES);
   return { ...seen, look: { embedding, candidates, crop: cropFace(image, face) } };
 }
 

@@ -15,7 +15,7 @@ import { openVision, type Vision } from "../vision/vision.ts";
 import { peopleIn, photosIn } from "./photos.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
-type Nearest = (probe: Embedding) => Candidate[];
+type Nearest = (probe: Embedding) => Promise<Candidate[]>;
 type NameOf = (person: string) => string | null;
 
 const CANDIDATES = 5;
@@ -75,9 +75,14 @@ function storeGallery({ store }: Invocation, vision: Vision): { nearest: Nearest
   };
 }
 
-function identifyFace(face: EmbeddedFace, nearest: Nearest, nameOf: NameOf, limits: Thresholds) {
+async function identifyFace(
+  face: EmbeddedFace,
+  nearest: Nearest,
+  nameOf: NameOf,
+  limits: Thresholds,
+) {
   const { quality, box, embedding } = face;
-  const candidates = quality.usable ? nearest(embedding) : [];
+  const candidates = quality.usable ? await nearest(embedding) : [];
   const looks = quality.usable ? [{ quality: quality.score, candidates }] : [];
   const verdict = decide(looks, limits);
   return {
@@ -112,7 +117,9 @@ export const identify: Verb = {
       const results = [];
       for (const photo of photos) {
         const { faces, error } = await lookAt(vision, photo, maxSidePx);
-        const found = faces.map((face) => identifyFace(face, nearest, nameOf, thresholds));
+        const found = await Promise.all(
+          faces.map((face) => identifyFace(face, nearest, nameOf, thresholds)),
+        );
         results.push({ photo, error, faces: found });
         terminal.progress("identify", results.length, photos.length);
       }

@@ -90,7 +90,7 @@ export async function evaluate(
       detection: rateOf(found, all.length),
       unreadable,
       verification: both ? verify(scored) : null,
-      identification: identifyAll(plan, looks, rules),
+      identification: await identifyAll(plan, looks, rules),
     },
   };
 }

@@ -72,11 +72,11 @@ export interface Identification {
 }
 
 /** Shows every probe to the galleries and counts what the rule of the daemon says. */
-export function identifyAll(
+export async function identifyAll(
   plan: Plan,
   looks: ReadonlyMap<string, Look>,
   { thresholds, dimension }: { thresholds: Thresholds; dimension: number },
-): Identification {
+): Promise<Identification> {
   const counts = { known: 0, wrongPerson: 0, ambiguous: 0, unusable: 0, falseAccepts: 0 };
   let [knownProbes, strangerProbes, templates] = [0, 0, 0];
   for (const gallery of plan.galleries) {
@@ -88,15 +88,15 @@ export function identifyAll(
     );
     templates += enrolled.length;
     const index = createTemplateIndex(enrolled, dimension);
-    const judge = ({ embedding, usable, quality }: Look) => {
-      const candidates = embedding !== null && usable ? index.nearest(embedding, 5) : null;
+    const judge = async ({ embedding, usable, quality }: Look) => {
+      const candidates = embedding !== null && usable ? await index.nearest(embedding, 5) : null;
       return decide(candidates === null ? [] : [{ quality, candidates }], thresholds);
     };
     for (const photo of plan.known) {
       const look = looks.get(photo);
       if (look === undefined || !gallery.has(look.person)) continue;
       knownProbes++;
-      const { outcome, person } = judge(look);
+      const { outcome, person } = await judge(look);
       if (outcome === "known") counts[person === look.person ? "known" : "wrongPerson"]++;
       else if (outcome !== "unknown") counts[outcome]++;
     }
@@ -104,7 +104,7 @@ export function identifyAll(
       const look = looks.get(photo);
       if (look === undefined) continue;
       strangerProbes++;
-      if (judge(look).outcome === "known") counts.falseAccepts++;
+      if ((await judge(look)).outcome === "known") counts.falseAccepts++;
     }
   }
   return {

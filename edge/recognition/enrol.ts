@@ -132,7 +132,7 @@ async function judge(photo: Photo, person: string, options: EnrolOptions): Promi
     return refuse(REASONS[reason], `the face is ${REASONS[reason]}`, face);
   }
   const { widthPx, score: quality } = face.quality;
-  const [nearest] = gallery.nearest(vision.pack.id, face.embedding, 1);
+  const [nearest] = await gallery.nearest(vision.pack.id, face.embedding, 1);
   if (nearest !== undefined && nearest.person !== person && nearest.score >= thresholds.match) {
     const likeness = nearest.score.toFixed(3);
     return refuse("nearer to another person", `${likeness} alike somebody enrolled`, face);

@@ -39,7 +39,7 @@ export interface Gallery extends Projection<KnownEntry> {
   named(name: string): readonly Person[];
   templates(person?: string): readonly Template[];
   /** Best template of the most similar people for a probe of this pack, best first. */
-  nearest(pack: string, probe: Embedding, limit: number): Candidate[];
+  nearest(pack: string, probe: Embedding, limit: number): Promise<Candidate[]>;
 }
 
 const personRow = z
@@ -107,7 +107,7 @@ export function createGallery(vault: Database, keyring: Pick<Keyring, "open">): 
       const rows = vault.prepare(`${TEMPLATES} ${where} ORDER BY templates.id`);
       return z.array(templateRow).parse(person === undefined ? rows.all() : rows.all(person));
     },
-    nearest: (pack, probe, limit) => indexes.of(pack)?.nearest(probe, limit) ?? [],
+    nearest: async (pack, probe, limit) => (await indexes.of(pack)?.nearest(probe, limit)) ?? [],
   };
 }
 

@@ -30,12 +30,12 @@ const FILES = ["main", "plain"] as const;
 const random = seeded(20_261_124);
 const folder = tempFolder("bench-match");
 
-function timed(work: (probe: Float32Array) => unknown, probes: number): number[] {
+async function timed(work: (probe: Float32Array) => unknown, probes: number): Promise<number[]> {
   const times: number[] = [];
   for (let i = 0; i < probes + WARM_UP; i++) {
     const probe = randomEmbedding(random);
     const started = performance.now();
-    work(probe);
+    await work(probe);
     if (i >= WARM_UP) times.push(performance.now() - started);
   }
   return times;
@@ -78,23 +78,25 @@ for (const size of SIZES) {
     person: `person-${Math.floor(i / EACH)}`,
   }));
   const index = createTemplateIndex(templates, DIMENSION);
-  const ours = timed((probe) => index.nearest(probe, NEAREST), PROBES);
+  const ours = await timed((probe) => index.nearest(probe, NEAREST), PROBES);
   const database = stored(vectors, `vectors-${size}`);
   const of = {
     bench: "match",
     case: `${size.toLocaleString("en")} templates`,
     unit: "ms",
   } as const;
-  const [encrypted, plain] = FILES.map((file) => {
+  const measured = [];
+  for (const file of FILES) {
     const knn = database.prepare(
       `SELECT rowid, distance FROM ${file}.bench WHERE embedding MATCH ? AND k = ${NEAREST}`,
     );
     const read = database.prepare(`SELECT rowid, embedding FROM ${file}.bench`);
-    return {
-      match: timed((probe) => knn.all(embeddingToBytes(probe)), PROBES / 4),
-      read: timed(() => read.all(), READS),
-    };
-  });
+    measured.push({
+      match: await timed((probe) => knn.all(embeddingToBytes(probe)), PROBES / 4),
+      read: await timed(() => read.all(), READS),
+    });
+  }
+  const [encrypted, plain] = measured;
   database.close();
   if (!encrypted || !plain) throw new Error("both files were measured");
   for (const part of [0.5, 0.95]) {

@@ -156,7 +156,7 @@ const facing = (degrees: number): Embedding => {
   return normalise(Float32Array.of(Math.cos(angle), Math.sin(angle), 0, 0, 0, 0, 0, 0));
 };
 
-metrics("identification counts the known, the wrong, the ambiguous and the let in", () => {
+metrics("identification counts the known, the wrong, the ambiguous and the let in", async () => {
   const people = ["ada", "stranger", "bob", "alone"].map((person) => ({
     person,
     photos: (person === "alone" ? [1] : [1, 2, 3, 4]).map((n) => `${person}/${n}`),
@@ -189,7 +189,7 @@ metrics("identification counts the known, the wrong, the ambiguous and the let i
     }),
   );
   const rules = { thresholds: { match: 0.7, margin: 0.05 }, dimension: 8 };
-  const found = identifyAll(plan, looks, rules);
+  const found = await identifyAll(plan, looks, rules);
   assert.equal(
     [found.known, found.wrongPerson, found.ambiguous, found.unusable].map(({ count }) => count),
     [2, 1, 1, 1],
@@ -197,7 +197,11 @@ metrics("identification counts the known, the wrong, the ambiguous and the let i
   assert.equal([found.known.of, found.falseAccepts.count, found.falseAccepts.of], [6, 1, 5]);
   const small = planIdentification(people, { photosEach: 3, gallerySize: 1 });
   assert.is(small.galleries.length, 2);
-  assert.is(identifyAll(small, looks, rules).falseAccepts.of, 10, "each stranger at both doors");
+  assert.is(
+    (await identifyAll(small, looks, rules)).falseAccepts.of,
+    10,
+    "each stranger at both doors",
+  );
 });
 
 /** People whose photos are all alike to their own, and at random angles to the others'. */

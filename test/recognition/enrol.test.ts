@@ -70,7 +70,7 @@ enrolling("takes a good photo; its template is then the person's nearest", async
   const probe = faces[0]?.embedding;
   assert.ok(probe);
   if (probe === undefined) return;
-  const [nearest] = at.store.gallery.nearest(vision.pack.id, probe, 1);
+  const [nearest] = await at.store.gallery.nearest(vision.pack.id, probe, 1);
   assert.is(nearest?.person, ada);
   assert.ok((nearest?.score ?? 0) > 0.99);
   at.remove();

@@ -19,7 +19,7 @@ const gallery = suite("the gallery");
 const random = seeded(7);
 const names = (found: readonly Candidate[]): string[] => found.map(({ person }) => person);
 
-gallery("knows who was enrolled, by which name, since when, with how many templates", () => {
+gallery("knows who was enrolled, by which name, since when, with how many templates", async () => {
   const at = testStore({ now: () => 1_790_000_000_000, monotonicMs: () => 1 });
   const ada = randomUUID();
   const face = randomEmbedding(random);
@@ -34,7 +34,7 @@ gallery("knows who was enrolled, by which name, since when, with how many templa
   assert.is(kept?.id, id);
   assert.is(kept?.pack, PACK);
   assert.is(kept?.seq, 3, "the entry that holds its crop");
-  assert.equal(known.nearest(PACK, face, 5), [{ person: ada, template: id, score: 1 }]);
+  assert.equal(await known.nearest(PACK, face, 5), [{ person: ada, template: id, score: 1 }]);
   at.remove();
 });
 
@@ -53,7 +53,7 @@ gallery("two people may have one name, and a renamed person keeps templates and 
   at.remove();
 });
 
-gallery("never compares templates of different packs, not even the same vector", () => {
+gallery("never compares templates of different packs, not even the same vector", async () => {
   const at = testStore();
   const [ada, bob] = [randomUUID(), randomUUID()];
   const face = randomEmbedding(random);
@@ -63,17 +63,24 @@ gallery("never compares templates of different packs, not even the same vector",
     ...[template(bob, randomEmbedding(random, 512), { pack: "large@1" })],
   ]);
   const { gallery: known } = at.store;
-  assert.equal(names(known.nearest("old@1", face, 9)), [ada]);
-  assert.equal(names(known.nearest("new@1", face, 9)), [bob]);
-  assert.equal(names(known.nearest("large@1", randomEmbedding(random, 512), 9)), [bob]);
-  assert.equal(known.nearest("never@1", face, 9), [], "a pack without templates knows nobody");
-  assert.throws(() => known.nearest("large@1", face, 9), /from the gallery's pack/);
+  assert.equal(names(await known.nearest("old@1", face, 9)), [ada]);
+  assert.equal(names(await known.nearest("new@1", face, 9)), [bob]);
+  assert.equal(names(await known.nearest("large@1", randomEmbedding(random, 512), 9)), [bob]);
+  assert.equal(
+    await known.nearest("never@1", face, 9),
+    [],
+    "a pack without templates knows nobody",
+  );
+  await known.nearest("large@1", face, 9).then(
+    () => assert.unreachable("it has another dimension"),
+    (error) => assert.match(String(error), "from the gallery's pack"),
+  );
   at.remove();
 });
 
 gallery(
   "a template that does not fit its pack is passed over, and those after it are taken",
-  () => {
+  async () => {
     const at = testStore();
     const ada = randomUUID();
     const face = randomEmbedding(random);
@@ -87,59 +94,62 @@ gallery(
     const store = openStore({ ...at.options, passedOver: (seq) => told.push(seq) });
     store.rebuild();
     assert.equal(told, [4, 5]);
-    assert.is(store.gallery.nearest(PACK, face, 1)[0]?.score, 1);
+    assert.is((await store.gallery.nearest(PACK, face, 1))[0]?.score, 1);
     store.close();
     at.remove();
   },
 );
 
-gallery("who was erased is never matched again: at once, after a restart, after a rebuild", () => {
-  const at = testStore();
-  const [ada, bob] = [randomUUID(), randomUUID()];
-  const face = randomEmbedding(random);
-  at.store.append([enrolled(ada, "Ada"), enrolled(bob, "Bob")]);
-  at.store.append([template(ada, face), template(bob, randomEmbedding(random))]);
-  assert.equal(names(at.store.gallery.nearest(PACK, face, 9)), [ada, bob]);
-  at.store.append([erased(ada)]);
-  assert.equal(names(at.store.gallery.nearest(PACK, face, 9)), [bob]);
-  assert.equal(at.store.gallery.named("Ada"), []);
-  const store = at.reopen();
-  assert.equal(names(store.gallery.nearest(PACK, face, 9)), [bob]);
-  store.rebuild();
-  assert.equal(names(store.gallery.nearest(PACK, face, 9)), [bob]);
-  assert.equal(store.gallery.templates(ada), []);
-  at.remove();
-});
+gallery(
+  "who was erased is never matched again: at once, after a restart, after a rebuild",
+  async () => {
+    const at = testStore();
+    const [ada, bob] = [randomUUID(), randomUUID()];
+    const face = randomEmbedding(random);
+    at.store.append([enrolled(ada, "Ada"), enrolled(bob, "Bob")]);
+    at.store.append([template(ada, face), template(bob, randomEmbedding(random))]);
+    assert.equal(names(await at.store.gallery.nearest(PACK, face, 9)), [ada, bob]);
+    at.store.append([erased(ada)]);
+    assert.equal(names(await at.store.gallery.nearest(PACK, face, 9)), [bob]);
+    assert.equal(at.store.gallery.named("Ada"), []);
+    const store = at.reopen();
+    assert.equal(names(await store.gallery.nearest(PACK, face, 9)), [bob]);
+    store.rebuild();
+    assert.equal(names(await store.gallery.nearest(PACK, face, 9)), [bob]);
+    assert.equal(store.gallery.templates(ada), []);
+    at.remove();
+  },
+);
 
-gallery("what another process enrols, adds or erases is matched against from then on", () => {
+gallery("what another process enrols, adds or erases is matched against from then on", async () => {
   const at = testStore();
   const other = openStore(at.options);
   const ada = randomUUID();
   const face = randomEmbedding(random);
-  const found = (): Candidate[] => {
+  const found = (): Promise<Candidate[]> => {
     at.store.catchUp();
     return at.store.gallery.nearest(PACK, face, 9);
   };
-  assert.equal(found(), []);
+  assert.equal(await found(), []);
   other.append([enrolled(ada, "Ada"), template(ada, randomEmbedding(random))]);
-  assert.is(found().length, 1);
-  assert.ok((found()[0]?.score ?? 1) < 0.9);
+  assert.is((await found()).length, 1);
+  assert.ok(((await found())[0]?.score ?? 1) < 0.9);
   other.append([template(ada, face)]);
-  assert.is(found()[0]?.score, 1);
+  assert.is((await found())[0]?.score, 1);
   other.append([erased(ada)]);
-  assert.equal(found(), []);
+  assert.equal(await found(), []);
   other.close();
   at.remove();
 });
 
-gallery("a visit changes nothing in it", () => {
+gallery("a visit changes nothing in it", async () => {
   const at = testStore();
   const ada = randomUUID();
   const face = randomEmbedding(random);
   at.store.append([enrolled(ada, "Ada"), template(ada, face)]);
-  const before = at.store.gallery.nearest(PACK, face, 9);
+  const before = await at.store.gallery.nearest(PACK, face, 9);
   at.store.append(visit(randomUUID(), ada));
-  assert.equal(at.store.gallery.nearest(PACK, face, 9), before);
+  assert.equal(await at.store.gallery.nearest(PACK, face, 9), before);
   at.remove();
 });
 

@@ -116,26 +116,34 @@ migrating("the head a log once kept beside its entries is there again when that 
   at.remove();
 });
 
-migrating("undone and done again in a vault that was in use, it fills again from the log", () => {
-  const at = testStore();
-  const person = randomUUID();
-  const embedding = normalise(new Float32Array(16).fill(1));
-  at.store.append([enrolled(person, "Ada"), template(person, embedding)]);
-  const before = [at.store.gallery.people(), at.store.gallery.templates()];
-  at.store.close();
-  const vault = OURS.find(({ room }) => room === "vault");
-  assert.ok(vault);
-  const { vaultKey: key, folder } = at.options;
-  const options = { path: vaultPath(folder), key, migrations: vault.folder, mode: 0o600 } as const;
-  const database = openDatabase({ ...options, create: false, now: () => 1 });
-  migrateDown(database, vault.folder, 1);
-  database.close();
-  const store = openStore(at.options);
-  assert.equal([store.gallery.people(), store.gallery.templates()], before);
-  assert.is(store.gallery.nearest(PACK, embedding, 1).length, 1);
-  store.close();
-  at.remove();
-});
+migrating(
+  "undone and done again in a vault that was in use, it fills again from the log",
+  async () => {
+    const at = testStore();
+    const person = randomUUID();
+    const embedding = normalise(new Float32Array(16).fill(1));
+    at.store.append([enrolled(person, "Ada"), template(person, embedding)]);
+    const before = [at.store.gallery.people(), at.store.gallery.templates()];
+    at.store.close();
+    const vault = OURS.find(({ room }) => room === "vault");
+    assert.ok(vault);
+    const { vaultKey: key, folder } = at.options;
+    const options = {
+      path: vaultPath(folder),
+      key,
+      migrations: vault.folder,
+      mode: 0o600,
+    } as const;
+    const database = openDatabase({ ...options, create: false, now: () => 1 });
+    migrateDown(database, vault.folder, 1);
+    database.close();
+    const store = openStore(at.options);
+    assert.equal([store.gallery.people(), store.gallery.templates()], before);
+    assert.is((await store.gallery.nearest(PACK, embedding, 1)).length, 1);
+    store.close();
+    at.remove();
+  },
+);
 
 migrating("a released migration that was edited is refused, and nothing of it is run", async () => {
   const at = new Versions();

@@ -30,12 +30,12 @@ const VAULT_MIGRATIONS = new URL("../../edge/store/migrations/vault/", import.me
 const SEED = 41;
 
 /** All that the vault tells of people, templates and visits, in an order of its own. */
-function told({ gallery, visits, latest }: Store): unknown {
+async function told({ gallery, visits, latest }: Store): Promise<unknown> {
   const probe = randomEmbedding(seeded(SEED));
   return {
     people: gallery.people(),
     templates: gallery.templates(),
-    nearest: gallery.nearest(PACK, probe, 100),
+    nearest: await gallery.nearest(PACK, probe, 100),
     visits: visits.list(100),
     latest: latest.of("telemetry.sampled"),
   };
@@ -61,38 +61,38 @@ function live(store: Store): void {
   store.append([renamed(bob, "Bob"), erased(eve), sampled(7), ...visit(randomUUID(), null)]);
 }
 
-projections("emptied and read again from the log, it tells the same", () => {
+projections("emptied and read again from the log, it tells the same", async () => {
   const at = testStore();
   live(at.store);
-  const before = told(at.store);
+  const before = await told(at.store);
   at.store.rebuild();
-  assert.equal(told(at.store), before);
-  assert.equal(told(at.reopen()), before);
+  assert.equal(await told(at.store), before);
+  assert.equal(await told(at.reopen()), before);
   at.remove();
 });
 
-projections("read again, it knows what earlier lives of the log have told", () => {
+projections("read again, it knows what earlier lives of the log have told", async () => {
   const at = testStore();
   live(at.store);
   at.store.log.begin(randomUUID(), at.store.log.head());
   at.store.append([enrolled(randomUUID(), "Grace"), ...visit(randomUUID(), null)]);
-  const before = told(at.store);
+  const before = await told(at.store);
   assert.ok(
     at.store.gallery.people().some(({ name }) => name === "Bob"),
     "of the earlier life",
   );
   at.store.rebuild();
-  assert.equal(told(at.store), before);
-  assert.equal(told(at.reopen()), before);
+  assert.equal(await told(at.store), before);
+  assert.equal(await told(at.reopen()), before);
   at.remove();
 });
 
 projections(
   "with gallery, people and visits dropped behind its back, it tells the same again",
-  () => {
+  async () => {
     const at = testStore();
     live(at.store);
-    const before = told(at.store);
+    const before = await told(at.store);
     at.store.close();
     const raw = rawVault(at);
     raw.exec(`DROP TABLE gallery_1; DROP TABLE gallery_2; DELETE FROM templates; DELETE FROM people;
@@ -100,20 +100,20 @@ projections(
     raw.close();
     const store = at.reopen();
     store.rebuild();
-    assert.equal(told(store), before);
+    assert.equal(await told(store), before);
     at.remove();
   },
 );
 
-projections("an entry given to it twice changes nothing", () => {
+projections("an entry given to it twice changes nothing", async () => {
   const at = testStore();
   live(at.store);
-  const before = told(at.store);
+  const before = await told(at.store);
   at.store.close();
   const raw = rawVault(at);
   raw.exec("DELETE FROM projections");
   raw.close();
-  assert.equal(told(at.reopen()), before);
+  assert.equal(await told(at.reopen()), before);
   at.remove();
 });
 
@@ -192,10 +192,10 @@ projections("killed at any moment, it tells what the log says", async () => {
     child.process.kill("SIGKILL");
     await child.ended;
     const store = at.reopen();
-    const followed = told(store);
+    const followed = await told(store);
     assert.equal(store.followed(), store.log.head());
     store.rebuild();
-    assert.equal(told(store), followed);
+    assert.equal(await told(store), followed);
     store.close();
   }
   at.remove();

@@ -43,6 +43,11 @@ async function waiting(): Promise<number> {
   return json<{ uploads: number }>(await porchlight(["sync", "status", ...at, "--json"])).uploads;
 }
 
+function inCentreGet(id: string): ReturnType<typeof porchlightCloud> {
+  const out = join(folder.path, `${id}.jpg`);
+  return porchlightCloud(["media", "get", id, "--out", out, ...inCentre]);
+}
+
 /** What the centre has in its folder, by the SHA-256 that names it. */
 function arrived(device: string): ReadonlyMap<string, Buffer> {
   const place = join(folder.path, "centre", "objects", "media", device);
@@ -171,10 +176,36 @@ story("the owner opens one at the door, and nobody where it was erased", async (
   assert.ok(isJpeg(picture) && holdsJpeg(picture), "the search works");
   assert.is((await decodeImage(picture)).width, large.widthPx);
   const before = filesIn(media).size;
+  assert.is((await inCentreGet(large.id)).code, 0);
   await ran(["people", "remove", known.name ?? "", "--yes"]);
   assert.ok(filesIn(media).size < before);
   const { code, err } = await porchlight(["media", "show", large.id, "--out", out, ...at]);
   assert.is(code, 2, err);
+  await ran(["sync", "run", "--until-acked"]);
+  await eventually("nor in the centre", async () => (await inCentreGet(large.id)).code === 2);
 });
+
+story(
+  "the centre forgets what a device has released, and begins anew with another key",
+  async () => {
+    const cloud = async <T>(...args: readonly string[]): Promise<T> =>
+      json<T>(await porchlightCloud([...args, "--json", ...inCentre]));
+    const device = (await cloud<{ device: string }[]>("devices", "list"))[0]?.device ?? "";
+    let open = "";
+    for (const { media: id } of await cloud<Listed[]>("media", "list", "--limit", "100")) {
+      open = id;
+      if ((await inCentreGet(id)).code === 0) break;
+    }
+    assert.is((await inCentreGet(open)).code, 0, "strangers' snapshots are released as well");
+    assert.is((await porchlightCloud(["keys", "forget", device, ...inCentre])).code, 64);
+    const { forgotten } = await cloud<{ forgotten: number }>("keys", "forget", device, "--yes");
+    assert.ok(forgotten > 0);
+    assert.equal([(await inCentreGet(open)).code, await cloud("keys", "list")], [2, []]);
+    const before = (await cloud<{ siteKey: string }>("status")).siteKey;
+    const { siteKey } = await cloud<{ siteKey: string }>("keys", "renew", "--yes");
+    assert.is.not(siteKey, before);
+    assert.is((await cloud<{ siteKey: string }>("status")).siteKey, siteKey);
+  },
+);
 
 story.run();

@@ -19,7 +19,8 @@ interface Outcome {
 const full = process.argv.includes("--full");
 /** A file that runs longer hangs: the slowest story takes about two minutes on two cores. */
 const FILE_TIMEOUT_MS = full ? 1_800_000 : 600_000;
-const WORKERS = Math.min(2, availableParallelism());
+/** The full run compares times with each other: one story at a time. */
+const WORKERS = full ? 1 : Math.min(2, availableParallelism());
 /** What a test prints when something it needs is not there (see test/support/needs.ts). */
 const SKIP_MARK = /^skipped: .*$/gm;
 

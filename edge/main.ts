@@ -17,7 +17,7 @@ import { VERSION } from "./version.ts";
 /** A stop that takes longer is cut short: systemd would do the same, less politely. */
 const STOP_TIMEOUT_MS = 4_500;
 /** Settings that take effect at once; the others need a restart. */
-const RELOADABLE = ["recognition.", "log."];
+const RELOADABLE = ["recognition.", "log.", "sync.release"];
 
 const { values } = parseArgs({ options: { config: { type: "string" }, data: { type: "string" } } });
 const environment = process.env;
@@ -50,7 +50,8 @@ function readAgain(): void {
       (key) => before[key] !== after[key],
     );
     const waiting = changed.filter((key) => !RELOADABLE.some((start) => key.startsWith(start)));
-    config = { ...config, recognition: next.recognition, log: next.log };
+    const { recognition, log, sync } = next;
+    config = { ...config, recognition, log, sync: { ...config.sync, release: sync.release } };
     logger.info("configuration read again", {
       changed: changed.join(", ") || "nothing",
       needsRestart: waiting.join(", ") || "nothing",

@@ -90,7 +90,7 @@ daemon(
       err += text;
     });
     await until(() => err.includes('"watching"'));
-    configure("clock: trust\n");
+    configure("clock: trust\nsync: {release: [profile]}\n");
     writeFileSync(
       config,
       (await import("node:fs"))
@@ -101,7 +101,7 @@ daemon(
     await until(() => err.includes("configuration read again"));
     const line = err.split("\n").find((each) => each.includes("configuration read again")) ?? "{}";
     const said = JSON.parse(line) as { changed: string; needsRestart: string };
-    assert.match(said.changed, /recognition\.decideAfterMs/);
+    assert.match(said.changed, /recognition\.decideAfterMs.*sync\.release/);
     assert.is(said.needsRestart, "clock");
     writeFileSync(config, "recognition: {absentMs: never}\n");
     child.kill("SIGHUP");

@@ -12,6 +12,7 @@ export interface ErasuresOptions {
 export function createErasures({ keyring, devicesOf }: ErasuresOptions): Sink {
   return {
     name: "keyring",
+    types: ["person.erased"],
     // Its tables are made with the log; this is whether they can be reached.
     async open() {
       await keyring.changes("profile", 0n, 0);

@@ -61,6 +61,8 @@ export interface CentralLog {
    * `limit`, and no more than fit into memory; none only where there are none.
    */
   readAfter(position: bigint, limit: number): Promise<readonly StoredEntry[]>;
+  /** The same of some types alone: those among the next `limit` positions, and how far that is. */
+  readOf(types: readonly string[], position: bigint, limit: number): Promise<Some>;
   /** The entries at these positions, as far as they are there; few enough to fit into memory. */
   readAt(positions: readonly bigint[]): Promise<readonly StoredEntry[]>;
   /** How far the newest log of a device is here; null when it has none. */
@@ -74,6 +76,12 @@ export interface CentralLog {
   verify(log: string, witnesses: readonly Witness[], away?: Away): Promise<ChainReport>;
   /** The lines that the device's `porchlight log export` prints of it, page by page. */
   export(log: string, after: number, away?: Away): AsyncGenerator<readonly string[]>;
+}
+
+/** Entries of some types up to a position; null where there is nothing after the last one. */
+export interface Some {
+  readonly entries: readonly StoredEntry[];
+  readonly upTo: bigint | null;
 }
 
 /** Entries that left the database: those of a log between two, as many as there are, in order. */
@@ -113,6 +121,9 @@ const entryRows = z.array(
     })
     .transform(({ received_at: receivedAt, ...row }): StoredEntry => ({ ...row, receivedAt })),
 );
+
+const reachRow = z.tuple([z.object({ reach: z.bigint().nullable() })]);
+const moreRow = z.object({ more: z.boolean() }).optional();
 
 const logRows = z.array(
   z
@@ -169,6 +180,14 @@ const READ_AFTER = `SELECT position, log, seq, hash, body, type, at, subject, ac
   WHERE coalesce(before, 0) < ${PAGE_BYTES} ORDER BY position`;
 const READ_AT = `SELECT position, log, seq, hash, body, type, at, subject, actor, received_at
   FROM event_log WHERE position = ANY ($1::bigint[]) ORDER BY position`;
+const REACH = `SELECT max(position) AS reach FROM
+  (SELECT position FROM event_log WHERE position > $1 ORDER BY position LIMIT $2) AS page`;
+const READ_OF = `SELECT position, log, seq, hash, body, type, at, subject, actor, received_at, more
+  FROM (SELECT *, lead(position) OVER (ORDER BY position) IS NOT NULL AS more,
+      sum(octet_length(body)) OVER (ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING
+      AND 1 PRECEDING) AS before
+    FROM event_log WHERE position > $1 AND position <= $2 AND type = ANY ($3)) AS chosen
+  WHERE coalesce(before, 0) < ${PAGE_BYTES} ORDER BY position`;
 const LOGS = `SELECT log, device, head_seq AS seq, head_hash AS hash, parent_log, parent_seq,
   parent_hash, frozen_at FROM logs ORDER BY created_at, log`;
 
@@ -223,6 +242,15 @@ export function createCentralLog(database: Database): CentralLog {
     },
     async readAfter(position, limit) {
       return entryRows.parse(await database.query(READ_AFTER, [position, limit]));
+    },
+    async readOf(types, position, limit) {
+      const [{ reach }] = reachRow.parse(await database.query(REACH, [position, limit]));
+      if (reach === null) return { entries: [], upTo: null };
+      const rows = await database.query(READ_OF, [position, reach, types]);
+      const entries = entryRows.parse(rows);
+      // What did not fit into memory comes with the next.
+      const cut = moreRow.parse(rows.at(-1))?.more === true;
+      return { entries, upTo: cut ? (entries.at(-1)?.position ?? reach) : reach };
     },
     async readAt(positions) {
       return entryRows.parse(await database.query(READ_AT, [positions]));

@@ -8,6 +8,9 @@ import type { Body, Projected } from "./projected.ts";
 /** Opens what is sealed there; null when its key was not released, or is gone. */
 export type OpenPersonal = (place: SealPlace, sealed: string) => Promise<Buffer | null>;
 
+/** What an entry can do to them: add one, or take all of somebody away. */
+export const FACE_TYPES = ["template.added", "person.erased"] as const;
+
 export interface Change {
   readonly position: bigint;
   readonly subject: string;

@@ -9,7 +9,7 @@ import { type Embedding, embeddingToBytes } from "../../shared/embedding.ts";
 import type { StoredEntry } from "../log/event-log.ts";
 import type { Connection, Database } from "../postgres/database.ts";
 import { ExactIndex, type Neighbour } from "./exact-index.ts";
-import { type Change, changeOf, type OpenPersonal } from "./face-changes.ts";
+import { type Change, changeOf, FACE_TYPES, type OpenPersonal } from "./face-changes.ts";
 import { type FaceKeysOptions, followKeys } from "./face-keys.ts";
 import {
   AVAILABLE,
@@ -84,8 +84,12 @@ export function createFaceEncodings(options: FaceEncodingsOptions): FaceEncoding
     const refused = await writeIsolating(items, write, refusalOf);
     return { rejected: [...rejected, ...refused.rejected] };
   };
+  const passed = async (position: bigint): Promise<void> => {
+    await database.query(MOVE, [position]);
+  };
   const sink: Sink = {
     name: "face-encodings",
+    types: FACE_TYPES,
     async open() {
       vectors = null;
       const version = versionOf(await hasVectors());
@@ -98,9 +102,10 @@ export function createFaceEncodings(options: FaceEncodingsOptions): FaceEncoding
     },
     async write(batch, signal) {
       const written = await writeAll(batch, signal);
-      await database.query(MOVE, [batch.at(-1)?.position ?? 0n]);
+      await passed(batch.at(-1)?.position ?? 0n);
       return written;
     },
+    passed,
     position: async () => projectionOf(await database.query(STATE)).position,
     catchUp: async (signal) =>
       late === undefined ? null : followKeys({ ...late, database, write: writeAll }, signal),

@@ -65,7 +65,7 @@ function createMetrics(
 
 export interface RunSinksOptions {
   readonly sinks: readonly Sink[];
-  readonly log: Pick<CentralLog, "readAfter">;
+  readonly log: Pick<CentralLog, "readAfter" | "readOf">;
   readonly database: Database;
   /** Who runs them, among several centres on one database. */
   readonly instance: string;

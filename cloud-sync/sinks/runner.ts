@@ -13,15 +13,16 @@ import type { Clock } from "../../shared/clock.ts";
 import { PorchlightError } from "../../shared/errors.ts";
 import type { Logger } from "../../shared/logger.ts";
 import { pause } from "../../shared/retry.ts";
-import type { CentralLog, StoredEntry } from "../log/event-log.ts";
+import type { CentralLog, Some, StoredEntry } from "../log/event-log.ts";
 import { Beside } from "./beside.ts";
-import { LEASE_MS, type SinkCursor } from "./cursors.ts";
+import type { SinkCursor } from "./cursors.ts";
+import { Lease } from "./lease.ts";
 import { codeOf, type Rejection, type Sink, StoreBusy, withEntries } from "./sink.ts";
 import { within } from "./within.ts";
 
 export interface RunnerOptions {
   readonly sink: Sink;
-  readonly log: Pick<CentralLog, "readAfter">;
+  readonly log: Pick<CentralLog, "readAfter" | "readOf">;
   readonly cursor: SinkCursor;
   readonly clock: Clock;
   /** Even in [0, 1). */
@@ -49,6 +50,8 @@ export interface SinkRunner {
 
 /** A commit costs the same for one entry as for many: 1,000 of 400 bytes are 400 kB. */
 const BATCH_ENTRIES = 1_000;
+/** Positions looked at for each entry of a batch, where a sink wants some types alone. */
+const PASSED_OVER = 10;
 /** After an outage, the store is tried with so many. */
 const PROBE_ENTRIES = 10;
 /** How much later than the log a sink may be when nothing is wrong. */
@@ -73,6 +76,7 @@ class Runner {
   readonly #logger: Logger;
   readonly #limits: BreakerLimits;
   readonly #beside: Beside;
+  readonly #lease: Lease;
   #breaker: Breaker = CLOSED;
   /** Null: not known, and to be asked of the database and of the store. */
   #position: bigint | null = null;
@@ -88,6 +92,7 @@ class Runner {
     this.#logger = options.logger.with({ sink: options.sink.name });
     this.#limits = options.limits ?? LIMITS;
     this.#beside = new Beside(options);
+    this.#lease = new Lease(options, this.#logger);
   }
 
   figures(): RunnerFigures {
@@ -112,11 +117,11 @@ class Runner {
 
   /** As long as the row is held. A heartbeat holds it, also while the store takes its time. */
   async #term(signal: AbortSignal): Promise<void> {
-    if (!(await this.#hold())) return;
+    if (!(await this.#lease.hold())) return;
     const lost = new AbortController();
     const ended = new AbortController();
     const leading = AbortSignal.any([signal, lost.signal]);
-    const beating = this.#beat(lost, AbortSignal.any([leading, ended.signal]));
+    const beating = this.#lease.beat(lost, AbortSignal.any([leading, ended.signal]));
     this.#leading = true;
     this.#position = null;
     try {
@@ -126,25 +131,6 @@ class Runner {
       ended.abort();
       await beating;
       await this.#quietly(() => this.#options.cursor.release());
-    }
-  }
-
-  async #hold(): Promise<boolean> {
-    try {
-      return (await this.#options.cursor.hold()) !== null;
-    } catch (error) {
-      this.#logger.warn("nobody knows who runs this sink", { code: codeOf(error) });
-      return false;
-    }
-  }
-
-  async #beat(lost: AbortController, signal: AbortSignal): Promise<void> {
-    let heldMs = this.#now();
-    for (;;) {
-      await pause(LEASE_MS / 3, signal);
-      if (signal.aborted) return;
-      if (await this.#hold()) heldMs = this.#now();
-      else if (this.#now() - heldMs >= LEASE_MS - LEASE_MS / 3) lost.abort();
     }
   }
 
@@ -202,16 +188,24 @@ class Runner {
 
   async #forward(from: bigint, signal: AbortSignal): Promise<boolean> {
     const limit = this.#breaker.kind === "closed" ? BATCH_ENTRIES : PROBE_ENTRIES;
-    const batch = await this.#options.log.readAfter(from, limit);
-    const position = batch.at(-1)?.position;
-    if (position === undefined) return false;
-    const rejected = await this.#write(batch, signal);
-    const written = batch.length - rejected.length;
-    await this.#options.cursor.settle({ position, written, rejected });
-    this.#position = position;
-    this.#passed = position;
+    const { entries, upTo } = await this.#next(from, limit);
+    if (upTo === null) return false;
+    const rejected = entries.length === 0 ? [] : await this.#write(entries, signal);
+    await this.#sink.passed?.(upTo);
+    const written = entries.length - rejected.length;
+    await this.#options.cursor.settle({ position: upTo, written, rejected });
+    this.#position = upTo;
+    this.#passed = upTo;
     this.#count(written, rejected);
     return true;
+  }
+
+  async #next(from: bigint, limit: number): Promise<Some> {
+    const { log } = this.#options;
+    const { types } = this.#sink;
+    if (types !== undefined) return log.readOf(types, from, limit * PASSED_OVER);
+    const entries = await log.readAfter(from, limit);
+    return { entries, upTo: entries.at(-1)?.position ?? null };
   }
 
   /** What a person asks of a sink that has nothing else to do (control.ts). */

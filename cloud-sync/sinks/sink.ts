@@ -24,6 +24,8 @@ export interface CaughtUp extends Written {
 export interface Sink {
   /** Key of its durable cursor. Renaming a sink replays it from the first entry. */
   readonly name: string;
+  /** The types of entries it has to be told of, where they are few; the others are passed over. */
+  readonly types?: readonly string[];
   /** Connects and creates what it needs. Idempotent; throws if the store is unreachable. */
   open(signal: AbortSignal): Promise<void>;
   /**
@@ -33,6 +35,8 @@ export interface Sink {
   write(batch: readonly StoredEntry[], signal: AbortSignal): Promise<Written>;
   /** The last position durable in the store itself, where it can say so. */
   position?(): Promise<bigint>;
+  /** Nothing up to there is missing: for a sink of some types that says its position. */
+  passed?(position: bigint): Promise<void>;
   /** Forgets everything, before a replay from the first entry. Without it, writing again is enough. */
   reset?(): Promise<void>;
   /**

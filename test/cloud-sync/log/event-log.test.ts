@@ -84,6 +84,43 @@ function promises(tests: typeof onServer, start: () => Promise<Engine>): void {
     },
   );
 
+  tests(
+    "entries of some types are read past all others, and none of them is passed over",
+    async () => {
+      const door = new Device(40);
+      await central.log.append([door.arrival()]);
+      const all = await central.log.readAfter(0n, 100);
+      const last = all.at(-1)?.position ?? 0n;
+      assert.equal(await central.log.readOf(["store.opened"], 0n, 100), {
+        entries: all.filter(({ type }) => type === "store.opened"),
+        upTo: last,
+      });
+      const tenth = all[9]?.position ?? 0n;
+      assert.equal(await central.log.readOf(["person.erased"], 0n, 10), {
+        entries: [],
+        upTo: tenth,
+      });
+      assert.equal(await central.log.readOf(["store.opened"], last, 10), {
+        entries: [],
+        upTo: null,
+      });
+      await central.database.query("UPDATE event_log SET body = repeat('x', 800000) WHERE seq > 3");
+      const types = [...new Set(all.flatMap(({ type }) => type ?? []))];
+      const seen: number[] = [];
+      let pages = 0;
+      for (let position: bigint | null = 0n; position !== null; pages++) {
+        const { entries, upTo } = await central.log.readOf(types, position, 1_000);
+        seen.push(...entries.map(({ seq }) => seq));
+        position = upTo;
+      }
+      assert.equal(
+        seen,
+        door.links.map(({ seq }) => seq),
+      );
+      assert.ok(pages > 2, "no page is larger than memory is");
+    },
+  );
+
   tests("positions come in the order of commits, whoever appends at the same time", async () => {
     const doors = Array.from({ length: 8 }, () => new Device(60));
     const instances = doors.map(() => createCentralLog(central.database));

@@ -70,6 +70,28 @@ if (needsPostgres()) {
     assert.is(state?.running, false, "who stops lets it go");
   });
 
+  runner(
+    "a sink of some types is told of those alone, and is as far as the log all the same",
+    async () => {
+      const door = new Device(2_500);
+      for (let seq = 1; seq < 2_500; seq += 500)
+        await central.log.append([door.arrival(seq, seq + 499)]);
+      const store = new Recorder();
+      store.position = 0n;
+      const types = ["store.opened"];
+      const passed = async (position: bigint) => {
+        store.position = position;
+      };
+      const running = new RunningSink({ ...store.sink(), types, passed }, central);
+      const last = (await central.log.readAfter(0n, 10_000)).at(-1)?.position;
+      await eventually("it is there", () => running.runner.figures().position === last);
+      await running.stop();
+      assert.equal([store.seqs(), store.position], [[1], last]);
+      const [state] = await createSinkControl(central.database).states();
+      assert.equal([state?.written, state?.lagEntries], [1n, 0]);
+    },
+  );
+
   runner("two instances never run the same sink at once; the second takes over", async () => {
     await central.log.append([new Device(5).arrival()]);
     const [one, other] = [new Recorder(), new Recorder()];

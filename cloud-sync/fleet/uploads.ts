@@ -1,6 +1,5 @@
 /** Answers devices that ask whether they may bring an object: what their log has announced, and no more. */
 import { z } from "zod";
-import { type Bell, createBell } from "../../shared/bell.ts";
 import { ENTRY_DATA } from "../../shared/entry.ts";
 import { messageOf, PorchlightError } from "../../shared/errors.ts";
 import type { Logger } from "../../shared/logger.ts";
@@ -15,6 +14,7 @@ import {
 } from "../../shared/wire.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
 import type { Database } from "../postgres/database.ts";
+import { createRequests } from "../requests.ts";
 
 export interface UploadFigures {
   readonly granted: number;
@@ -59,19 +59,15 @@ export function mediaKey(device: string, sha256: string): string {
   return `media/${device}/${sha256}`;
 }
 
-interface Asked {
-  readonly device: string;
-  readonly request: UploadRequest;
-}
-
 export function createUploads(options: UploadsOptions): Uploads {
   const { objects, publish, logger } = options;
-  const bell = createBell();
-  const waiting: Asked[] = [];
-  const ofOne = new Map<string, number>();
+  const requests = createRequests<UploadRequest>({
+    max: WAITING_MAX,
+    ofOneMax: WAITING_OF_ONE_MAX,
+  });
   const figures = { granted: 0, held: 0, refused: 0, dropped: 0 };
   let opened = false;
-  const answer = async ({ device, request }: Asked): Promise<void> => {
+  const answer = async (device: string, request: UploadRequest): Promise<void> => {
     try {
       if (!opened) await objects.open();
       opened = true;
@@ -89,50 +85,19 @@ export function createUploads(options: UploadsOptions): Uploads {
   };
   return {
     hear(device, payload) {
-      const own = ofOne.get(device) ?? 0;
       try {
         const request = decodeMessage(uploadRequestSchema, payload);
-        if (waiting.length >= WAITING_MAX || own >= WAITING_OF_ONE_MAX) figures.dropped++;
-        else {
-          waiting.push({ device, request });
-          ofOne.set(device, own + 1);
-          bell.ring();
-        }
+        if (!requests.take(device, request)) figures.dropped++;
       } catch (error) {
         figures.dropped++;
         logger.warn("a request was not understood", { device, reason: messageOf(error) });
       }
     },
     async run(signal) {
-      const look = async (): Promise<void> => {
-        await forEach(waiting, bell, signal, async (asked) => {
-          await answer(asked);
-          const left = (ofOne.get(asked.device) ?? 1) - 1;
-          if (left === 0) ofOne.delete(asked.device);
-          else ofOne.set(asked.device, left);
-        });
-      };
-      await Promise.all(Array.from({ length: LOOKERS }, look));
+      await Promise.all(Array.from({ length: LOOKERS }, () => requests.each(signal, answer)));
     },
     figures: () => ({ ...figures }),
   };
-}
-
-/** How long a bell is listened for before somebody looks anyway. */
-const LOOK_EVERY_MS = 1_000;
-
-async function forEach<T>(
-  waiting: T[],
-  bell: Bell,
-  signal: AbortSignal,
-  each: (item: T) => Promise<void>,
-): Promise<void> {
-  while (!signal.aborted) {
-    const listener = bell.listen();
-    const next = waiting.shift();
-    if (next === undefined) await listener.wait(LOOK_EVERY_MS, signal);
-    else await each(next);
-  }
 }
 
 async function judge(

@@ -1,6 +1,5 @@
 /** Takes in what devices release, and answers when it is committed: until then they tell it again. */
 import { createHash } from "node:crypto";
-import { type Bell, createBell } from "../../shared/bell.ts";
 import { messageOf, PorchlightError } from "../../shared/errors.ts";
 import type { Logger } from "../../shared/logger.ts";
 import { siteIdOf } from "../../shared/site-key.ts";
@@ -14,6 +13,7 @@ import {
   type Topic,
 } from "../../shared/wire.ts";
 import { unwrapKey } from "../../shared/wrap.ts";
+import { createRequests } from "../requests.ts";
 import type { Keyring, ReleasedKey } from "./keyring.ts";
 import type { SiteKey } from "./site-key.ts";
 
@@ -44,11 +44,8 @@ export interface KeyReceiverOptions {
 const WAITING_MAX = 1_000;
 /** A device waits for the answer before it tells more; a second one may be a repetition. */
 const WAITING_OF_ONE_MAX = 2;
-/** How long a bell is listened for before somebody looks anyway. */
-const LOOK_EVERY_MS = 1_000;
 
 interface Heard {
-  readonly device: string;
   readonly sha256: string;
   readonly message: KeysMessage;
 }
@@ -60,8 +57,7 @@ export function createKeyReceiver(options: KeyReceiverOptions): KeyReceiver {
 class Receiver implements KeyReceiver {
   readonly #options: KeyReceiverOptions;
   readonly #siteId: string;
-  readonly #bell: Bell = createBell();
-  readonly #waiting: Heard[] = [];
+  readonly #requests = createRequests<Heard>({ max: WAITING_MAX, ofOneMax: WAITING_OF_ONE_MAX });
   readonly #figures = { kept: 0, refused: 0, dropped: 0 };
 
   constructor(options: KeyReceiverOptions) {
@@ -72,14 +68,8 @@ class Receiver implements KeyReceiver {
   hear(device: string, payload: Buffer): void {
     try {
       const message = decodeMessage(keysSchema, payload);
-      const own = this.#waiting.filter((each) => each.device === device).length;
-      if (this.#waiting.length >= WAITING_MAX || own >= WAITING_OF_ONE_MAX) {
-        this.#figures.dropped++;
-        return;
-      }
       const sha256 = createHash("sha256").update(payload).digest("hex");
-      this.#waiting.push({ device, sha256, message });
-      this.#bell.ring();
+      if (!this.#requests.take(device, { sha256, message })) this.#figures.dropped++;
     } catch (error) {
       this.#figures.dropped++;
       const reason = messageOf(error);
@@ -87,24 +77,18 @@ class Receiver implements KeyReceiver {
     }
   }
 
-  async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const listener = this.#bell.listen();
-      const next = this.#waiting.shift();
-      if (next === undefined) await listener.wait(LOOK_EVERY_MS, signal);
-      else await this.#answer(next);
-    }
+  run(signal: AbortSignal): Promise<void> {
+    return this.#requests.each(signal, (device, heard) => this.#answer(device, heard));
   }
 
   figures(): KeyFigures {
     return { ...this.#figures };
   }
 
-  async #answer(heard: Heard): Promise<void> {
+  async #answer(device: string, { sha256, message }: Heard): Promise<void> {
     const { publish, logger } = this.#options;
-    const { device, sha256 } = heard;
     try {
-      const refused = await this.#keep(heard);
+      const refused = await this.#keep(device, message);
       const answer: KeysAck = refused === null ? { sha256 } : { sha256, refused };
       if (refused !== null) {
         this.#figures.dropped++;
@@ -120,7 +104,7 @@ class Receiver implements KeyReceiver {
     }
   }
 
-  async #keep({ device, message }: Heard): Promise<"site" | "full" | null> {
+  async #keep(device: string, message: KeysMessage): Promise<"site" | "full" | null> {
     const { site, keys } = message;
     const own = site === this.#siteId;
     if (!own && keys.some(({ wrapped }) => wrapped !== null)) return "site";

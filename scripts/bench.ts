@@ -38,7 +38,7 @@ function show(line: string): void {
 }
 
 function run(name: string): Promise<boolean> {
-  const child = spawn(process.execPath, ["--expose-gc", "--import", "tsx", `test/bench/${name}`], {
+  const child = spawn(process.execPath, ["--expose-gc", `test/bench/${name}`], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   createInterface({ input: child.stdout }).on("line", show);

@@ -1,7 +1,7 @@
 /**
  * Writes into edge/vision/manifests what the nets of each pack really are: size, sha256 and the
  * embedding of the golden image. Run by a maintainer after a change to the conversion, and the
- * diff reviewed: `node --import tsx scripts/pin-packs.ts [folder with the published files]`.
+ * diff reviewed: `node scripts/pin-packs.ts [folder with the published files]`.
  */
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

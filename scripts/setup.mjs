@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const CACHE = join(ROOT, ".cache");
-const NODE_FLOOR = [20, 19];
+const NODE_FLOOR = [18, 0];
 const SOURCE_ROOMS = ["edge", "cloud-sync", "shared"];
 const SOURCE_FILES = ["package.json", "tsconfig.json", "tsconfig.build.json"];
 const BINDING = join(ROOT, "node_modules/better-sqlite3/build/Release/better_sqlite3.node");

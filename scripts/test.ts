@@ -40,7 +40,7 @@ function count(output: string, label: string): number {
 
 function runFile(file: string): Promise<Outcome> {
   const started = Date.now();
-  const child = spawn(process.execPath, ["--import", "tsx", "scripts/test-file.ts", file], {
+  const child = spawn(process.execPath, ["scripts/test-file.ts", file], {
     stdio: ["ignore", "pipe", "pipe"],
     timeout: FILE_TIMEOUT_MS,
     killSignal: "SIGKILL",

@@ -1,8 +1,7 @@
 /** Replays pictures, or a video through ffmpeg, at a chosen rate. */
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, globSync, readdirSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { globSync } from "tinyglobby";
+import { join, resolve } from "node:path";
 import { EXIT, PorchlightError } from "../../shared/errors.ts";
 import { pause } from "../../shared/retry.ts";
 import type { CameraConfigOf } from "./config.ts";
@@ -49,8 +48,12 @@ export function filesCamera(config: Config, parts: CameraParts): Camera {
 /** The files meant by folders, globs and names, each in natural order. Throws `camera.files`. */
 export function filesOf(paths: readonly string[]): string[] {
   const files = paths.flatMap((path) => {
-    if (!existsSync(path))
-      return globSync(path, { absolute: true, expandDirectories: false }).sort(naturally.compare);
+    if (!existsSync(path)) {
+      return globSync(path)
+        .map((found) => resolve(found))
+        .filter((found) => statSync(found).isFile())
+        .sort(naturally.compare);
+    }
     if (!statSync(path).isDirectory()) return [path];
     return readdirSync(path)
       .filter((file) => PICTURE.test(file) || VIDEO.test(file))

@@ -48,7 +48,7 @@ function readAll(): number {
 readAll();
 const readMs = readAll();
 const broker = await startMosquitto({ config: ["max_queued_messages 0"] });
-const acker = spawn(process.execPath, ["--import", "tsx", ACKER, broker.url], {
+const acker = spawn(process.execPath, [ACKER, broker.url], {
   stdio: ["ignore", "pipe", "inherit"],
 });
 await once(acker.stdout, "data");

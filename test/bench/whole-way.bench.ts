@@ -35,7 +35,7 @@ async function sendAll(
   figures: readonly number[],
   centre: number,
 ): Promise<{ readonly entries: number; readonly ms: number; readonly cpu: number }> {
-  const child = spawn(process.execPath, ["--import", "tsx", FLEET, url, ...figures.map(String)], {
+  const child = spawn(process.execPath, [FLEET, url, ...figures.map(String)], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

@@ -6,7 +6,7 @@ const ACKER = fileURLToPath(new URL("./acker.ts", import.meta.url));
 
 /** Starts the centre that believes everything; it listens when this resolves. */
 export async function startAcker(url: string): Promise<{ stop(): Promise<void> }> {
-  const child = spawn(process.execPath, ["--import", "tsx", ACKER, url], {
+  const child = spawn(process.execPath, [ACKER, url], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const ended = once(child, "close");

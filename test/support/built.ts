@@ -4,8 +4,8 @@ import { join } from "node:path";
 /** Servers that Debian does not have are built once and kept; another version is another folder. */
 const CACHE = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "porchlight-tests");
 
-export const BUILD_REMEDY = "node --import tsx scripts/test-services.ts builds it";
-export const FULL_BUILD_REMEDY = "node --import tsx scripts/test-services.ts --full builds it";
+export const BUILD_REMEDY = "node scripts/test-services.ts builds it";
+export const FULL_BUILD_REMEDY = "node scripts/test-services.ts --full builds it";
 
 export const VERSITYGW = {
   module: "github.com/versity/versitygw/cmd/versitygw@v1.8.0",

@@ -30,8 +30,6 @@ export function storeProcess(
   const [program = "", ...args] = [
     ...before,
     process.execPath,
-    "--import",
-    "tsx",
     STORE_PROCESS,
     command,
     JSON.stringify(order),

@@ -63,7 +63,7 @@ export function otherProcess(folder: string): {
   lines: string[];
   said(line: RegExp): Promise<string>;
 } {
-  const child = spawn(process.execPath, ["--import", "tsx", PROCESS, folder], {
+  const child = spawn(process.execPath, [PROCESS, folder], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const lines: string[] = [];

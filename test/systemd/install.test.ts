@@ -48,7 +48,7 @@ install("what it placed runs by itself, with nothing of the clone", () => {
   assert.match(stdout, /default@.* is whole/);
   const modules = readdirSync(at("usr/lib/porchlight/node_modules"));
   assert.ok(modules.includes("better-sqlite3"));
-  for (const tool of ["typescript", "uvu", "knip", "tsx"]) assert.not.ok(modules.includes(tool));
+  for (const tool of ["typescript", "uvu", "knip"]) assert.not.ok(modules.includes(tool));
   for (const name of CENTRE_ONLY) {
     assert.not.ok(
       existsSync(at(`usr/lib/porchlight/node_modules/${name}`)),

@@ -1,8 +1,8 @@
 /** A whole centre: its database, its broker or another's, ingest between them, sinks and figures. */
 import { readFileSync } from "node:fs";
-import type { Clock } from "../shared/clock.ts";
-import { messageOf } from "../shared/errors.ts";
-import type { Logger } from "../shared/logger.ts";
+import type { Clock } from "../shared/core/clock.ts";
+import { messageOf } from "../shared/core/errors.ts";
+import type { Logger } from "../shared/core/logger.ts";
 import { type Check, live, ready as readyRoute } from "./api/health.ts";
 import { createMetrics } from "./api/metrics.ts";
 import { type Api, createApi } from "./api/server.ts";

@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { readConfig } from "../shared/config.ts";
-import { EXIT, PorchlightError } from "../shared/errors.ts";
+import { readConfig } from "../shared/core/config.ts";
+import { EXIT, PorchlightError } from "../shared/core/errors.ts";
 import { influxConfig, metricsConfig, objectsConfig, sinksConfig } from "./config-stores.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;

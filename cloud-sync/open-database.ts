@@ -1,5 +1,5 @@
 /** The database that a configuration names, or one of our own where it names none. */
-import type { Logger } from "../shared/logger.ts";
+import type { Logger } from "../shared/core/logger.ts";
 import { type CloudConfig, databaseFolder } from "./config.ts";
 import { createDatabase, type Database } from "./postgres/database.ts";
 import { createEmbeddedPostgres } from "./postgres/embedded.ts";

@@ -1,6 +1,6 @@
 /** Keys that devices release to this centre: who takes them in, and who opens with them. */
-import type { Logger } from "../shared/logger.ts";
-import type { Topic } from "../shared/wire.ts";
+import type { Logger } from "../shared/core/logger.ts";
+import type { Topic } from "../shared/protocol/wire.ts";
 import type { CloudConfig } from "./config.ts";
 import { createKeyring, type Keyring } from "./keyring/keyring.ts";
 import { createKeyReceiver, type KeyReceiver } from "./keyring/receive-keys.ts";

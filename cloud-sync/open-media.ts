@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { z } from "zod";
-import { PorchlightError } from "../shared/errors.ts";
-import { unsealObject } from "../shared/seal.ts";
-import { UPLOAD_BYTES_MAX } from "../shared/wire.ts";
+import { PorchlightError } from "../shared/core/errors.ts";
+import { unsealObject } from "../shared/log/seal.ts";
+import { UPLOAD_BYTES_MAX } from "../shared/protocol/wire.ts";
 import { mediaKey } from "./fleet/uploads.ts";
 import type { ObjectStore } from "./objects/object-store.ts";
 import type { Database } from "./postgres/database.ts";

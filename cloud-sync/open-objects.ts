@@ -1,6 +1,6 @@
 /** The object store that a configuration names, or a folder of our own where it names none. */
 import { join, resolve } from "node:path";
-import { invariant } from "../shared/errors.ts";
+import { invariant } from "../shared/core/errors.ts";
 import type { CloudConfig } from "./config.ts";
 import { createFolderStore, type FolderStore } from "./objects/folder.ts";
 import type { ObjectStore, UploadGrant, UploadWish } from "./objects/object-store.ts";

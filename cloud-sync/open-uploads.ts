@@ -1,7 +1,7 @@
 /** How devices bring objects: into S3 by presigned requests, into a folder through our own server. */
 import { randomBytes } from "node:crypto";
-import type { Logger } from "../shared/logger.ts";
-import type { Topic } from "../shared/wire.ts";
+import type { Logger } from "../shared/core/logger.ts";
+import type { Topic } from "../shared/protocol/wire.ts";
 import type { Route } from "./api/server.ts";
 import { createUploadDoor, UPLOAD_PATH } from "./api/upload-door.ts";
 import type { CloudConfig } from "./config.ts";

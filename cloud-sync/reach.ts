@@ -1,6 +1,6 @@
 /** How devices reach the broker of this centre: what their bundles say. */
 import { readFileSync } from "node:fs";
-import { EXIT, PorchlightError } from "../shared/errors.ts";
+import { EXIT, PorchlightError } from "../shared/core/errors.ts";
 import type { CloudConfig } from "./config.ts";
 import { isLoopback } from "./config.ts";
 import type { Reach } from "./fleet/bundle.ts";

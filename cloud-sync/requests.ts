@@ -1,5 +1,5 @@
 /** What devices ask beside the log, until it is answered: bounded in all, and for each of them. */
-import { createBell } from "../shared/bell.ts";
+import { createBell } from "../shared/core/wake-signal.ts";
 
 export interface RequestLimits {
   readonly max: number;

@@ -1,10 +1,10 @@
 /** What the daemon does beside its camera: the button, and what the store needs now and then. */
 import { setImmediate as breathe } from "node:timers/promises";
-import type { Clock } from "../shared/clock.ts";
-import type { Cursor } from "../shared/cursor.ts";
-import { invariant, PorchlightError } from "../shared/errors.ts";
-import type { Logger } from "../shared/logger.ts";
-import { pause } from "../shared/retry.ts";
+import type { Clock } from "../shared/core/clock.ts";
+import { invariant, PorchlightError } from "../shared/core/errors.ts";
+import type { Logger } from "../shared/core/logger.ts";
+import { pause } from "../shared/core/retry.ts";
+import type { Cursor } from "../shared/log/cursor.ts";
 import { type DeviceConfig, siteKeyPath } from "./config.ts";
 import { watchButton } from "./doorbell/button.ts";
 import type { AnyDraft } from "./log/event-log.ts";

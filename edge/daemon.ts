@@ -1,7 +1,7 @@
 /** The daemon: builds the rooms from a configuration, runs the pipeline, and takes itself down. */
-import type { Clock } from "../shared/clock.ts";
-import { PorchlightError } from "../shared/errors.ts";
-import type { Logger } from "../shared/logger.ts";
+import type { Clock } from "../shared/core/clock.ts";
+import { PorchlightError } from "../shared/core/errors.ts";
+import type { Logger } from "../shared/core/logger.ts";
 import { alongside, unlessFull } from "./alongside.ts";
 import type { CameraStats } from "./camera/frame.ts";
 import { openCamera } from "./camera/open-camera.ts";

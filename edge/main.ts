@@ -3,10 +3,10 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { systemClock } from "../shared/clock.ts";
-import { settingsOf } from "../shared/config.ts";
-import { EXIT, messageOf, PorchlightError } from "../shared/errors.ts";
-import { createLogger } from "../shared/logger.ts";
+import { systemClock } from "../shared/core/clock.ts";
+import { settingsOf } from "../shared/core/config.ts";
+import { EXIT, messageOf, PorchlightError } from "../shared/core/errors.ts";
+import { createLogger } from "../shared/core/logger.ts";
 import { type DeviceConfig, loadConfig, storeOptions } from "./config.ts";
 import { runDaemon } from "./daemon.ts";
 import { createNotifier } from "./notify.ts";

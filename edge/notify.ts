@@ -1,6 +1,6 @@
 /** Tells systemd how the daemon fares: sd_notify(3) through systemd-notify(1). */
 import { execFile } from "node:child_process";
-import type { Logger } from "../shared/logger.ts";
+import type { Logger } from "../shared/core/logger.ts";
 
 export interface Notifier {
   /** The daemon watches the door. */

@@ -1,7 +1,7 @@
 /** The log alone, as the agent sees it: it reads, verifies and appends, and opens nothing sealed. */
 import { join } from "node:path";
-import type { Clock } from "../shared/clock.ts";
-import type { Entry } from "../shared/entry.ts";
+import type { Clock } from "../shared/core/clock.ts";
+import type { Entry } from "../shared/log/entry.ts";
 import { createEventLog, type EventLog } from "./log/event-log.ts";
 import { createLogReader, type LogReader } from "./log/log-reader.ts";
 import { type Database, openDatabase } from "./store/database.ts";

@@ -1,7 +1,7 @@
 /** Joins the rooms: frames → faces → decision → log. */
 
-import { messageOf, PorchlightError } from "../shared/errors.ts";
-import type { Logger } from "../shared/logger.ts";
+import { messageOf, PorchlightError } from "../shared/core/errors.ts";
+import type { Logger } from "../shared/core/logger.ts";
 import type { Camera, Frame } from "./camera/frame.ts";
 import type { AnyDraft } from "./log/event-log.ts";
 import type { Snapshots } from "./media/snapshots.ts";

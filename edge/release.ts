@@ -7,9 +7,9 @@
  * The vault says which keys there are, the configuration which of them go: what was handed over
  * follows both, so a key that was destroyed or is released no longer is taken back.
  */
-import type { PersonalClass } from "../shared/entry.ts";
-import { siteIdOf } from "../shared/site-key.ts";
-import { wrapKey } from "../shared/wrap.ts";
+import type { PersonalClass } from "../shared/log/entry.ts";
+import { siteIdOf } from "../shared/log/site-key.ts";
+import { wrapKey } from "../shared/log/wrap.ts";
 import type { HandedOver, KeyName, ReleasedRows } from "./log/released-rows.ts";
 import type { PlacedSiteKey } from "./site-key.ts";
 import { type Database, dataVersion } from "./store/database.ts";

@@ -8,8 +8,8 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { EXIT, PorchlightError } from "../shared/errors.ts";
-import { SITE_KEY_BYTES } from "../shared/site-key.ts";
+import { EXIT, PorchlightError } from "../shared/core/errors.ts";
+import { SITE_KEY_BYTES } from "../shared/log/site-key.ts";
 
 export interface PlacedSiteKey {
   readonly key: Buffer;

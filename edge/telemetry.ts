@@ -1,4 +1,4 @@
-import type { Clock } from "../shared/clock.ts";
+import type { Clock } from "../shared/core/clock.ts";
 import type { CameraStats } from "./camera/frame.ts";
 import type { FrameTimes } from "./pipeline.ts";
 

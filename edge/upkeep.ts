@@ -1,7 +1,7 @@
 /** What the daemon does now and then for its store: budget, reserve, wear. */
 import { setImmediate as breathe } from "node:timers/promises";
-import type { Clock } from "../shared/clock.ts";
-import type { Logger } from "../shared/logger.ts";
+import type { Clock } from "../shared/core/clock.ts";
+import type { Logger } from "../shared/core/logger.ts";
 import type { DeviceConfig } from "./config.ts";
 import type { Store } from "./open-store.ts";
 import { isDiskFull } from "./store/disk-full.ts";

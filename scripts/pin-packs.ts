@@ -14,7 +14,7 @@ import { manifestNames, readManifest } from "../edge/vision/manifest.ts";
 import { modelsOf } from "../edge/vision/pack-schema.ts";
 import { prepareNet } from "../edge/vision/prepare.ts";
 import { openSession } from "../edge/vision/session.ts";
-import { embeddingToBytes } from "../shared/embedding.ts";
+import { embeddingToBytes } from "../shared/log/embedding.ts";
 
 const [published = "../shared/models"] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), "porchlight-pin-"));

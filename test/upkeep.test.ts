@@ -2,7 +2,7 @@ import * as assert from "uvu/assert";
 import { deviceConfigSchema } from "../edge/config.ts";
 import type { BufferUse } from "../edge/log/retention.ts";
 import { createUpkeep } from "../edge/upkeep.ts";
-import { silentLogger } from "../shared/logger.ts";
+import { silentLogger } from "../shared/core/logger.ts";
 import { sampled } from "./support/facts.ts";
 import { testStore } from "./support/store.ts";
 import { suite } from "./support/suite.ts";

@@ -4,7 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { z } from "zod";
-import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/entry.ts";
+import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/log/entry.ts";
 import type { UploadFigures } from "../fleet/uploads.ts";
 import type { IngestFigures } from "../ingest/ingest.ts";
 import type { KeyFigures } from "../keyring/receive-keys.ts";

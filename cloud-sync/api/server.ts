@@ -1,8 +1,8 @@
 /** What the centre serves over HTTP: whether it is well, and its figures. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { invariant, messageOf, PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
+import { invariant, messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
 import { isLoopback } from "../config.ts";
 import type { ServerIdentity } from "../fleet/authority.ts";
 

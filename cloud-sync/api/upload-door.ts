@@ -10,9 +10,9 @@
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { canonicalJson } from "../../shared/chain.ts";
-import { messageOf } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
+import { messageOf } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { canonicalJson } from "../../shared/log/chain.ts";
 import type { FolderStore, Received } from "../objects/folder.ts";
 import type { UploadGrant, UploadWish } from "../objects/object-store.ts";
 import type { Route } from "./server.ts";

@@ -8,9 +8,9 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { Aedes, type AuthenticateError, type Client, type PublishPacket } from "aedes";
-import { invariant, messageOf, PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { parseTopic, type Topic, topicOf } from "../../shared/wire.ts";
+import { invariant, messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { parseTopic, type Topic, topicOf } from "../../shared/protocol/wire.ts";
 import { isLoopback } from "../config.ts";
 import { mayPublish, maySubscribe } from "../fleet/topic-rules.ts";
 import { isHeard, type Receiver, type Source } from "../ingest/source.ts";

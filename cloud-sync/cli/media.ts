@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { table } from "../../shared/cli/terminal.ts";
 import { number, text, usageError } from "../../shared/cli/verb.ts";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { mediaKey } from "../fleet/uploads.ts";
 import { type Closed, openMedia } from "../open-media.ts";
 import { openObjects } from "../open-objects.ts";

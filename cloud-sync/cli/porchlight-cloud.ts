@@ -2,8 +2,8 @@
 /** The command line of the centre. Reads argv, the environment and time. */
 import { type Program, runProgram } from "../../shared/cli/program.ts";
 import { type Call, text } from "../../shared/cli/verb.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { createLogger } from "../../shared/logger.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { createLogger } from "../../shared/core/logger.ts";
 import { type CloudConfig, DEFAULT_CONFIG_FILE, loadConfig } from "../config.ts";
 import { createDevices } from "../fleet/devices.ts";
 import { createCentralLog } from "../log/event-log.ts";

@@ -1,5 +1,5 @@
-import { EXIT } from "../../shared/errors.ts";
-import { fingerprintOf } from "../../shared/site-key.ts";
+import { EXIT } from "../../shared/core/errors.ts";
+import { fingerprintOf } from "../../shared/log/site-key.ts";
 import { listPresence } from "../fleet/presence.ts";
 import { readPublicKey } from "../keyring/site-key.ts";
 import { readRun } from "../run-file.ts";

@@ -1,5 +1,5 @@
 import type { Call, Verb as VerbOf } from "../../shared/cli/verb.ts";
-import type { Logger } from "../../shared/logger.ts";
+import type { Logger } from "../../shared/core/logger.ts";
 import type { CloudConfig } from "../config.ts";
 import type { Devices } from "../fleet/devices.ts";
 import type { CentralLog } from "../log/event-log.ts";

@@ -23,7 +23,7 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
-import { messageOf, PorchlightError } from "../../shared/errors.ts";
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 
 export interface ServerIdentity {
   /** PEM of the certificate, with its chain. */

@@ -1,7 +1,7 @@
 /** Makes what a device needs to reach this centre, and keeps it where only its owner reads it. */
 import { renameSync, writeFileSync } from "node:fs";
-import { type Bundle, bundleSchema } from "../../shared/bundle.ts";
-import { messageOf, PorchlightError } from "../../shared/errors.ts";
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { type Bundle, bundleSchema } from "../../shared/protocol/bundle.ts";
 
 export interface Reach {
   /** Of the broker, as devices reach it. */

@@ -1,9 +1,9 @@
 /**
  * Who may do what on the broker: a device publishes on its own up-channels and listens on its own
- * down-channels (shared/wire.ts), and nowhere else. One table of channels, two ways to enforce it:
+ * down-channels (shared/protocol/wire.ts), and nowhere else. One table of channels, two ways to enforce it:
  * the embedded broker asks these functions, Mosquitto reads the file that is made here.
  */
-import { CHANNELS, type Channel, filterOf, parseTopic } from "../../shared/wire.ts";
+import { CHANNELS, type Channel, filterOf, parseTopic } from "../../shared/protocol/wire.ts";
 
 /** The user of ingest and of all that speaks for the centre. */
 export const CENTRE_USER = "porchlight-centre";

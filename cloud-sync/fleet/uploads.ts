@@ -1,8 +1,8 @@
 /** Answers devices that ask whether they may bring an object: what their log has announced, and no more. */
 import { z } from "zod";
-import { ENTRY_DATA } from "../../shared/entry.ts";
-import { messageOf, PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { ENTRY_DATA } from "../../shared/log/entry.ts";
 import {
   decodeMessage,
   encodeMessage,
@@ -11,7 +11,7 @@ import {
   type UploadRequest,
   uploadGrantSchema,
   uploadRequestSchema,
-} from "../../shared/wire.ts";
+} from "../../shared/protocol/wire.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
 import type { Database } from "../postgres/database.ts";
 import { createRequests } from "../requests.ts";

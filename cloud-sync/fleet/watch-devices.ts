@@ -1,7 +1,7 @@
 /** Ends the sessions of devices whose password was changed or taken away, also by another process. */
-import { PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { pause } from "../../shared/retry.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { pause } from "../../shared/core/retry.ts";
 import type { Devices } from "./devices.ts";
 
 export interface WatchOptions {

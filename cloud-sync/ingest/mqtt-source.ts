@@ -5,10 +5,16 @@
  * PUBACK goes out then: a window that is full stops the reading, so the broker keeps the rest.
  */
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
-import { messageOf, numericCodeOf } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { backoffMs, pause } from "../../shared/retry.ts";
-import { type Channel, filterOf, parseTopic, type Topic, topicOf } from "../../shared/wire.ts";
+import { messageOf, numericCodeOf } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { backoffMs, pause } from "../../shared/core/retry.ts";
+import {
+  type Channel,
+  filterOf,
+  parseTopic,
+  type Topic,
+  topicOf,
+} from "../../shared/protocol/wire.ts";
 import { HEARD, isHeard, type Receiver, type Source } from "./source.ts";
 
 export interface Broker {

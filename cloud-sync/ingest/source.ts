@@ -1,4 +1,4 @@
-import type { Channel, Topic } from "../../shared/wire.ts";
+import type { Channel, Topic } from "../../shared/protocol/wire.ts";
 
 /** Gives a batch to ingest. Resolves when it is in the window; throws when that is given up. */
 export type Take = (device: string, payload: Buffer, signal: AbortSignal) => Promise<void>;

@@ -1,7 +1,13 @@
 /** Messages that are no batch, and batches that may not be: they are kept, and the device is told. */
-import { type Batch, claimedLog, decodeBatch, PAYLOAD_BYTES_MAX } from "../../shared/batch.ts";
-import { type Cursor, startOf } from "../../shared/cursor.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { type Cursor, startOf } from "../../shared/log/cursor.ts";
+import {
+  type Batch,
+  claimedLog,
+  decodeBatch,
+  PAYLOAD_BYTES_MAX,
+} from "../../shared/protocol/batch.ts";
 import type { IngestOptions } from "./ingest.ts";
 
 export interface Unread {

@@ -3,7 +3,7 @@
  * on what one device has sent in a row. They are looked at again when their log has moved, and from
  * time to time because another instance may have moved it.
  */
-import type { Batch } from "../../shared/batch.ts";
+import type { Batch } from "../../shared/protocol/batch.ts";
 
 /** A batch on its way into the log. */
 export interface Item {

@@ -14,8 +14,8 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
-import { EXIT, messageOf, PorchlightError } from "../../shared/errors.ts";
-import { fingerprintOf, type SitePair, sitePairOf } from "../../shared/site-key.ts";
+import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { fingerprintOf, type SitePair, sitePairOf } from "../../shared/log/site-key.ts";
 import type { CloudConfig } from "../config.ts";
 import type { Database } from "../postgres/database.ts";
 import { LOCK_KEYS } from "./keyring.ts";

@@ -1,7 +1,8 @@
 /** What a batch is to a log whose head is known: pure, so that every case can be shown. */
-import type { Batch, BatchEntry } from "../../shared/batch.ts";
-import { type Cursor, GENESIS_HASH, startOf } from "../../shared/cursor.ts";
-import { ENTRY_DATA } from "../../shared/entry.ts";
+
+import { type Cursor, GENESIS_HASH, startOf } from "../../shared/log/cursor.ts";
+import { ENTRY_DATA } from "../../shared/log/entry.ts";
+import type { Batch, BatchEntry } from "../../shared/protocol/batch.ts";
 
 /** A log as its row says. */
 export interface LogHead {

@@ -8,7 +8,7 @@
  *
  * Four times as fast as unnest of arrays at 10,000 entries a commit (docs/benchmarks.md).
  */
-import type { BatchEntry } from "../../shared/batch.ts";
+import type { BatchEntry } from "../../shared/protocol/batch.ts";
 
 export const COPY_ROWS = `COPY event_log (log, seq, hash, body, type, at, subject, actor, received_at)
   FROM STDIN (FORMAT binary)`;

@@ -1,9 +1,9 @@
 /** What could not be taken in: dead letters, and the second stories of frozen logs. */
 import { isUtf8 } from "node:buffer";
 import { z } from "zod";
-import { decodeBatch } from "../../shared/batch.ts";
-import { readEntry } from "../../shared/entry-bytes.ts";
-import { EXIT, messageOf, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { readEntry } from "../../shared/log/entry-bytes.ts";
+import { decodeBatch } from "../../shared/protocol/batch.ts";
 import type { Database } from "../postgres/database.ts";
 import { LOCK_LOG } from "./append.ts";
 import type { CentralLog } from "./event-log.ts";

@@ -1,7 +1,7 @@
 /** As whom a PostgreSQL of our own runs: it refuses to be root, and we make no users. */
 import { chownSync, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 
 export interface Account {
   readonly uid: number;

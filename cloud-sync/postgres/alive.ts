@@ -1,4 +1,4 @@
-import { systemCodeOf } from "../../shared/errors.ts";
+import { systemCodeOf } from "../../shared/core/errors.ts";
 
 /** Whether a process is there, whoever's it is. */
 export function isAlive(pid: number): boolean {

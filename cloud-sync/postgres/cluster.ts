@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { messageOf, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
+import { messageOf, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 import type { Account } from "./account.ts";
 import { isAlive } from "./alive.ts";
 import { EMBEDDED_MAJOR } from "./programs.ts";

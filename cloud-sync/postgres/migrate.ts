@@ -7,7 +7,7 @@ import {
   ensureRunnable,
   type Migration,
   parseMigrations,
-} from "../../shared/migrations.ts";
+} from "../../shared/core/migrations.ts";
 import type { Connection, Database } from "./database.ts";
 
 /** A folder of `0001-name.sql` and `0001-name.down.sql`. Forward only in production. */

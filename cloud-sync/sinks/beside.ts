@@ -1,5 +1,5 @@
 /** What a sink does beside its entries: maintenance now and then, and what came in beside the log. */
-import type { Clock } from "../../shared/clock.ts";
+import type { Clock } from "../../shared/core/clock.ts";
 import type { StoredEntry } from "../log/event-log.ts";
 import type { SinkCursor } from "./cursors.ts";
 import { type Rejection, type Sink, withEntries } from "./sink.ts";

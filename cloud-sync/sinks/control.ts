@@ -1,6 +1,6 @@
 /** What a person sees of the sinks and asks of them, from whatever process: it stands in the database. */
 import { z } from "zod";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import type { Database } from "../postgres/database.ts";
 
 export interface SinkState {

@@ -1,7 +1,7 @@
 /** The durable cursor of each sink, and who may move it: the tables of 0004-sinks. */
 import { z } from "zod";
-import type { BreakerKind } from "../../shared/breaker.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+import type { BreakerKind } from "../../shared/core/breaker.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 import type { StoredEntry } from "../log/event-log.ts";
 import type { Connection, Database } from "../postgres/database.ts";
 import type { Rejection } from "./sink.ts";

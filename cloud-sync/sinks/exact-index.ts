@@ -1,7 +1,7 @@
 /** Every embedding of one pack in memory, compared one by one: for a database without pgvector. */
 import { z } from "zod";
-import { type Embedding, embeddingFromBytes } from "../../shared/embedding.ts";
-import { invariant } from "../../shared/errors.ts";
+import { invariant } from "../../shared/core/errors.ts";
+import { type Embedding, embeddingFromBytes } from "../../shared/log/embedding.ts";
 
 export interface Neighbour {
   readonly template: string;

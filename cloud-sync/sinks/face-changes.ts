@@ -1,8 +1,8 @@
 /** What entries mean to the face encodings: pure, apart from what opens them. */
 import { z } from "zod";
-import { type Embedding, embeddingFromBytes } from "../../shared/embedding.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import type { SealPlace } from "../../shared/seal.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { type Embedding, embeddingFromBytes } from "../../shared/log/embedding.ts";
+import type { SealPlace } from "../../shared/log/seal.ts";
 import type { Body, Projected } from "./projected.ts";
 
 /** Opens what is sealed there; null when its key was not released, or is gone. */

@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { type Embedding, embeddingToBytes } from "../../shared/embedding.ts";
+import { type Embedding, embeddingToBytes } from "../../shared/log/embedding.ts";
 import type { StoredEntry } from "../log/event-log.ts";
 import type { Connection, Database } from "../postgres/database.ts";
 import { ExactIndex, type Neighbour } from "./exact-index.ts";

@@ -4,7 +4,7 @@
  * what its administrator says, and takes together when it is asked.
  */
 import { z } from "zod";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 import type { InfluxApi, InfluxServer } from "./influx-api.ts";
 import type { Retention, Tier } from "./metrics.ts";
 

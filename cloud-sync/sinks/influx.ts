@@ -1,7 +1,7 @@
 /** Points in time in InfluxDB 1, 2 or 3, and in what speaks their write paths. */
 import { z } from "zod";
-import type { Clock } from "../../shared/clock.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 import { createInfluxApi, type InfluxApi, type InfluxServer } from "./influx-api.ts";
 import { lineOf } from "./influx-lines.ts";
 import { createTiers, quoted, targetOf } from "./influx-tiers.ts";

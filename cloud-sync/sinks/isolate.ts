@@ -1,5 +1,5 @@
 /** A store that takes a batch or nothing: finds the entries for which it takes nothing. */
-import { systemCodeOf } from "../../shared/errors.ts";
+import { systemCodeOf } from "../../shared/core/errors.ts";
 import type { Rejection, Written } from "./sink.ts";
 
 /**

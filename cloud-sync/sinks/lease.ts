@@ -1,7 +1,7 @@
 /** Who runs a sink, of several instances: whoever holds its row, and says so again and again. */
-import type { Clock } from "../../shared/clock.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { pause } from "../../shared/retry.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { pause } from "../../shared/core/retry.ts";
 import { LEASE_MS, type SinkCursor } from "./cursors.ts";
 import { codeOf } from "./sink.ts";
 

@@ -1,6 +1,6 @@
 /** Which device a log is of: it never changes, so it is asked once. */
 import { z } from "zod";
-import { invariant } from "../../shared/errors.ts";
+import { invariant } from "../../shared/core/errors.ts";
 import type { Database } from "../postgres/database.ts";
 
 /** The devices of these logs. */

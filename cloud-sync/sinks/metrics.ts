@@ -1,6 +1,6 @@
 /** Questions about points in time, and what an answer looks like, whatever store gives it. */
 import { z } from "zod";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 
 export interface MetricsQuery {
   /** `telemetry`, `arrival`, `decision` or `visit` (points.ts). */

@@ -1,6 +1,6 @@
 /** People as the read models have them: pseudonymous, their profile as it was sealed. */
 import { z } from "zod";
-import type { SealPlace } from "../../shared/seal.ts";
+import type { SealPlace } from "../../shared/log/seal.ts";
 import type { Database } from "../postgres/database.ts";
 import type { OpenPersonal } from "./face-changes.ts";
 

@@ -1,6 +1,6 @@
 /** Entries as a projection reads them: with their device, their body checked, their time made usable. */
 import { z } from "zod";
-import { invariant, PorchlightError } from "../../shared/errors.ts";
+import { invariant, PorchlightError } from "../../shared/core/errors.ts";
 import type { StoredEntry } from "../log/event-log.ts";
 import type { DevicesOf } from "./log-owners.ts";
 import { faultOf, type Rejection } from "./sink.ts";

@@ -1,6 +1,6 @@
 /** The sinks of a centre, each with a runner of its own: one that waits delays no other. */
-import type { Clock } from "../../shared/clock.ts";
-import type { Logger } from "../../shared/logger.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import type { Logger } from "../../shared/core/logger.ts";
 import type { CloudConfig } from "../config.ts";
 import { createErasures } from "../keyring/erasures.ts";
 import { createKeyring, type Keyring } from "../keyring/keyring.ts";

@@ -8,11 +8,11 @@ import {
   breakerAt,
   CLOSED,
   failed,
-} from "../../shared/breaker.ts";
-import type { Clock } from "../../shared/clock.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { pause } from "../../shared/retry.ts";
+} from "../../shared/core/breaker.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { pause } from "../../shared/core/retry.ts";
 import type { CentralLog, Some, StoredEntry } from "../log/event-log.ts";
 import { Beside } from "./beside.ts";
 import type { SinkCursor } from "./cursors.ts";

@@ -1,6 +1,6 @@
 /** Tables partitioned by time: a partition is made for what comes, and dropped as a whole. */
 import { z } from "zod";
-import { invariant } from "../../shared/errors.ts";
+import { invariant } from "../../shared/core/errors.ts";
 import type { Connection } from "../postgres/database.ts";
 
 export type PartitionSpan = "week" | "month" | "year";

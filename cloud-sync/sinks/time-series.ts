@@ -7,7 +7,7 @@
  * that is there was made of what is partly gone, and is not written.
  */
 import { z } from "zod";
-import type { Clock } from "../../shared/clock.ts";
+import type { Clock } from "../../shared/core/clock.ts";
 import type { Connection, Database } from "../postgres/database.ts";
 import { refusalOf, writeIsolating } from "./isolate.ts";
 import type { DevicesOf } from "./log-owners.ts";

@@ -1,4 +1,4 @@
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 
 /** Aborts work that takes too long. (AbortSignal.any would keep a signal for every batch.) */
 export async function within<T>(

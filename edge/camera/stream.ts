@@ -1,8 +1,8 @@
 /** A camera that never gives up: starts its source, splits frames, and starts it again. */
-import type { Clock } from "../../shared/clock.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { backoffMs, pause } from "../../shared/retry.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { backoffMs, pause } from "../../shared/core/retry.ts";
 import type { Camera, CameraStats, Frame } from "./frame.ts";
 import { createLatest, type Latest } from "./latest.ts";
 import { createMjpegSplitter } from "./mjpeg.ts";

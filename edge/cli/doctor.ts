@@ -1,8 +1,8 @@
 import { closeSync, existsSync, readdirSync } from "node:fs";
 import { table } from "../../shared/cli/terminal.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { EXIT, messageOf, PorchlightError } from "../../shared/errors.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { LIBCAMERA_PROGRAMS, libcameraStill } from "../camera/libcamera.ts";
 import { findProgram, openCamera } from "../camera/open-camera.ts";
 import { keySources, modelsFolder, visionOptions } from "../config.ts";

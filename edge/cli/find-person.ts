@@ -1,4 +1,4 @@
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import type { Gallery, Person } from "../recognition/gallery.ts";
 
 /** Shortest part of an id that is taken for one. */

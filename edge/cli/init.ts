@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { systemClock } from "../../shared/clock.ts";
-import { EXIT } from "../../shared/errors.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT } from "../../shared/core/errors.ts";
 import { keySources, loadConfig, storeOptions } from "../config.ts";
 import { logPath } from "../open-log.ts";
 import { createStore } from "../open-store.ts";

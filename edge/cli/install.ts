@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { text, usageError } from "../../shared/cli/verb.ts";
-import { EXIT, type ExitCode, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, type ExitCode, PorchlightError } from "../../shared/core/errors.ts";
 import { modelsFolder, programFolder } from "../config.ts";
 import { credentialPath, encryptCredential, makeKeys } from "../install/credentials.ts";
 import { install, placeCamera } from "../install/install.ts";

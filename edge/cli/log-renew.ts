@@ -1,6 +1,6 @@
 import { usageError } from "../../shared/cli/verb.ts";
-import type { Cursor } from "../../shared/cursor.ts";
-import { EXIT, invariant, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, invariant, PorchlightError } from "../../shared/core/errors.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
 import { syncStatusPath } from "../config.ts";
 import type { OpenLog } from "../open-log.ts";
 import { createAckedStore } from "../sync/acked.ts";

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
-import { lineOf, type Witness } from "../../shared/chain.ts";
 import { number, text, usageError } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
-import { EXIT } from "../../shared/errors.ts";
-import { pause } from "../../shared/retry.ts";
+import { EXIT } from "../../shared/core/errors.ts";
+import { pause } from "../../shared/core/retry.ts";
+import { lineOf, type Witness } from "../../shared/log/chain.ts";
 import { keySources } from "../config.ts";
 import type { EventLog, StoredEntry } from "../log/event-log.ts";
 import { parseEntry } from "../log/open-entry.ts";

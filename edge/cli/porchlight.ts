@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { userInfo } from "node:os";
 import { type Program, runProgram } from "../../shared/cli/program.ts";
 import { type Call, text } from "../../shared/cli/verb.ts";
-import { systemClock } from "../../shared/clock.ts";
+import { systemClock } from "../../shared/core/clock.ts";
 import { type DeviceConfig, loadConfig, logOptions, storeOptions } from "../config.ts";
 import { type OpenLog, openLog } from "../open-log.ts";
 import { openStore, type Store } from "../open-store.ts";
@@ -60,7 +60,7 @@ function prepare(call: Call): { readonly invocation: Invocation; close(): void }
   };
 }
 
-/** As an entry's actor takes it (shared/entry.ts). */
+/** As an entry's actor takes it (shared/log/entry.ts). */
 function userName(): string {
   const { username } = userInfo();
   return username.replaceAll(/[\s:\p{Cc}]/gu, "_").slice(0, 64) || "unknown";

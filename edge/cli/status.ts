@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
-import { EXIT } from "../../shared/errors.ts";
+import { EXIT } from "../../shared/core/errors.ts";
 import { logPath } from "../open-log.ts";
 import { vaultPath } from "../open-store.ts";
 import type { Verb } from "./verb.ts";

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
-import { fingerprintOf } from "../../shared/site-key.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { fingerprintOf } from "../../shared/log/site-key.ts";
 import { bundleSources, siteKeyPath, syncStatusPath } from "../config.ts";
 import { credentialPath, encryptCredential } from "../install/credentials.ts";
 import { layoutOf } from "../install/layout.ts";

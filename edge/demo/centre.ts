@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { PorchlightError } from "../../shared/errors.ts";
-import { pause } from "../../shared/retry.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { pause } from "../../shared/core/retry.ts";
 
 /** A visit as the centre's database has it. */
 const visitSchema = z.object({

@@ -2,10 +2,10 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../shared/clock.ts";
-import { knownEntry } from "../../shared/entry.ts";
-import { invariant, PorchlightError } from "../../shared/errors.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { invariant, PorchlightError } from "../../shared/core/errors.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
+import { knownEntry } from "../../shared/log/entry.ts";
 import { type DeviceConfig, deviceConfigSchema } from "../config.ts";
 import { runDaemon, thresholdsOf } from "../daemon.ts";
 import { parseEntry } from "../log/open-entry.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 import { openStore, type StoreOptions, vaultPath } from "../open-store.ts";
 import type { Actor } from "./cast.ts";
 

@@ -6,10 +6,10 @@
  */
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { z } from "zod";
-import type { Clock } from "../../shared/clock.ts";
-import { messageOf, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { backoffMs, pause } from "../../shared/retry.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import { messageOf, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { backoffMs, pause } from "../../shared/core/retry.ts";
 
 export const buttonConfigSchema = z.strictObject({
   device: z.string().describe("input device of the button, like /dev/input/event0"),

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import type { Entry } from "../../shared/entry.ts";
+import type { Entry } from "../../shared/log/entry.ts";
 
 /**
  * Files whose presence says that the wall clock was set from the network since boot:

@@ -1,5 +1,7 @@
 /** The log of this device: the only writer, and the way to read and verify it. */
 import { z } from "zod";
+import type { Clock } from "../../shared/core/clock.ts";
+import { invariant, PorchlightError } from "../../shared/core/errors.ts";
 import {
   type ChainReport,
   canonicalEntry,
@@ -8,9 +10,8 @@ import {
   type Link,
   verifyChain,
   type Witness,
-} from "../../shared/chain.ts";
-import type { Clock } from "../../shared/clock.ts";
-import { type Cursor, startOf } from "../../shared/cursor.ts";
+} from "../../shared/log/chain.ts";
+import { type Cursor, startOf } from "../../shared/log/cursor.ts";
 import {
   ACTOR,
   ENTRY_BYTES_MAX,
@@ -24,8 +25,7 @@ import {
   type PersonalClass,
   type PersonalType,
   subjectSchema,
-} from "../../shared/entry.ts";
-import { invariant, PorchlightError } from "../../shared/errors.ts";
+} from "../../shared/log/entry.ts";
 import type { Database } from "../store/database.ts";
 import type { Keyring } from "../store/keyring.ts";
 import { type Announce, LIVE_ROWS_MAX, type LivePlace } from "./live.ts";

@@ -1,6 +1,6 @@
 /** The messages that wait to be sent at once: written with their entries, taken by the agent. */
 import { z } from "zod";
-import type { Clock } from "../../shared/clock.ts";
+import type { Clock } from "../../shared/core/clock.ts";
 import type { Database } from "../store/database.ts";
 
 export interface LiveRow {

@@ -5,7 +5,7 @@ import {
   ringSchema,
   type Visitor,
   visitorSchema,
-} from "../../shared/wire.ts";
+} from "../../shared/protocol/wire.ts";
 import type { AnyDraft } from "./event-log.ts";
 
 export interface LiveMessage {

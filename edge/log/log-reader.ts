@@ -1,7 +1,7 @@
 /** Reads every log of a store in the order in which they followed each other. */
 import { z } from "zod";
-import { type Cursor, startOf } from "../../shared/cursor.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { type Cursor, startOf } from "../../shared/log/cursor.ts";
 import type { Database } from "../store/database.ts";
 import { entryRow, type StoredEntry } from "./event-log.ts";
 

@@ -1,3 +1,4 @@
+import { invariant } from "../../shared/core/errors.ts";
 import {
   ENTRY_PERSONAL,
   type Entry,
@@ -5,8 +6,7 @@ import {
   entrySchema,
   type PersonalClass,
   type PersonalType,
-} from "../../shared/entry.ts";
-import { invariant } from "../../shared/errors.ts";
+} from "../../shared/log/entry.ts";
 import type { Keyring } from "../store/keyring.ts";
 
 /** Reads the canonical bytes of an entry back into one. */

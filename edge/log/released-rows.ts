@@ -1,7 +1,7 @@
 /** Keys on their way to the centre: handed over by the daemon, wrapped, and told by the agent. */
 import { z } from "zod";
-import type { Clock } from "../../shared/clock.ts";
-import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/entry.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/log/entry.ts";
 import type { Database } from "../store/database.ts";
 import { isDiskFull } from "../store/disk-full.ts";
 

@@ -4,8 +4,8 @@
  * first. Places and hashes stay, and so does everything that no policy names.
  */
 import { z } from "zod";
-import type { Clock } from "../../shared/clock.ts";
-import type { Entry, EntryType } from "../../shared/entry.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import type { Entry, EntryType } from "../../shared/log/entry.ts";
 import type { Database } from "../store/database.ts";
 import type { AnyDraft, EventLog } from "./event-log.ts";
 

@@ -1,7 +1,7 @@
 /** Which snapshots there are: a projection of the log into the vault, and the files go with it. */
 import { z } from "zod";
-import { type EntryOf, type KnownEntry, knownEntry } from "../../shared/entry.ts";
-import { unsealObject } from "../../shared/seal.ts";
+import { type EntryOf, type KnownEntry, knownEntry } from "../../shared/log/entry.ts";
+import { unsealObject } from "../../shared/log/seal.ts";
 import type { EventLog } from "../log/event-log.ts";
 import { openPersonal, parseEntry } from "../log/open-entry.ts";
 import type { Database } from "../store/database.ts";

@@ -1,8 +1,8 @@
 /** Enrolment: which photos of a person become templates, and why the others do not. */
 import { createHash } from "node:crypto";
-import { embeddingToBytes } from "../../shared/embedding.ts";
-import type { TemplateSource } from "../../shared/entry.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { embeddingToBytes } from "../../shared/log/embedding.ts";
+import type { TemplateSource } from "../../shared/log/entry.ts";
 import type { AnyDraft } from "../log/event-log.ts";
 import { type EmbeddedFace, largestFirst } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";

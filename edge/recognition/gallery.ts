@@ -1,8 +1,8 @@
 /** The gallery: people and their templates, a projection of the log into the vault. */
 import { z } from "zod";
-import { type Embedding, embeddingFromBytes } from "../../shared/embedding.ts";
-import type { EntryOf, KnownEntry, TemplateSource } from "../../shared/entry.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { type Embedding, embeddingFromBytes } from "../../shared/log/embedding.ts";
+import type { EntryOf, KnownEntry, TemplateSource } from "../../shared/log/entry.ts";
 import { openPersonal } from "../log/open-entry.ts";
 import { type Database, dataVersion } from "../store/database.ts";
 import type { Keyring } from "../store/keyring.ts";

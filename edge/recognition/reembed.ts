@@ -1,7 +1,8 @@
 /** Gives everybody templates of another pack, from the crops sealed at enrolment. */
-import { embeddingToBytes } from "../../shared/embedding.ts";
-import { knownEntry } from "../../shared/entry.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { embeddingToBytes } from "../../shared/log/embedding.ts";
+import { knownEntry } from "../../shared/log/entry.ts";
 import type { AnyDraft, EventLog } from "../log/event-log.ts";
 import { openPersonal, parseEntry } from "../log/open-entry.ts";
 import type { Keyring } from "../store/keyring.ts";

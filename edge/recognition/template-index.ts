@@ -1,5 +1,5 @@
-import type { Embedding } from "../../shared/embedding.ts";
-import { invariant } from "../../shared/errors.ts";
+import { invariant } from "../../shared/core/errors.ts";
+import type { Embedding } from "../../shared/log/embedding.ts";
 import { dotProducts } from "../vision/dot-products.ts";
 import { type Candidate, round } from "./match.ts";
 

@@ -5,7 +5,7 @@ import {
   decisionSchema,
   type KnownEntry,
   type Outcome,
-} from "../../shared/entry.ts";
+} from "../../shared/log/entry.ts";
 import type { Database } from "../store/database.ts";
 import type { Projection } from "../store/projection.ts";
 

@@ -3,9 +3,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { systemClock } from "../../shared/clock.ts";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
-import { createLogger } from "../../shared/logger.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { createLogger } from "../../shared/core/logger.ts";
 import { streamCamera } from "../camera/stream.ts";
 import { createNotifier } from "../notify.ts";
 import { isExposed } from "../private-file.ts";

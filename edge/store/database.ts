@@ -11,7 +11,7 @@ import {
 import { dirname } from "node:path";
 import Sqlite from "better-sqlite3";
 import * as sqliteVec from "sqlite-vec";
-import { invariant, PorchlightError } from "../../shared/errors.ts";
+import { invariant, PorchlightError } from "../../shared/core/errors.ts";
 import { type MigrationFolder, migrate } from "./migrate.ts";
 
 export type Database = Sqlite.Database;

@@ -1,4 +1,4 @@
-import { type KnownEntry, PERSONAL_CLASSES } from "../../shared/entry.ts";
+import { type KnownEntry, PERSONAL_CLASSES } from "../../shared/log/entry.ts";
 import type { Keyring } from "./keyring.ts";
 import type { Projection } from "./projection.ts";
 

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/entry.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import { type SealPlace, SUBJECT_KEY_BYTES, seal, unseal } from "../../shared/seal.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/log/entry.ts";
+import { type SealPlace, SUBJECT_KEY_BYTES, seal, unseal } from "../../shared/log/seal.ts";
 import type { Database } from "./database.ts";
 
 /** Seals and opens personal content. Lives in the vault; who has only the log key has none. */

@@ -1,6 +1,11 @@
 /** What is in force: the last entry of each type that is about the device itself. */
 import { z } from "zod";
-import { ENTRY_DATA, type EntryData, type EntryType, type KnownEntry } from "../../shared/entry.ts";
+import {
+  ENTRY_DATA,
+  type EntryData,
+  type EntryType,
+  type KnownEntry,
+} from "../../shared/log/entry.ts";
 import type { Database } from "./database.ts";
 import type { Projection } from "./projection.ts";
 

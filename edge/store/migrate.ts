@@ -11,14 +11,14 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
-import { invariant } from "../../shared/errors.ts";
+import { invariant } from "../../shared/core/errors.ts";
 import {
   type AppliedMigration,
   appliedSchema,
   ensureRunnable,
   type Migration,
   parseMigrations,
-} from "../../shared/migrations.ts";
+} from "../../shared/core/migrations.ts";
 import type { Database } from "./database.ts";
 
 /** A folder of `0001-name.sql` and `0001-name.down.sql`. Forward only in production. */

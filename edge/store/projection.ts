@@ -1,5 +1,5 @@
-import { type Cursor, cursorSchema } from "../../shared/cursor.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { type Cursor, cursorSchema } from "../../shared/log/cursor.ts";
 import type { Database } from "./database.ts";
 
 /** Something the vault knows because it read it in the log. */

@@ -5,7 +5,7 @@
  * of the write-ahead log were the other way: they miss checkpoints, which are half of it.
  */
 import { readFileSync } from "node:fs";
-import type { Clock } from "../../shared/clock.ts";
+import type { Clock } from "../../shared/core/clock.ts";
 
 export interface Wear {
   /** Written since this process began; null where the kernel does not count. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Cursor, cursorSchema } from "../../shared/cursor.ts";
+import { type Cursor, cursorSchema } from "../../shared/log/cursor.ts";
 import type { Database } from "../store/database.ts";
 import { isDiskFull } from "../store/disk-full.ts";
 

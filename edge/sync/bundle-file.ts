@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import { type Bundle, bundleSchema } from "../../shared/bundle.ts";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { type Bundle, bundleSchema } from "../../shared/protocol/bundle.ts";
 import { isExposed } from "../private-file.ts";
 
 /** Where the bundle may come from, in this order. */

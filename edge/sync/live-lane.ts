@@ -1,7 +1,8 @@
 /** Publishes what a person waits for, ahead of the log; gone from the store once the broker has it. */
-import type { Bell } from "../../shared/bell.ts";
-import { messageOf } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
+
+import { messageOf } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import type { Bell } from "../../shared/core/wake-signal.ts";
 import type { LiveRows } from "../log/live-rows.ts";
 import { isDiskFull } from "../store/disk-full.ts";
 import type { Link } from "./link.ts";

@@ -3,9 +3,9 @@
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { systemClock } from "../../shared/clock.ts";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
-import { createLogger } from "../../shared/logger.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { createLogger } from "../../shared/core/logger.ts";
 import { bundleSources, loadConfig, logOptions, syncStatusPath } from "../config.ts";
 import { createLiveRows } from "../log/live-rows.ts";
 import { createReleasedRows } from "../log/released-rows.ts";

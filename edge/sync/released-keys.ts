@@ -4,16 +4,16 @@
  * is told again, and only then comes the next.
  */
 import { createHash } from "node:crypto";
-import type { Clock } from "../../shared/clock.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { backoffMs } from "../../shared/retry.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { backoffMs } from "../../shared/core/retry.ts";
 import {
   encodeMessage,
   KEYS_MAX,
   type KeysAck,
   type KeysMessage,
   keysSchema,
-} from "../../shared/wire.ts";
+} from "../../shared/protocol/wire.ts";
 import type { ReleasedRow, ReleasedRows } from "../log/released-rows.ts";
 
 export interface ReleasedKeys {

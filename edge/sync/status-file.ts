@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
-import { cursorSchema } from "../../shared/cursor.ts";
+import { cursorSchema } from "../../shared/log/cursor.ts";
 import { isDiskFull } from "../store/disk-full.ts";
 
 /** What the agent says of itself, for `porchlight sync status`. On an installed device in /run. */

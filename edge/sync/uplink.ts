@@ -6,12 +6,13 @@
  *       │  batches in flight │  not sent yet │        acked moves on an ack alone; a nack for a gap
  *       └── ack ────────────►│               │        takes both back to what the centre holds
  */
-import { BATCH_ENTRIES_MAX, encodeBatch, SEND_BYTES_MAX } from "../../shared/batch.ts";
-import type { Clock } from "../../shared/clock.ts";
-import type { Cursor } from "../../shared/cursor.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import type { Nack } from "../../shared/wire.ts";
+
+import type { Clock } from "../../shared/core/clock.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
+import { BATCH_ENTRIES_MAX, encodeBatch, SEND_BYTES_MAX } from "../../shared/protocol/batch.ts";
+import type { Nack } from "../../shared/protocol/wire.ts";
 import type { LogReader } from "../log/log-reader.ts";
 import type { AckedStore } from "./acked.ts";
 

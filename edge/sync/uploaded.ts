@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { type Cursor, cursorSchema } from "../../shared/cursor.ts";
-import type { EntryType } from "../../shared/entry.ts";
+import { type Cursor, cursorSchema } from "../../shared/log/cursor.ts";
+import type { EntryType } from "../../shared/log/entry.ts";
 import type { Database } from "../store/database.ts";
 import { isDiskFull } from "../store/disk-full.ts";
 

@@ -6,13 +6,17 @@
  *        │  a few are under way  │  not looked at yet  │       nothing is asked for before the centre
  *        └── the first is done ─►│                     │       holds the entry that announces it
  */
-import type { Clock } from "../../shared/clock.ts";
-import type { Cursor } from "../../shared/cursor.ts";
-import { ENTRY_DATA } from "../../shared/entry.ts";
-import { messageOf, PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { backoffMs } from "../../shared/retry.ts";
-import { UPLOAD_BYTES_MAX, type UploadAnswer, type UploadRequest } from "../../shared/wire.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { backoffMs } from "../../shared/core/retry.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
+import { ENTRY_DATA } from "../../shared/log/entry.ts";
+import {
+  UPLOAD_BYTES_MAX,
+  type UploadAnswer,
+  type UploadRequest,
+} from "../../shared/protocol/wire.ts";
 import type { StoredEntry } from "../log/event-log.ts";
 import type { LogReader } from "../log/log-reader.ts";
 import { parseEntry } from "../log/open-entry.ts";

@@ -1,6 +1,6 @@
 import { type FileHandle, open, rm, stat } from "node:fs/promises";
-import { messageOf, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
-import { backoffMs, pause } from "../../shared/retry.ts";
+import { messageOf, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
+import { backoffMs, pause } from "../../shared/core/retry.ts";
 import { sha256OfFile } from "./pack.ts";
 
 /** A file of which everything is known but its bytes. */

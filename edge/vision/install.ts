@@ -14,7 +14,7 @@ import {
   symlink,
 } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { PorchlightError, systemCodeOf } from "../../shared/errors.ts";
+import { PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 import { LOCAL_FILE, loadPack, PACK_FILE, type Pack, readPackFile, sha256OfFile } from "./pack.ts";
 import { type LocalThresholds, localSchema, modelsOf, type PackFile } from "./pack-schema.ts";
 

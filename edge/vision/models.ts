@@ -1,6 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { invariant, PorchlightError } from "../../shared/errors.ts";
+import { invariant, PorchlightError } from "../../shared/core/errors.ts";
 import { buildNet, canBuild } from "./build/default-pack.ts";
 import { installPack, writeDurably } from "./install.ts";
 import { manifestNames, readManifest } from "./manifest.ts";

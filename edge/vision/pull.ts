@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { EXIT, messageOf, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
+import { EXIT, messageOf, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 import { type DownloadOptions, download, type Wanted, wrongFile } from "./download.ts";
 import { installPack, writeDurably } from "./install.ts";
 import type { Manifest, Source } from "./manifest.ts";

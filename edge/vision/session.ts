@@ -1,5 +1,5 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
-import { invariant, messageOf, PorchlightError } from "../../shared/errors.ts";
+import { invariant, messageOf, PorchlightError } from "../../shared/core/errors.ts";
 
 export const PROVIDERS = ["cpu", "cuda", "tensorrt", "coreml"] as const;
 

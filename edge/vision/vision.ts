@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
-import type { Embedding } from "../../shared/embedding.ts";
-import { invariant } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
+import { invariant } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import type { Embedding } from "../../shared/log/embedding.ts";
 import { fitSimilarity, invertSimilarity, type Similarity, warpChip } from "./align.ts";
 import { createDetector } from "./detect.ts";
 import type { Detection } from "./detection.ts";

@@ -1,7 +1,7 @@
 /** `config check` and `config schema`, the same for every program. */
 import type { z } from "zod";
-import { configJsonSchema, settingsOf } from "../config.ts";
-import { EXIT } from "../errors.ts";
+import { configJsonSchema, settingsOf } from "../core/config.ts";
+import { EXIT } from "../core/errors.ts";
 import type { Call, Verb } from "./verb.ts";
 
 export interface Configured extends Call {

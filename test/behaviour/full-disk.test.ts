@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { openLog } from "../../edge/open-log.ts";
 import { RESERVE_BYTES } from "../../edge/store/reserve.ts";
 import { createAckedStore } from "../../edge/sync/acked.ts";
-import { systemClock } from "../../shared/clock.ts";
+import { systemClock } from "../../shared/core/clock.ts";
 import { startAgent } from "../support/agent-process.ts";
 import { CentreLink } from "../support/centre-link.ts";
 import { json, porchlight, startDaemon } from "../support/cli.ts";

@@ -9,7 +9,7 @@ import { statSync } from "node:fs";
 import type { AnyDraft } from "../../edge/log/event-log.ts";
 import { logPath } from "../../edge/open-log.ts";
 import { createWear } from "../../edge/store/wear.ts";
-import { systemClock } from "../../shared/clock.ts";
+import { systemClock } from "../../shared/core/clock.ts";
 import { quantile, report } from "../support/bench.ts";
 import { captured, pressed, sampled, seeded, visit } from "../support/facts.ts";
 import { testStore } from "../support/store.ts";

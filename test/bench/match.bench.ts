@@ -9,7 +9,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createTemplateIndex } from "../../edge/recognition/template-index.ts";
 import { type Database, openDatabase } from "../../edge/store/database.ts";
-import { embeddingToBytes } from "../../shared/embedding.ts";
+import { embeddingToBytes } from "../../shared/log/embedding.ts";
 import { quantile, report } from "../support/bench.ts";
 import { randomEmbedding, seeded } from "../support/facts.ts";
 import { tempFolder } from "../support/temp.ts";

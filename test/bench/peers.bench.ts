@@ -15,7 +15,7 @@ import { encodeModel } from "../../edge/vision/onnx/encode.ts";
 import { dequantiseWeights, keepRealInputs } from "../../edge/vision/onnx/rewrite.ts";
 import { packSchema } from "../../edge/vision/pack-schema.ts";
 import { openVision, type Vision } from "../../edge/vision/vision.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { paired, quantile, report } from "../support/bench.ts";
 import { frameOf, type Peer, portraitOf, startPeer } from "../support/frames.ts";
 import { npmPeers, opencvPython } from "../support/peers.ts";

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as assert from "uvu/assert";
-import { fingerprintOf } from "../../shared/site-key.ts";
+import { fingerprintOf } from "../../shared/log/site-key.ts";
 import { CentreLink } from "../support/centre-link.ts";
 import { collect, json, porchlight, startPorchlight } from "../support/cli.ts";
 import { type Mosquitto, needsMosquitto, startMosquitto } from "../support/mosquitto.ts";

@@ -225,7 +225,7 @@ verbs("the log is tailed, exported as it was hashed, and verified", async () => 
   const report = json<Report>(verified);
   assert.is(verified.code, 0);
   assert.is(report.entries, lines.length);
-  const { chainHash } = await import("../../shared/chain.ts");
+  const { chainHash } = await import("../../shared/log/chain.ts");
   const head = lines.reduce((hash, line) => chainHash(hash, line), "0".repeat(64));
   assert.is(head, report.head.hash);
   const forged = await porchlight([

@@ -3,7 +3,7 @@ import { chmodSync } from "node:fs";
 import * as assert from "uvu/assert";
 import { type ReadyCentre, runCentre } from "../../cloud-sync/centre.ts";
 import { cloudConfigSchema } from "../../cloud-sync/config.ts";
-import { systemClock } from "../../shared/clock.ts";
+import { systemClock } from "../../shared/core/clock.ts";
 import { AgentDevice } from "../support/agent.ts";
 import { lines } from "../support/central.ts";
 import { eventually, keepingLogger } from "../support/ingest.ts";

@@ -6,7 +6,7 @@ import { type CloudConfig, loadConfig } from "../../cloud-sync/config.ts";
 import { openDatabase } from "../../cloud-sync/open-database.ts";
 import { openObjects } from "../../cloud-sync/open-objects.ts";
 import { loadConfig as loadDevice } from "../../edge/config.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { needsPostgres, startPostgres } from "../support/postgres.ts";
 import { rejects } from "../support/rejects.ts";
 import { suite } from "../support/suite.ts";

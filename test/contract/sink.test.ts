@@ -6,7 +6,7 @@ import { createSinkControl } from "../../cloud-sync/sinks/control.ts";
 import { createLogOwners } from "../../cloud-sync/sinks/log-owners.ts";
 import { createPostgresSink } from "../../cloud-sync/sinks/postgres.ts";
 import type { Sink } from "../../cloud-sync/sinks/sink.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { Central } from "../support/central.ts";
 import { eventually } from "../support/ingest.ts";
 import { batchOf } from "../support/links.ts";

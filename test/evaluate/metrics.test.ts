@@ -5,7 +5,7 @@ import { drawPairs, parsePairs, scoresCsv } from "../../edge/evaluate/pairs.ts";
 import { detSvg } from "../../edge/evaluate/plot.ts";
 import { rateInWords, rateOf } from "../../edge/evaluate/rate.ts";
 import { curve, type ScoredPair, thresholdAt, verify } from "../../edge/evaluate/verification.ts";
-import { type Embedding, normalise } from "../../shared/embedding.ts";
+import { type Embedding, normalise } from "../../shared/log/embedding.ts";
 import { rejects } from "../support/rejects.ts";
 import { suite } from "../support/suite.ts";
 

@@ -4,7 +4,7 @@ import { LIVE_ROWS_MAX } from "../../edge/log/live.ts";
 import { createLiveRows, LIVE_AGE_MAX_MS, type LiveRow } from "../../edge/log/live-rows.ts";
 import { logPath, openLog } from "../../edge/open-log.ts";
 import { openStore } from "../../edge/open-store.ts";
-import { decodeMessage, ringSchema, visitorSchema } from "../../shared/wire.ts";
+import { decodeMessage, ringSchema, visitorSchema } from "../../shared/protocol/wire.ts";
 import { CANARY_NAME, enrolled, erased, pressed, sampled, visit } from "../support/facts.ts";
 import { plainPages } from "../support/plain-pages.ts";
 import { type TestStore, testStore } from "../support/store.ts";

@@ -10,9 +10,9 @@ import {
   isCanonical,
   type Link,
   verifyChain,
-} from "../../shared/chain.ts";
-import { GENESIS_HASH } from "../../shared/cursor.ts";
-import { unseal } from "../../shared/seal.ts";
+} from "../../shared/log/chain.ts";
+import { GENESIS_HASH } from "../../shared/log/cursor.ts";
+import { unseal } from "../../shared/log/seal.ts";
 import { porchlight } from "../support/cli.ts";
 import { enrolled, sampled, seeded, visit } from "../support/facts.ts";
 import { needsProgram } from "../support/needs.ts";

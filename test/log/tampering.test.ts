@@ -2,8 +2,13 @@ import { createHash } from "node:crypto";
 import * as assert from "uvu/assert";
 import { logPath } from "../../edge/open-log.ts";
 import { type Database, openDatabase } from "../../edge/store/database.ts";
-import { type ChainReport, canonicalJson, chainHash, type Witness } from "../../shared/chain.ts";
-import type { Cursor } from "../../shared/cursor.ts";
+import {
+  type ChainReport,
+  canonicalJson,
+  chainHash,
+  type Witness,
+} from "../../shared/log/chain.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
 import { sampled } from "../support/facts.ts";
 import { type TestStore, testStore } from "../support/store.ts";
 import { suite } from "../support/suite.ts";

@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { openMedia } from "../../edge/media/media.ts";
 import { createSnapshots, type Snapshots } from "../../edge/media/snapshots.ts";
 import { decodeImage, encodeJpeg, encodePng } from "../../edge/vision/image.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { filesIn } from "../support/bytes.ts";
 import { holdsJpeg, isJpeg } from "../support/camera.ts";
 import { enrolled, erased, visit } from "../support/facts.ts";

@@ -6,7 +6,7 @@ import {
   createTemplateIndex,
   type IndexedTemplate,
 } from "../../edge/recognition/template-index.ts";
-import { cosine, embeddingToBytes, normalise } from "../../shared/embedding.ts";
+import { cosine, embeddingToBytes, normalise } from "../../shared/log/embedding.ts";
 import { randomEmbedding, seeded } from "../support/facts.ts";
 import { suite } from "../support/suite.ts";
 

@@ -6,8 +6,8 @@ import {
   type Tracker,
 } from "../../edge/recognition/track.ts";
 import { blank } from "../../edge/vision/image.ts";
-import { type Embedding, normalise } from "../../shared/embedding.ts";
-import { decisionSchema } from "../../shared/entry.ts";
+import { type Embedding, normalise } from "../../shared/log/embedding.ts";
+import { decisionSchema } from "../../shared/log/entry.ts";
 import { PACK, randomEmbedding, seeded } from "../support/facts.ts";
 import { suite } from "../support/suite.ts";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { deviceConfigSchema, keySources } from "../../edge/config.ts";
 import { createKeyFile, type KeySources, keyPath, readKey } from "../../edge/store/key-file.ts";
-import { EXIT } from "../../shared/errors.ts";
+import { EXIT } from "../../shared/core/errors.ts";
 import { rejects } from "../support/rejects.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";

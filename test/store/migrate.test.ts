@@ -7,7 +7,7 @@ import { logPath } from "../../edge/open-log.ts";
 import { openStore, vaultPath } from "../../edge/open-store.ts";
 import { type Database, openDatabase } from "../../edge/store/database.ts";
 import { migrateDown, readMigrations, removeBackups } from "../../edge/store/migrate.ts";
-import { normalise } from "../../shared/embedding.ts";
+import { normalise } from "../../shared/log/embedding.ts";
 import { storeProcess } from "../support/child.ts";
 import { enrolled, PACK, sampled, template } from "../support/facts.ts";
 import { rejects } from "../support/rejects.ts";

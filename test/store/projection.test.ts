@@ -6,8 +6,8 @@ import * as assert from "uvu/assert";
 import { logPath, openLog } from "../../edge/open-log.ts";
 import { openStore, type Store, vaultPath } from "../../edge/open-store.ts";
 import { type Database, openDatabase } from "../../edge/store/database.ts";
-import { canonicalJson, chainHash } from "../../shared/chain.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { canonicalJson, chainHash } from "../../shared/log/chain.ts";
 import { storeProcess, writeOrder } from "../support/child.ts";
 import {
   CANARY_NAME,

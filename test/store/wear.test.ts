@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { createWear } from "../../edge/store/wear.ts";
-import { systemClock } from "../../shared/clock.ts";
+import { systemClock } from "../../shared/core/clock.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 

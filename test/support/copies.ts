@@ -7,7 +7,7 @@ import { loadConfig, storeOptions, syncStatusPath } from "../../edge/config.ts";
 import { openStore, type Store } from "../../edge/open-store.ts";
 import { readStatus } from "../../edge/sync/status-file.ts";
 import { HALTED } from "../../edge/sync/uplink.ts";
-import { systemClock } from "../../shared/clock.ts";
+import { systemClock } from "../../shared/core/clock.ts";
 import { startSync } from "./agent-process.ts";
 import { json, porchlight } from "./cli.ts";
 import { type CentreProcess, porchlightCloud } from "./cloud.ts";

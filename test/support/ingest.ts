@@ -4,9 +4,9 @@ import { type Broker, createMqttSource } from "../../cloud-sync/ingest/mqtt-sour
 import { createIngestService, type IngestService } from "../../cloud-sync/ingest/run-ingest.ts";
 import type { Receiver } from "../../cloud-sync/ingest/source.ts";
 import type { CentralLog } from "../../cloud-sync/log/event-log.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { createLogger, type Logger } from "../../shared/logger.ts";
-import type { Topic } from "../../shared/wire.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { createLogger, type Logger } from "../../shared/core/logger.ts";
+import type { Topic } from "../../shared/protocol/wire.ts";
 
 /** A logger that keeps what it is told, `warn` and above. */
 export function keepingLogger(): { readonly logger: Logger; readonly lines: string[] } {

@@ -10,8 +10,8 @@ import { pathToFileURL } from "node:url";
 import type { AnyDraft } from "../../edge/log/event-log.ts";
 import { openStore, type Store } from "../../edge/open-store.ts";
 import { openDatabase } from "../../edge/store/database.ts";
-import { systemClock } from "../../shared/clock.ts";
-import type { Cursor } from "../../shared/cursor.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
 import {
   CANARY_NAME,
   canaryFace,

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { createStore, openStore, type Store, type StoreOptions } from "../../edge/open-store.ts";
-import { type Clock, systemClock } from "../../shared/clock.ts";
+import { type Clock, systemClock } from "../../shared/core/clock.ts";
 import { tempFolder } from "./temp.ts";
 
 /** A real, encrypted store in a folder of its own. `reopen` closes it and opens it again. */

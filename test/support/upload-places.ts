@@ -5,7 +5,7 @@ import { createUploadDoor, UPLOAD_PATH } from "../../cloud-sync/api/upload-door.
 import { createFolderStore, type FolderStore } from "../../cloud-sync/objects/folder.ts";
 import type { ObjectStore } from "../../cloud-sync/objects/object-store.ts";
 import { createS3Store } from "../../cloud-sync/objects/s3.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { tempFolder } from "./temp.ts";
 import { type S3Server, startVersitygw } from "./versitygw.ts";
 

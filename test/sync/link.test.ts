@@ -1,9 +1,9 @@
 import * as assert from "uvu/assert";
 import { createBroker } from "../../cloud-sync/broker/broker.ts";
 import { isNetworkDown, type Link, openLink } from "../../edge/sync/link.ts";
-import type { Bundle } from "../../shared/bundle.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
+import type { Bundle } from "../../shared/protocol/bundle.ts";
 import { type Authority, createAuthority, pem } from "../support/certificates.ts";
 import {
   type Mosquitto,

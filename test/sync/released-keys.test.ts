@@ -7,8 +7,8 @@ import {
   KEYS_TIMEOUT_MS,
   type ReleasedKeys,
 } from "../../edge/sync/released-keys.ts";
-import { silentLogger } from "../../shared/logger.ts";
-import { decodeMessage, KEYS_MAX, keysSchema } from "../../shared/wire.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
+import { decodeMessage, KEYS_MAX, keysSchema } from "../../shared/protocol/wire.ts";
 import { testStore } from "../support/store.ts";
 import { suite } from "../support/suite.ts";
 

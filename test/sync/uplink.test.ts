@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
 import { ACK_TIMEOUT_MS } from "../../edge/sync/uplink.ts";
-import { encodeBatch } from "../../shared/batch.ts";
-import { GENESIS_HASH } from "../../shared/cursor.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { GENESIS_HASH } from "../../shared/log/cursor.ts";
+import { encodeBatch } from "../../shared/protocol/batch.ts";
 import { type Answer, Centre } from "../support/centre.ts";
 import { Device, same } from "../support/device.ts";
 import { seeded } from "../support/facts.ts";

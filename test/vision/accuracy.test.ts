@@ -8,7 +8,7 @@ import { decodeImage } from "../../edge/vision/image.ts";
 import { readManifest } from "../../edge/vision/manifest.ts";
 import { pullPack } from "../../edge/vision/pull.ts";
 import { openVision, type Vision } from "../../edge/vision/vision.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { openDefaultVision } from "../support/people.ts";
 import { sharedData } from "../support/shared-data.ts";
 import { suite } from "../support/suite.ts";

@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { largestFirst, type RgbImage } from "../../edge/vision/face.ts";
 import { blank, decodeImage } from "../../edge/vision/image.ts";
 import type { Vision } from "../../edge/vision/vision.ts";
-import { cosine } from "../../shared/embedding.ts";
+import { cosine } from "../../shared/log/embedding.ts";
 import { BUNDLED_PHOTOS, openDefaultVision } from "../support/people.ts";
 import { rejects } from "../support/rejects.ts";
 import { suite } from "../support/suite.ts";

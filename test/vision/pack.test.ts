@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { verifyPack } from "../../edge/vision/models.ts";
 import { openVision } from "../../edge/vision/vision.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { json, porchlight } from "../support/cli.ts";
 import { DEFAULT_PACK } from "../support/people.ts";
 import { rejects } from "../support/rejects.ts";

@@ -11,9 +11,9 @@ import {
   openVision,
   type Vision,
 } from "../../edge/vision/vision.ts";
-import { cosine } from "../../shared/embedding.ts";
-import { ENTRY_BYTES_MAX } from "../../shared/entry.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
+import { cosine } from "../../shared/log/embedding.ts";
+import { ENTRY_BYTES_MAX } from "../../shared/log/entry.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 

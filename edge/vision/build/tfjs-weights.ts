@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { PorchlightError } from "../../../shared/errors.ts";
+import { PorchlightError } from "../../../shared/core/errors.ts";
 
 /**
  * TensorFlow.js weights: a manifest that lists tensors, and one file in which they lie back to

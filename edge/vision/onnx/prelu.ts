@@ -1,4 +1,4 @@
-import { invariant } from "../../../shared/errors.ts";
+import { invariant } from "../../../shared/core/errors.ts";
 import { elementsOf, float, floatTensor, type Model, type Node, numbersOf } from "./model.ts";
 
 /**

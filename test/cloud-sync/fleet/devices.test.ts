@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { createDevices } from "../../../cloud-sync/fleet/devices.ts";
 import { mosquittoAcl } from "../../../cloud-sync/fleet/topic-rules.ts";
 import { watchDevices } from "../../../cloud-sync/fleet/watch-devices.ts";
-import { silentLogger } from "../../../shared/logger.ts";
+import { silentLogger } from "../../../shared/core/logger.ts";
 import { Central } from "../../support/central.ts";
 import { startOwn } from "../../support/engines.ts";
 import { rejects } from "../../support/rejects.ts";

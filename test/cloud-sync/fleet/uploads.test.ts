@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
 import { createUploads, mediaKey, type Uploads } from "../../../cloud-sync/fleet/uploads.ts";
 import { createPut } from "../../../edge/sync/put.ts";
-import { silentLogger } from "../../../shared/logger.ts";
+import { silentLogger } from "../../../shared/core/logger.ts";
 import {
   decodeMessage,
   encodeMessage,
@@ -11,7 +11,7 @@ import {
   type UploadRequest,
   uploadGrantSchema,
   uploadRequestSchema,
-} from "../../../shared/wire.ts";
+} from "../../../shared/protocol/wire.ts";
 import { Central, Device } from "../../support/central.ts";
 import { startOwn } from "../../support/engines.ts";
 import { type Fact, logOf, opened, visitLike } from "../../support/links.ts";

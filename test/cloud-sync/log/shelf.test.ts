@@ -1,8 +1,8 @@
 import { gzipSync } from "node:zlib";
 import * as assert from "uvu/assert";
 import { createShelf } from "../../../cloud-sync/log/shelf.ts";
-import { encodeBatch } from "../../../shared/batch.ts";
-import { startOf } from "../../../shared/cursor.ts";
+import { startOf } from "../../../shared/log/cursor.ts";
+import { encodeBatch } from "../../../shared/protocol/batch.ts";
 import { Central, Device, lines } from "../../support/central.ts";
 import { startOwn } from "../../support/engines.ts";
 import { rejects } from "../../support/rejects.ts";

@@ -16,7 +16,7 @@ import * as assert from "uvu/assert";
 import { postmasterOf, serversOn } from "../../../cloud-sync/postgres/cluster.ts";
 import { createEmbeddedPostgres } from "../../../cloud-sync/postgres/embedded.ts";
 import { findPrograms, libraryEnvironment } from "../../../cloud-sync/postgres/programs.ts";
-import { silentLogger } from "../../../shared/logger.ts";
+import { silentLogger } from "../../../shared/core/logger.ts";
 import { killed, otherProcess, Place } from "../../support/embedded.ts";
 import { eventually } from "../../support/ingest.ts";
 import { rejects } from "../../support/rejects.ts";

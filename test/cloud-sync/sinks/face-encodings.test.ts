@@ -8,11 +8,11 @@ import {
   type FaceEncodings,
 } from "../../../cloud-sync/sinks/face-encodings.ts";
 import { createLogOwners } from "../../../cloud-sync/sinks/log-owners.ts";
-import { cosine, type Embedding, embeddingToBytes } from "../../../shared/embedding.ts";
-import { PorchlightError } from "../../../shared/errors.ts";
-import { silentLogger } from "../../../shared/logger.ts";
-import { siteIdOf } from "../../../shared/site-key.ts";
-import { wrapKey } from "../../../shared/wrap.ts";
+import { PorchlightError } from "../../../shared/core/errors.ts";
+import { silentLogger } from "../../../shared/core/logger.ts";
+import { cosine, type Embedding, embeddingToBytes } from "../../../shared/log/embedding.ts";
+import { siteIdOf } from "../../../shared/log/site-key.ts";
+import { wrapKey } from "../../../shared/log/wrap.ts";
 import { Central } from "../../support/central.ts";
 import { startFast } from "../../support/engines.ts";
 import { randomEmbedding, seeded, PACK as TEST_PACK } from "../../support/facts.ts";

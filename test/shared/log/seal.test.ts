@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import * as assert from "uvu/assert";
-import { type SealPlace, seal, unseal } from "../../shared/seal.ts";
-import { rejects } from "../support/rejects.ts";
-import { suite } from "../support/suite.ts";
+import { type SealPlace, seal, unseal } from "../../../shared/log/seal.ts";
+import { rejects } from "../../support/rejects.ts";
+import { suite } from "../../support/suite.ts";
 
 const sealing = suite("a sealed field");
 

@@ -1,6 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import * as assert from "uvu/assert";
+import { PorchlightError } from "../../../shared/core/errors.ts";
+import { type Link, lineOf } from "../../../shared/log/chain.ts";
+import { startOf } from "../../../shared/log/cursor.ts";
 import {
   BATCH_ENTRIES_MAX,
   type Batch,
@@ -8,14 +11,11 @@ import {
   encodeBatch,
   PAYLOAD_BYTES_MAX,
   PLAIN_BYTES_MAX,
-} from "../../shared/batch.ts";
-import { type Link, lineOf } from "../../shared/chain.ts";
-import { startOf } from "../../shared/cursor.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import { seeded } from "../support/facts.ts";
-import { logOf, visitLike } from "../support/links.ts";
-import { rejects } from "../support/rejects.ts";
-import { suite } from "../support/suite.ts";
+} from "../../../shared/protocol/batch.ts";
+import { seeded } from "../../support/facts.ts";
+import { logOf, visitLike } from "../../support/links.ts";
+import { rejects } from "../../support/rejects.ts";
+import { suite } from "../../support/suite.ts";
 
 const batches = suite("a batch");
 

@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
-import { backoffMs, pause } from "../../shared/retry.ts";
-import { suite } from "../support/suite.ts";
+import { backoffMs, pause } from "../../../shared/core/retry.ts";
+import { suite } from "../../support/suite.ts";
 
 const backoff = suite("backoff");
 

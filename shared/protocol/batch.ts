@@ -13,10 +13,10 @@ import { isUtf8 } from "node:buffer";
 import { hash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { z } from "zod";
-import { type Link, lineOf } from "./chain.ts";
-import { type Cursor, hashSchema } from "./cursor.ts";
-import { type EntryColumns, readEntry } from "./entry-bytes.ts";
-import { invariant, messageOf } from "./errors.ts";
+import { invariant, messageOf } from "../core/errors.ts";
+import { type Link, lineOf } from "../log/chain.ts";
+import { type Cursor, hashSchema } from "../log/cursor.ts";
+import { type EntryColumns, readEntry } from "../log/entry-bytes.ts";
 import { invalid } from "./wire.ts";
 
 export interface BatchEntry {

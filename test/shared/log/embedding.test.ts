@@ -1,6 +1,11 @@
 import * as assert from "uvu/assert";
-import { cosine, embeddingFromBytes, embeddingToBytes, normalise } from "../../shared/embedding.ts";
-import { suite } from "../support/suite.ts";
+import {
+  cosine,
+  embeddingFromBytes,
+  embeddingToBytes,
+  normalise,
+} from "../../../shared/log/embedding.ts";
+import { suite } from "../../support/suite.ts";
 
 const embedding = suite("an embedding");
 

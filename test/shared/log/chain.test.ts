@@ -5,11 +5,11 @@ import {
   chainHash,
   isCanonical,
   seqOf,
-} from "../../shared/chain.ts";
-import { GENESIS_HASH } from "../../shared/cursor.ts";
-import { entrySchema } from "../../shared/entry.ts";
-import { seeded } from "../support/facts.ts";
-import { suite } from "../support/suite.ts";
+} from "../../../shared/log/chain.ts";
+import { GENESIS_HASH } from "../../../shared/log/cursor.ts";
+import { entrySchema } from "../../../shared/log/entry.ts";
+import { seeded } from "../../support/facts.ts";
+import { suite } from "../../support/suite.ts";
 
 const canonical = suite("canonical JSON (RFC 8785)");
 

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { invariant, PorchlightError } from "../core/errors.ts";
 import { canonicalJson } from "./chain.ts";
 import type { PersonalClass } from "./entry.ts";
-import { invariant, PorchlightError } from "./errors.ts";
 
 /*
  * A sealed field, base64 in the entry:

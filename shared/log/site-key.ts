@@ -3,7 +3,7 @@
  * (wrap.ts), and whoever has its private half can open that.
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
-import { invariant } from "./errors.ts";
+import { invariant } from "../core/errors.ts";
 import { SUBJECT_KEY_BYTES } from "./seal.ts";
 
 /** Of either half. */

@@ -1,11 +1,11 @@
 import { isUtf8 } from "node:buffer";
 import * as assert from "uvu/assert";
-import { canonicalEntry, canonicalJson, isCanonical } from "../../shared/chain.ts";
-import { ENTRY_BYTES_MAX, type Entry, entrySchema } from "../../shared/entry.ts";
-import { type ReadEntry, readEntry } from "../../shared/entry-bytes.ts";
-import { seeded } from "../support/facts.ts";
-import { visitLike } from "../support/links.ts";
-import { suite } from "../support/suite.ts";
+import { canonicalEntry, canonicalJson, isCanonical } from "../../../shared/log/chain.ts";
+import { ENTRY_BYTES_MAX, type Entry, entrySchema } from "../../../shared/log/entry.ts";
+import { type ReadEntry, readEntry } from "../../../shared/log/entry-bytes.ts";
+import { seeded } from "../../support/facts.ts";
+import { visitLike } from "../../support/links.ts";
+import { suite } from "../../support/suite.ts";
 
 const reading = suite("an entry read from its bytes");
 

@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
-import { type Breaker, breakerAt, CLOSED, failed } from "../../shared/breaker.ts";
-import { suite } from "../support/suite.ts";
+import { type Breaker, breakerAt, CLOSED, failed } from "../../../shared/core/breaker.ts";
+import { suite } from "../../support/suite.ts";
 
 const breaker = suite("a circuit breaker");
 

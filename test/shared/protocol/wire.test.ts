@@ -8,9 +8,9 @@ import {
   nackSchema,
   parseTopic,
   topicOf,
-} from "../../shared/wire.ts";
-import { rejects } from "../support/rejects.ts";
-import { suite } from "../support/suite.ts";
+} from "../../../shared/protocol/wire.ts";
+import { rejects } from "../../support/rejects.ts";
+import { suite } from "../../support/suite.ts";
 
 const wire = suite("the wire");
 

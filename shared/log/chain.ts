@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
+import { invariant } from "../core/errors.ts";
 import { GENESIS_HASH } from "./cursor.ts";
 import type { Entry } from "./entry.ts";
-import { invariant } from "./errors.ts";
 import { explainedBy, firstUnexplained, type Shed } from "./shed.ts";
 
 /**

@@ -11,9 +11,9 @@
  * Whoever says that it is another's key, or of another class, finds that it does not open.
  */
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
+import { invariant, PorchlightError } from "../core/errors.ts";
 import { canonicalJson } from "./chain.ts";
 import type { PersonalClass } from "./entry.ts";
-import { invariant, PorchlightError } from "./errors.ts";
 import { SUBJECT_KEY_BYTES } from "./seal.ts";
 import { SITE_KEY_BYTES, WRAPPED_BYTES } from "./site-key.ts";
 

@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
-import { cursorSchema, GENESIS_HASH, startOf } from "../../shared/cursor.ts";
-import { suite } from "../support/suite.ts";
+import { cursorSchema, GENESIS_HASH, startOf } from "../../../shared/log/cursor.ts";
+import { suite } from "../../support/suite.ts";
 
 const cursor = suite("a cursor");
 const LOG = "2f1b1e5e-6a53-4c27-9d0e-0f3b6d8f1a11";

@@ -5,9 +5,9 @@ import {
   type Link,
   verifyChain,
   verifyPages,
-} from "../../shared/chain.ts";
-import { GENESIS_HASH } from "../../shared/cursor.ts";
-import { suite } from "../support/suite.ts";
+} from "../../../shared/log/chain.ts";
+import { GENESIS_HASH } from "../../../shared/log/cursor.ts";
+import { suite } from "../../support/suite.ts";
 
 const faults = suite("verifyChain names the first bad entry and what is wrong with it");
 

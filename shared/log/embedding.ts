@@ -1,4 +1,4 @@
-import { invariant } from "./errors.ts";
+import { invariant } from "../core/errors.ts";
 
 /** An embedding: float32, unit length. Its dimension belongs to the model pack that made it. */
 export type Embedding = Float32Array;

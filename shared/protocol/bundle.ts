@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { SITE_KEY_BYTES } from "./site-key.ts";
+import { SITE_KEY_BYTES } from "../log/site-key.ts";
 
 /**
  * What a device needs to reach its centre: made by `porchlight-cloud devices add`, taken by

@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
-import { didYouMean, nearMiss } from "../../shared/near-miss.ts";
-import { suite } from "../support/suite.ts";
+import { didYouMean, nearMiss } from "../../../shared/core/near-miss.ts";
+import { suite } from "../../support/suite.ts";
 
 const miss = suite("a near miss");
 const KNOWN = ["camera", "models", "threshold", "log"];

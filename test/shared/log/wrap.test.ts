@@ -9,12 +9,12 @@ import {
 } from "node:crypto";
 import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
 import * as assert from "uvu/assert";
-import { canonicalJson } from "../../shared/chain.ts";
-import { fingerprintOf, siteIdOf, WRAPPED_BYTES } from "../../shared/site-key.ts";
-import { unwrapKey, type WrapPlace, wrapKey } from "../../shared/wrap.ts";
-import { rejects } from "../support/rejects.ts";
-import { newSite } from "../support/released.ts";
-import { suite } from "../support/suite.ts";
+import { canonicalJson } from "../../../shared/log/chain.ts";
+import { fingerprintOf, siteIdOf, WRAPPED_BYTES } from "../../../shared/log/site-key.ts";
+import { unwrapKey, type WrapPlace, wrapKey } from "../../../shared/log/wrap.ts";
+import { rejects } from "../../support/rejects.ts";
+import { newSite } from "../../support/released.ts";
+import { suite } from "../../support/suite.ts";
 
 const wrapping = suite("a key wrapped for a site");
 

@@ -1,9 +1,9 @@
 import * as assert from "uvu/assert";
 import { z } from "zod";
-import { configJsonSchema, readConfig, variableOf } from "../../shared/config.ts";
-import { EXIT } from "../../shared/errors.ts";
-import { rejects } from "../support/rejects.ts";
-import { suite } from "../support/suite.ts";
+import { configJsonSchema, readConfig, variableOf } from "../../../shared/core/config.ts";
+import { EXIT } from "../../../shared/core/errors.ts";
+import { rejects } from "../../support/rejects.ts";
+import { suite } from "../../support/suite.ts";
 
 const schema = z.strictObject({
   store: z.strictObject({ folder: z.string(), budgetBytes: z.int().min(1).default(1_000) }),

@@ -1,9 +1,9 @@
 /** What device and centre say to each other over MQTT, apart from the batches (batch.ts). */
 import { z } from "zod";
-import { cursorSchema, hashSchema } from "./cursor.ts";
-import { OUTCOMES, PERSONAL_CLASSES, subjectSchema } from "./entry.ts";
-import { PorchlightError } from "./errors.ts";
-import { WRAPPED_BYTES } from "./site-key.ts";
+import { PorchlightError } from "../core/errors.ts";
+import { cursorSchema, hashSchema } from "../log/cursor.ts";
+import { OUTCOMES, PERSONAL_CLASSES, subjectSchema } from "../log/entry.ts";
+import { WRAPPED_BYTES } from "../log/site-key.ts";
 
 /*
  *     porchlight/v1/<device>/<channel>          <device>: a UUID in lowercase

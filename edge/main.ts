@@ -4,20 +4,21 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { systemClock } from "../shared/core/clock.ts";
-import { settingsOf } from "../shared/core/config.ts";
+import type { Migrated } from "../shared/core/config-migration.ts";
+import { reloadConfig } from "../shared/core/config-reload.ts";
 import { EXIT, messageOf, PorchlightError } from "../shared/core/errors.ts";
 import { createLogger } from "../shared/core/logger.ts";
-import { type DeviceConfig, loadConfig, storeOptions } from "./config.ts";
-import { runDaemon } from "./daemon.ts";
-import { createNotifier } from "./notify.ts";
-import { openStore } from "./open-store.ts";
-import { onStopAsked } from "./stop.ts";
-import { VERSION } from "./version.ts";
+import { loadConfig } from "./config/load.ts";
+import { storeOptions } from "./config/options.ts";
+import { type DeviceConfig, deviceConfigSchema } from "./config/schema.ts";
+import { runDaemon } from "./daemon/daemon.ts";
+import { createNotifier } from "./host/sd-notify.ts";
+import { onStopAsked } from "./host/signals.ts";
+import { VERSION } from "./host/version.ts";
+import { openStore } from "./store/open-store.ts";
 
 /** A stop that takes longer is cut short: systemd would do the same, less politely. */
 const STOP_TIMEOUT_MS = 4_500;
-/** Settings that take effect at once; the others need a restart. */
-const RELOADABLE = ["recognition.", "log.", "sync.release"];
 
 const { values } = parseArgs({ options: { config: { type: "string" }, data: { type: "string" } } });
 const environment = process.env;
@@ -25,6 +26,13 @@ const request = {
   file: values.config ?? environment["PORCHLIGHT_CONFIG"],
   data: values.data,
   environment,
+  migrated({ from, renamed }: Migrated) {
+    logger.warn("configuration is of an earlier version", {
+      version: from,
+      renamed: renamed.join(", "),
+      hint: "rewrite it: porchlight config migrate",
+    });
+  },
 };
 let config: DeviceConfig;
 const logger = createLogger({
@@ -43,18 +51,15 @@ function fail(error: unknown): number {
 
 function readAgain(): void {
   try {
-    const next = loadConfig(request);
-    const before = settingsOf(config);
-    const after = settingsOf(next);
-    const changed = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
-      (key) => before[key] !== after[key],
+    const { needsRestart, changed, ...next } = reloadConfig(
+      deviceConfigSchema,
+      config,
+      loadConfig(request),
     );
-    const waiting = changed.filter((key) => !RELOADABLE.some((start) => key.startsWith(start)));
-    const { recognition, log, sync } = next;
-    config = { ...config, recognition, log, sync: { ...config.sync, release: sync.release } };
+    config = next.config;
     logger.info("configuration read again", {
       changed: changed.join(", ") || "nothing",
-      needsRestart: waiting.join(", ") || "nothing",
+      needsRestart: needsRestart.join(", ") || "nothing",
     });
   } catch (error) {
     fail(error);

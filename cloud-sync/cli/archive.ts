@@ -9,8 +9,8 @@ import { type Archive, createArchive } from "../lifecycle/archive.ts";
 import { archivedMonths, createAway } from "../lifecycle/archive-reader.ts";
 import type { Away } from "../log/event-log.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
-import { openObjects } from "../open-objects.ts";
-import { createSinks } from "../sinks/run-sinks.ts";
+import { openObjects } from "../objects/open.ts";
+import { createSinks } from "../sinks/registry.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
 async function withObjects(

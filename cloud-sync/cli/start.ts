@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { runCentre } from "../centre.ts";
-import { removeRun, writeRun } from "../run-file.ts";
+import { removeRun, writeRun } from "../host/run-file.ts";
 import type { Verb } from "./verb.ts";
 
 export const start: Verb = {

@@ -1,8 +1,8 @@
 import { EXIT } from "../../shared/core/errors.ts";
 import { fingerprintOf } from "../../shared/log/site-key.ts";
 import { listPresence } from "../fleet/presence.ts";
+import { readRun } from "../host/run-file.ts";
 import { readPublicKey } from "../keyring/site-key.ts";
-import { readRun } from "../run-file.ts";
 import type { Verb } from "./verb.ts";
 
 export const status: Verb = {

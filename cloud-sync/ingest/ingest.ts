@@ -20,9 +20,9 @@ import type { Batch } from "../../shared/protocol/batch.ts";
 import type { Nack } from "../../shared/protocol/wire.ts";
 import type { Outcome } from "../log/append.ts";
 import { ARRIVALS_MAX, type CentralLog } from "../log/event-log.ts";
-import { readBatch, shelve, type Unread } from "./unread.ts";
-import { type Item, Waiting } from "./waiting.ts";
-import { Window, type WindowLimits } from "./window.ts";
+import { Window, type WindowLimits } from "./admission-window.ts";
+import { type Item, Waiting } from "./reorder-buffer.ts";
+import { readBatch, shelve, type Unread } from "./undecodable.ts";
 
 /** The centre holds everything of this log up to the cursor; or what it has to say against it. */
 export type Answer = { readonly ack: Cursor } | { readonly nack: Nack };

@@ -29,6 +29,9 @@ export interface KeyCount {
   readonly held: number;
 }
 
+/** Opens what is sealed there; null when its key was not released, or is gone. */
+export type OpenPersonal = (place: SealPlace, sealed: string) => Promise<Buffer | null>;
+
 export interface Keyring {
   /**
    * Keeps what a device says of its keys, all of it in one commit. An older word than the last, and

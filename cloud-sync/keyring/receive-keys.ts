@@ -13,7 +13,7 @@ import {
   keysSchema,
   type Topic,
 } from "../../shared/protocol/wire.ts";
-import { createRequests } from "../requests.ts";
+import { createRequests } from "../mqtt/request-queue.ts";
 import type { Keyring, ReleasedKey } from "./keyring.ts";
 import type { SiteKey } from "./site-key.ts";
 

@@ -1,10 +1,7 @@
 /** The data folder of a PostgreSQL of our own: how it is made, and which processes run on it. */
 import { execFile } from "node:child_process";
 import {
-  closeSync,
   existsSync,
-  fsyncSync,
-  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -15,8 +12,9 @@ import {
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { messageOf, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
+import { syncFolder } from "../host/atomic-file.ts";
+import { isAlive } from "../host/process-alive.ts";
 import type { Account } from "./account.ts";
-import { isAlive } from "./alive.ts";
 import { EMBEDDED_MAJOR } from "./programs.ts";
 
 export const EMBEDDED_USER = "porchlight";
@@ -85,9 +83,7 @@ function publish(partial: string, data: string, folder: string): void {
     const code = systemCodeOf(error);
     if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
   }
-  const handle = openSync(folder, "r");
-  fsyncSync(handle);
-  closeSync(handle);
+  syncFolder(folder);
 }
 
 /** What a process that was killed in the middle of making a database has left. */

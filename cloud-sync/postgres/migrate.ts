@@ -1,4 +1,4 @@
-/** Brings the schema of central up to date, with the rules of the device's (edge/store/migrate.ts). */
+/** Brings the schema of central up to date, with the rules of the device's (edge/sqlite/migrate.ts). */
 import { readdirSync, readFileSync } from "node:fs";
 import { z } from "zod";
 import {

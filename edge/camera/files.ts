@@ -6,7 +6,7 @@ import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { pause } from "../../shared/core/retry.ts";
 import type { CameraConfigOf } from "./config.ts";
 import type { Camera, CameraStats, Frame } from "./frame.ts";
-import { createLatest } from "./latest.ts";
+import { createLatest } from "./latest-value.ts";
 import { createMjpegSplitter } from "./mjpeg.ts";
 import { readProcess } from "./source.ts";
 import type { CameraParts } from "./stream.ts";

@@ -4,7 +4,7 @@ import { PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { backoffMs, pause } from "../../shared/core/retry.ts";
 import type { Camera, CameraStats, Frame } from "./frame.ts";
-import { createLatest, type Latest } from "./latest.ts";
+import { createLatest, type Latest } from "./latest-value.ts";
 import { createMjpegSplitter } from "./mjpeg.ts";
 import type { StartSource } from "./source.ts";
 

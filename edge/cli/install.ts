@@ -4,7 +4,7 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { text, usageError } from "../../shared/cli/verb.ts";
 import { EXIT, type ExitCode, PorchlightError } from "../../shared/core/errors.ts";
-import { modelsFolder, programFolder } from "../config.ts";
+import { modelsFolder, programFolder } from "../config/paths.ts";
 import { credentialPath, encryptCredential, makeKeys } from "../install/credentials.ts";
 import { install, placeCamera } from "../install/install.ts";
 import { DAEMON_UNIT, layoutOf } from "../install/layout.ts";

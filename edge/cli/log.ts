@@ -4,11 +4,11 @@ import { dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { pause } from "../../shared/core/retry.ts";
 import { lineOf, type Witness } from "../../shared/log/chain.ts";
-import { keySources } from "../config.ts";
+import { parseEntry } from "../../shared/log/entry.ts";
+import { keySources } from "../config/paths.ts";
+import { keyPath } from "../host/key-file.ts";
 import type { EventLog, StoredEntry } from "../log/event-log.ts";
-import { parseEntry } from "../log/open-entry.ts";
-import type { OpenLog } from "../open-log.ts";
-import { keyPath } from "../store/key-file.ts";
+import type { OpenLog } from "../log/open-log.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
 const POLL_MS = 250;

@@ -5,9 +5,11 @@ import { userInfo } from "node:os";
 import { type Program, runProgram } from "../../shared/cli/program.ts";
 import { type Call, text } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
-import { type DeviceConfig, loadConfig, logOptions, storeOptions } from "../config.ts";
-import { type OpenLog, openLog } from "../open-log.ts";
-import { openStore, type Store } from "../open-store.ts";
+import { loadConfig } from "../config/load.ts";
+import { logOptions, storeOptions } from "../config/options.ts";
+import type { DeviceConfig } from "../config/schema.ts";
+import { type OpenLog, openLog } from "../log/open-log.ts";
+import { openStore, type Store } from "../store/open-store.ts";
 import type { Invocation } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
 

@@ -36,7 +36,7 @@ export interface DemoCentreOptions {
 
 /** Compiled or not, the programs stand beside each other. */
 const PROGRAM = fileURLToPath(new URL("../../cloud-sync/cli/porchlight-cloud.js", import.meta.url));
-const AGENT = fileURLToPath(new URL("../sync/main.js", import.meta.url));
+const AGENT = fileURLToPath(new URL("../agent/main.js", import.meta.url));
 /** A visit is there milliseconds after it was seen; a busy machine takes longer. */
 const ARRIVE_MS = 15_000;
 const LOOK_EVERY_MS = 250;

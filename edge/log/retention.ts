@@ -5,9 +5,10 @@
  */
 import { z } from "zod";
 import type { Clock } from "../../shared/core/clock.ts";
+import type { AnyDraft } from "../../shared/log/draft.ts";
 import type { Entry, EntryType } from "../../shared/log/entry.ts";
-import type { Database } from "../store/database.ts";
-import type { AnyDraft, EventLog } from "./event-log.ts";
+import type { Database } from "../sqlite/database.ts";
+import type { EventLog } from "./event-log.ts";
 
 /** What may be given up, by the names of the configuration. */
 export const SHEDDABLE = {

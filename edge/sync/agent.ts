@@ -5,7 +5,7 @@ import type { Logger } from "../../shared/core/logger.ts";
 import { backoffMs, pause } from "../../shared/core/retry.ts";
 import { isNetworkDown } from "./link.ts";
 import { runSession, type SessionOptions } from "./session.ts";
-import type { AgentStatus } from "./status-file.ts";
+import type { AgentStatus } from "./status.ts";
 
 export interface AgentOptions extends Omit<SessionOptions, "answered" | "told"> {
   readonly clock: Clock;

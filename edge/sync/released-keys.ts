@@ -14,7 +14,7 @@ import {
   type KeysMessage,
   keysSchema,
 } from "../../shared/protocol/wire.ts";
-import type { ReleasedRow, ReleasedRows } from "../log/released-rows.ts";
+import type { KeyQueue, QueuedKey } from "./ports.ts";
 
 export interface ReleasedKeys {
   /** A session begins: what the last one was not answered is told again. */
@@ -25,7 +25,7 @@ export interface ReleasedKeys {
 }
 
 export interface ReleasedKeysOptions {
-  readonly rows: Pick<ReleasedRows, "next" | "settle">;
+  readonly rows: KeyQueue;
   readonly clock: Pick<Clock, "monotonicMs">;
   /** Even in [0, 1). */
   readonly random: () => number;
@@ -51,7 +51,7 @@ class KeysInTurn implements ReleasedKeys {
   #send: (payload: Buffer) => void = () => undefined;
   #asked: {
     readonly sha256: string;
-    readonly rows: readonly ReleasedRow[];
+    readonly rows: readonly QueuedKey[];
     readonly sentAtMs: number;
   } | null = null;
   /** The version of the store in which nothing waited. */
@@ -112,7 +112,7 @@ class KeysInTurn implements ReleasedKeys {
   }
 }
 
-function messageOf(site: string, rows: readonly ReleasedRow[]): Buffer {
+function messageOf(site: string, rows: readonly QueuedKey[]): Buffer {
   const keys: KeysMessage["keys"] = rows.map(({ subject, class: of, number, wrapped }) => ({
     subject,
     class: of,

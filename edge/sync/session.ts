@@ -16,10 +16,10 @@ import {
   uploadGrantSchema,
   uploadRequestSchema,
 } from "../../shared/protocol/wire.ts";
-import type { LiveRows } from "../log/live-rows.ts";
 import { type Link, openLink } from "./link.ts";
 import { createLiveLane } from "./live-lane.ts";
 import { createPace } from "./pace.ts";
+import type { LiveQueue } from "./ports.ts";
 import type { ReleasedKeys } from "./released-keys.ts";
 import { HALTED, type Halt, type Uplink } from "./uplink.ts";
 import type { Uploads } from "./uploads.ts";
@@ -34,7 +34,7 @@ export interface SessionOptions {
   /** Keys that the owner has released, wrapped for the site. */
   readonly keys: ReleasedKeys;
   /** What is to be sent before anything else. */
-  readonly live: LiveRows;
+  readonly live: LiveQueue;
   /** Changes when somebody else has appended to the log. */
   readonly logVersion: () => number;
   readonly clock: Pick<Clock, "monotonicMs">;

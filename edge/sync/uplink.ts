@@ -13,8 +13,7 @@ import type { Logger } from "../../shared/core/logger.ts";
 import type { Cursor } from "../../shared/log/cursor.ts";
 import { BATCH_ENTRIES_MAX, encodeBatch, SEND_BYTES_MAX } from "../../shared/protocol/batch.ts";
 import type { Nack } from "../../shared/protocol/wire.ts";
-import type { LogReader } from "../log/log-reader.ts";
-import type { AckedStore } from "./acked.ts";
+import type { AckedPlace, SentLog } from "./ports.ts";
 
 /** One connection, as far as the log is concerned. */
 export interface UplinkSession {
@@ -54,8 +53,8 @@ export interface Uplink {
 }
 
 export interface UplinkOptions {
-  readonly reader: LogReader;
-  readonly store: AckedStore;
+  readonly reader: SentLog;
+  readonly store: AckedPlace;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -79,8 +78,8 @@ export function createUplink(options: UplinkOptions): Uplink {
 }
 
 class LogUplink implements Uplink {
-  readonly #reader: LogReader;
-  readonly #store: AckedStore;
+  readonly #reader: SentLog;
+  readonly #store: AckedPlace;
   readonly #clock: Clock;
   readonly #logger: Logger;
   #session: UplinkSession | null = null;

@@ -1,6 +1,12 @@
 /** Reads a YAML configuration against a schema, and says everything that is wrong with it at once. */
 import { type Document, isCollection, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
+import {
+  type ConfigMigration,
+  type Migrated,
+  migrateDocument,
+  renamedKeys,
+} from "./config-migration.ts";
 import { EXIT, messageOf, PorchlightError } from "./errors.ts";
 import { didYouMean } from "./near-miss.ts";
 
@@ -15,6 +21,15 @@ export interface ConfigSource {
   readonly reserved: readonly string[];
   /** The program whose `config schema` shows every setting. */
   readonly program: string;
+  /** How configurations of earlier versions are read; absent where there are no versions. */
+  readonly migrations?: Migrations;
+  /** Called where keys were found under the names of an earlier version. */
+  readonly migrated?: (found: Migrated) => void;
+}
+
+export interface Migrations {
+  readonly steps: readonly ConfigMigration[];
+  readonly newest: number;
 }
 
 interface Problem {
@@ -32,6 +47,7 @@ export function readConfig<S extends z.ZodType>(schema: S, source: ConfigSource)
     ({ message, pos }): Problem => ({ line: lines.linePos(pos[0]).line, text: message }),
   );
   if (syntax.length > 0) throw invalid(source, syntax);
+  migrate(document, source);
   const value = plainValue(document, source);
   const overrides = environmentProblems(schema, source);
   for (const override of overrides.values) setIn(value, override.path, override.value);
@@ -81,6 +97,19 @@ export function configJsonSchema(schema: z.ZodType): unknown {
 export function variableOf(prefix: string, path: readonly string[]): string {
   const words = path.map((key) => key.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase());
   return [prefix, ...words].join("_");
+}
+
+function migrate(document: Document, source: ConfigSource): void {
+  const { migrations, program } = source;
+  if (migrations === undefined) return;
+  const found = migrateDocument(document, migrations.steps, migrations.newest);
+  if (found !== null) {
+    if (found.renamed.length > 0) source.migrated?.(found);
+    return;
+  }
+  const known = `this ${program} reads 1 to ${migrations.newest}`;
+  const text = `version: ${String(document.get("version"))} is none that is known: ${known}`;
+  throw invalid(source, [{ line: null, text }]);
 }
 
 /** The plain value of a document. Aliases may make it endless: then it is refused. */
@@ -146,9 +175,12 @@ interface Override {
 
 function environmentProblems(
   schema: z.ZodType,
-  { environment, prefix, reserved }: ConfigSource,
+  { environment, prefix, reserved, migrations }: ConfigSource,
 ): { readonly values: Override[]; readonly problems: Problem[] } {
-  const known = new Map(leaves(schema, []).map((path) => [variableOf(prefix, path), path]));
+  const known = new Map(leavesOf(schema).map(({ path }) => [variableOf(prefix, path), path]));
+  for (const [old, now] of renamedKeys(migrations?.steps ?? [])) {
+    known.set(variableOf(prefix, old.split(".")), now.split("."));
+  }
   const values: Override[] = [];
   const problems: Problem[] = [];
   for (const [variable, text] of Object.entries(environment)) {
@@ -172,7 +204,7 @@ function isReserved(variable: string, reserved: string): boolean {
   return reserved.endsWith("_") ? variable.startsWith(reserved) : variable === reserved;
 }
 
-function setIn(root: unknown, path: readonly string[], value: unknown): void {
+export function setIn(root: unknown, path: readonly string[], value: unknown): void {
   if (typeof root !== "object" || root === null) return; // no mapping: the schema will say so
   let node = root as Record<string, unknown>; // a list gains a key that the schema refuses too
   for (const [i, key] of path.entries()) {
@@ -185,18 +217,19 @@ function setIn(root: unknown, path: readonly string[], value: unknown): void {
   }
 }
 
-/** Strips defaults, optionals and the like from a schema. */
+/** What a default, an optional or the like is put around; undefined where nothing is. */
+export function innerOf(schema: unknown): unknown {
+  const wraps =
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodOptional ||
+    schema instanceof z.ZodNullable;
+  return wraps ? schema.def.innerType : undefined;
+}
+
 function unwrap(schema: unknown): unknown {
-  let inner = schema;
-  while (
-    inner instanceof z.ZodDefault ||
-    inner instanceof z.ZodPrefault ||
-    inner instanceof z.ZodOptional ||
-    inner instanceof z.ZodNullable
-  ) {
-    inner = inner.def.innerType;
-  }
-  return inner;
+  const inner = innerOf(schema);
+  return inner === undefined ? schema : unwrap(inner);
 }
 
 function shapeOf(schema: unknown): Record<string, unknown> {
@@ -210,8 +243,14 @@ function shapeAt(schema: unknown, path: Path): Record<string, unknown> {
   return path.reduce((shape, key) => shapeOf(shape[String(key)]), shapeOf(schema));
 }
 
-function leaves(schema: unknown, path: readonly string[]): (readonly string[])[] {
+export interface Leaf {
+  readonly path: readonly string[];
+  readonly schema: unknown;
+}
+
+/** Every single setting of a schema; of a choice, those of all its branches. */
+export function leavesOf(schema: unknown, path: readonly string[] = []): Leaf[] {
   const shape = Object.entries(shapeOf(schema));
-  if (shape.length === 0) return [path];
-  return shape.flatMap(([key, inner]) => leaves(inner, [...path, key]));
+  if (shape.length === 0) return [{ path, schema }];
+  return shape.flatMap(([key, inner]) => leavesOf(inner, [...path, key]));
 }

@@ -209,3 +209,16 @@ export function knownEntry(entry: Entry): KnownEntry | null {
   // The schema of `type` has just produced `data`: the pair belongs together.
   return { ...entry, type: entry.type, data } as KnownEntry;
 }
+
+/** Reads the canonical bytes of an entry back into one. */
+export function parseEntry(body: string): Entry {
+  return entrySchema.parse(JSON.parse(body));
+}
+
+/**
+ * How the canonical bytes of an entry of this type end: `type` is the last of their sorted members,
+ * where no text inside `data` can imitate it.
+ */
+export function bodyEnding(type: EntryType): string {
+  return `"type":"${type}"}`;
+}

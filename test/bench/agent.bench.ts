@@ -6,10 +6,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { createLiveRows } from "../../edge/log/live-rows.ts";
-import { openLog } from "../../edge/open-log.ts";
-import { dataVersion } from "../../edge/store/database.ts";
-import { createAckedStore } from "../../edge/sync/acked.ts";
+import { createAckedStore } from "../../edge/log/acked.ts";
+import { createLiveRows } from "../../edge/log/live-outbox.ts";
+import { openLog } from "../../edge/log/open-log.ts";
+import { dataVersion } from "../../edge/sqlite/database.ts";
 import { runAgent } from "../../edge/sync/agent.ts";
 import { createUplink } from "../../edge/sync/uplink.ts";
 import { systemClock } from "../../shared/core/clock.ts";

@@ -7,8 +7,8 @@
 import { randomUUID } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Outcome } from "../../cloud-sync/log/append.ts";
+import { COPY_ROWS, copyRows } from "../../cloud-sync/log/copy-format.ts";
 import { createCentralLog } from "../../cloud-sync/log/event-log.ts";
-import { COPY_ROWS, copyRows } from "../../cloud-sync/log/rows.ts";
 import { startOf } from "../../shared/log/cursor.ts";
 import { decodeBatch, encodeBatch } from "../../shared/protocol/batch.ts";
 import { paired, quantile, report } from "../support/bench.ts";

@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { StoredEntry } from "../../cloud-sync/log/event-log.ts";
 import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
-import { createFaceEncodings } from "../../cloud-sync/sinks/face-encodings.ts";
+import { createFaceEncodings } from "../../cloud-sync/sinks/faces/sink.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
 import { cosine, type Embedding, embeddingToBytes, normalise } from "../../shared/log/embedding.ts";
 import { quantile, report } from "../support/bench.ts";

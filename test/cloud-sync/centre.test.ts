@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { chmodSync } from "node:fs";
 import * as assert from "uvu/assert";
 import { type ReadyCentre, runCentre } from "../../cloud-sync/centre.ts";
-import { cloudConfigSchema } from "../../cloud-sync/config.ts";
+import { cloudConfigSchema } from "../../cloud-sync/config/schema.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { AgentDevice } from "../support/agent.ts";
 import { lines } from "../support/central.ts";

@@ -1,7 +1,7 @@
-import { createLiveRows } from "../../edge/log/live-rows.ts";
-import { type OpenLog, openLog } from "../../edge/open-log.ts";
-import { dataVersion } from "../../edge/store/database.ts";
-import { createAckedStore } from "../../edge/sync/acked.ts";
+import { createAckedStore } from "../../edge/log/acked.ts";
+import { createLiveRows } from "../../edge/log/live-outbox.ts";
+import { type OpenLog, openLog } from "../../edge/log/open-log.ts";
+import { dataVersion } from "../../edge/sqlite/database.ts";
 import { type AgentOptions, runAgent } from "../../edge/sync/agent.ts";
 import { createPut } from "../../edge/sync/put.ts";
 import { createUplink } from "../../edge/sync/uplink.ts";

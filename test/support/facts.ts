@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { AnyDraft, Draft } from "../../edge/log/event-log.ts";
+import type { AnyDraft, Draft } from "../../shared/log/draft.ts";
 import { type Embedding, embeddingToBytes, normalise } from "../../shared/log/embedding.ts";
 import type { Decision, TemplateSource } from "../../shared/log/entry.ts";
 

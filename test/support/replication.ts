@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import { createIngest, type Ingest } from "../../cloud-sync/ingest/ingest.ts";
-import { WAIT_MS } from "../../cloud-sync/ingest/waiting.ts";
+import { WAIT_MS } from "../../cloud-sync/ingest/reorder-buffer.ts";
 import { type CentralLog, createCentralLog } from "../../cloud-sync/log/event-log.ts";
 import type { Database } from "../../cloud-sync/postgres/database.ts";
 import { PorchlightError } from "../../shared/core/errors.ts";

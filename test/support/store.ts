@@ -1,5 +1,10 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { createStore, openStore, type Store, type StoreOptions } from "../../edge/open-store.ts";
+import {
+  createStore,
+  openStore,
+  type Store,
+  type StoreOptions,
+} from "../../edge/store/open-store.ts";
 import { type Clock, systemClock } from "../../shared/core/clock.ts";
 import { tempFolder } from "./temp.ts";
 

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
+import type { OpenLog } from "../../edge/log/open-log.ts";
+import { createUploadedStore } from "../../edge/log/uploaded.ts";
 import { createMediaFiles, mediaFolder } from "../../edge/media/media-files.ts";
-import type { OpenLog } from "../../edge/open-log.ts";
 import { createPut, type Put } from "../../edge/sync/put.ts";
-import { createUploadedStore } from "../../edge/sync/uploaded.ts";
 import { createUploads, type Uploads } from "../../edge/sync/uploads.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { silentLogger } from "../../shared/core/logger.ts";

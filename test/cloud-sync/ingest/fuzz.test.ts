@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as assert from "uvu/assert";
 import { z } from "zod";
 import { createIngest, type Ingest } from "../../../cloud-sync/ingest/ingest.ts";
-import { readBatch } from "../../../cloud-sync/ingest/unread.ts";
+import { readBatch } from "../../../cloud-sync/ingest/undecodable.ts";
 import { silentLogger } from "../../../shared/core/logger.ts";
 import { canonicalJson, isCanonical } from "../../../shared/log/chain.ts";
 import { startOf } from "../../../shared/log/cursor.ts";

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import * as assert from "uvu/assert";
 import { type Answer, createIngest } from "../../../cloud-sync/ingest/ingest.ts";
-import { WAIT_MS } from "../../../cloud-sync/ingest/waiting.ts";
+import { WAIT_MS } from "../../../cloud-sync/ingest/reorder-buffer.ts";
 import { PorchlightError } from "../../../shared/core/errors.ts";
 import { lineOf } from "../../../shared/log/chain.ts";
 import { type Cursor, startOf } from "../../../shared/log/cursor.ts";

@@ -1,7 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import * as assert from "uvu/assert";
-import { createErasures } from "../../../cloud-sync/keyring/erasures.ts";
 import {
   createKeyring,
   type Keyring,
@@ -14,7 +13,8 @@ import {
   renewSiteKey,
   siteKeyFile,
 } from "../../../cloud-sync/keyring/site-key.ts";
-import { createLogOwners } from "../../../cloud-sync/sinks/log-owners.ts";
+import { createErasures } from "../../../cloud-sync/sinks/key-erasure/sink.ts";
+import { createLogOwners } from "../../../cloud-sync/sinks/support/device-of-log.ts";
 import type { PersonalClass } from "../../../shared/log/entry.ts";
 import { type SealPlace, seal } from "../../../shared/log/seal.ts";
 import { siteIdOf } from "../../../shared/log/site-key.ts";

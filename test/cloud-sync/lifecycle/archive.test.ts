@@ -7,7 +7,7 @@ import { createAway } from "../../../cloud-sync/lifecycle/archive-reader.ts";
 import type { Away } from "../../../cloud-sync/log/event-log.ts";
 import { makePartition } from "../../../cloud-sync/log/partitions.ts";
 import { createFolderStore } from "../../../cloud-sync/objects/folder.ts";
-import { createSinkControl } from "../../../cloud-sync/sinks/control.ts";
+import { createSinkControl } from "../../../cloud-sync/sinks/runner/control.ts";
 import { lineOf } from "../../../shared/log/chain.ts";
 import { Central, Device, lines } from "../../support/central.ts";
 import { startServer } from "../../support/engines.ts";

@@ -1,0 +1,251 @@
+/** Puts the two files of a store together: log, keyring, and the projections that follow the log. */
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
+import type { AnyDraft } from "../../shared/log/draft.ts";
+import { type KnownEntry, knownEntry, parseEntry } from "../../shared/log/entry.ts";
+import { diskFull, isDiskFull } from "../host/disk-full.ts";
+import { createEventLog, type EventLog } from "../log/event-log.ts";
+import { createReleasedRows, type ReleasedRows } from "../log/key-outbox.ts";
+import { createAnnouncer } from "../log/live-messages.ts";
+import { createLiveRows } from "../log/live-outbox.ts";
+import { type LogOptions, logPath, openLogDatabase } from "../log/open-log.ts";
+import { createLogReader, type LogReader } from "../log/reader.ts";
+import { createRetention, isSheddable, type Retention } from "../log/retention.ts";
+import {
+  createMediaFiles,
+  ensureFolder,
+  type MediaFiles,
+  mediaFolder,
+} from "../media/media-files.ts";
+import { dataVersion, openDatabase, truncateWal } from "../sqlite/database.ts";
+import { createReserve, type Reserve } from "../sqlite/disk-reserve.ts";
+import { removeBackups } from "../sqlite/migrate.ts";
+import { createErasure } from "../vault/erasure.ts";
+import { createGallery, type Gallery } from "../vault/gallery.ts";
+import { createKeyring, type Keyring } from "../vault/keyring.ts";
+import { createLatest, type Latest } from "../vault/latest-entries.ts";
+import { createMedia, type Media } from "../vault/media.ts";
+import { createProjectionRunner, type ProjectionSource } from "../vault/projection-runner.ts";
+import { createVisits, type Visits } from "../vault/visits.ts";
+import { createRelease, type Release } from "./key-release.ts";
+
+const VAULT_MIGRATIONS = new URL("../vault/migrations/", import.meta.url);
+
+export interface StoreOptions extends LogOptions {
+  readonly vaultKey: Uint8Array;
+  /** Told of an entry the vault could make nothing of: it is passed over, and stays in the log. */
+  readonly passedOver?: (seq: number, reason: unknown) => void;
+  /** Whether names may be told at once to the centre (`sync.live.names`). */
+  readonly liveNames?: boolean;
+}
+
+export interface Store {
+  readonly log: EventLog;
+  readonly keyring: Keyring;
+  readonly gallery: Gallery;
+  readonly visits: Visits;
+  readonly latest: Latest;
+  readonly media: Media;
+  /** What they are: sealed files beside the log. */
+  readonly mediaFiles: MediaFiles;
+  /**
+   * Appends, and returns when the projections know it: who asks next reads what was written. On a
+   * full disk the reserve is given up for it, not for telemetry; throws `disk.full` when that is gone.
+   */
+  append(drafts: readonly AnyDraft[]): readonly Cursor[];
+  /** Gives up what the policy allows when log.db is over its budget. */
+  readonly retention: Retention;
+  /** Room on the disk for what matters, once everything else is full. */
+  readonly reserve: Reserve;
+  /** Hands over the keys that the owner has released, and takes back those that are so no longer. */
+  readonly release: Release;
+  /** Gives up messages that nobody has taken in time. */
+  pruneLive(): void;
+  /** Follows what other processes have appended. Cheap when nothing has changed. */
+  catchUp(): void;
+  /** Forgets gallery, people and visits, and reads them again from the log. */
+  rebuild(): void;
+  /** How far the vault has followed the log. */
+  followed(): Cursor;
+  close(): void;
+}
+
+export function vaultPath(folder: string): string {
+  return join(folder, "vault", "vault.db");
+}
+
+/** Makes the folders, both files and the first entry. Throws `store.exists`. */
+export function createStore(options: StoreOptions): void {
+  const { folder, newId } = options;
+  for (const path of [logPath(folder), vaultPath(folder)]) {
+    if (!existsSync(path)) continue;
+    throw new PorchlightError("store.exists", `there is already a store at ${path}`, {
+      hint: "look at it: porchlight status; or choose another folder with --data",
+    });
+  }
+  mkdirSync(join(folder, "log"), { recursive: true });
+  mkdirSync(join(folder, "vault"), { recursive: true });
+  // The agent shares log.db through the group; nobody else enters the vault.
+  setMode(join(folder, "log"), 0o2770);
+  setMode(join(folder, "vault"), 0o700);
+  ensureFolder(mediaFolder(folder));
+  const log = openLogDatabase(options, true);
+  const vault = openVaultDatabase(options, true);
+  createEventLog({ database: log, ...options }).begin(newId(), null);
+  vault.close();
+  log.close();
+}
+
+/** Under RestrictSUIDSGID= nobody sets a setgid bit, so one that tmpfiles.d has set is left alone. */
+function setMode(path: string, mode: number): void {
+  if ((statSync(path).mode & 0o7777) !== mode) chmodSync(path, mode);
+}
+
+/** Opens both files and follows the log to its head before anything is served. */
+export function openStore(options: StoreOptions): Store {
+  const { folder, newId, clock } = options;
+  const reserve = createReserve({ path: join(folder, "reserve"), randomBytes });
+  const database = reserve.through(() => openLogDatabase(options, false));
+  const vault = reserve.through(() => openVaultDatabase(options, false));
+  const keyring = createKeyring(vault);
+  const gallery = createGallery(vault, keyring);
+  const named = options.liveNames === true;
+  const nameOf = (person: string) => (named ? (gallery.person(person)?.name ?? null) : null);
+  const announce = createAnnouncer({ nameOf });
+  const log = createEventLog({ database, keyring, announce, ...options });
+  const live = createLiveRows(database, clock);
+  const released = createReleasedRows(database, clock);
+  const retention = createRetention({ database, log, ...options });
+  const visits = createVisits(vault);
+  const latest = createLatest(vault);
+  const mediaFiles = createMediaFiles({ folder: mediaFolder(folder), newId });
+  const media = createMedia({ vault, files: mediaFiles, keyring });
+  const erasure = createErasure(keyring, {
+    removeCopies: () => removeBackups(vaultPath(folder)),
+    takeBack: () => takeBackGone(released, keyring),
+    truncateWal() {
+      // A name may be waiting there to be sent.
+      live.clear();
+      truncateWal(database);
+      truncateWal(vault);
+    },
+  });
+  const source = sourceOf(log, createLogReader(database), options.passedOver);
+  const projections = [erasure, gallery, visits, latest, media];
+  const runner = createProjectionRunner(vault, source, projections);
+  // The log has it: on a full disk the vault reads it later.
+  const follow = (): void => {
+    try {
+      reserve.through(runner.catchUp);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
+  };
+  let seen = -1;
+  const catchUp = (): void => {
+    const version = dataVersion(database);
+    if (version === seen) return;
+    follow();
+    seen = version;
+  };
+  const close = (): void => {
+    vault.close();
+    database.close();
+  };
+  try {
+    truncateWal(vault);
+    catchUp();
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return {
+    log,
+    keyring,
+    gallery,
+    visits,
+    latest,
+    media,
+    mediaFiles,
+    retention: followed(retention, reserve, follow),
+    reserve,
+    release: createRelease({ vault, keyring, rows: released }),
+    pruneLive: live.prune,
+    append(drafts) {
+      const spare = drafts.every(({ type }) => isSheddable(type));
+      try {
+        const cursors = spare ? log.append(drafts) : reserve.through(() => log.append(drafts));
+        follow();
+        return cursors;
+      } catch (error) {
+        throw isDiskFull(error) ? diskFull(error) : error;
+      }
+    },
+    catchUp,
+    rebuild: runner.rebuild,
+    followed: runner.cursor,
+    close,
+  };
+}
+
+/** Keys that were handed over, and are not in the vault any more. */
+function takeBackGone(released: ReleasedRows, { export: keyOf }: Pick<Keyring, "export">): void {
+  const gone = released
+    .all()
+    .filter(({ site, subject, class: of }) => site !== null && keyOf(subject, of) === null);
+  if (gone.length > 0) released.takeBack(gone);
+}
+
+/** What it has given up is known to the vault when it returns. */
+function followed(retention: Retention, reserve: Reserve, follow: () => void): Retention {
+  return {
+    use: retention.use,
+    step(...request) {
+      const done = reserve.through(() => retention.step(...request));
+      if (done === "shed") follow();
+      return done;
+    },
+  };
+}
+
+function openVaultDatabase(options: StoreOptions, create: boolean) {
+  return openDatabase({
+    path: vaultPath(options.folder),
+    key: options.vaultKey,
+    migrations: VAULT_MIGRATIONS,
+    mode: 0o600,
+    create,
+    now: options.clock.now,
+  });
+}
+
+/** Entries that this version cannot read are passed over, like emptied ones. */
+function sourceOf(
+  { head }: Pick<EventLog, "head">,
+  reader: LogReader,
+  passedOver: StoreOptions["passedOver"] = () => undefined,
+): ProjectionSource<KnownEntry> {
+  const read = (seq: number, body: string | null): KnownEntry | null => {
+    try {
+      return body === null ? null : knownEntry(parseEntry(body));
+    } catch (reason) {
+      if (!(reason instanceof z.ZodError) && !(reason instanceof SyntaxError)) throw reason;
+      passedOver(seq, reason);
+      return null;
+    }
+  };
+  return {
+    start: reader.start,
+    head,
+    count: reader.count,
+    after: (place, limit) =>
+      reader
+        .after(place, limit)
+        .entries.map(({ body, ...place }) => ({ ...place, entry: read(place.seq, body) })),
+    passedOver,
+  };
+}

@@ -32,7 +32,7 @@ const EDGE = table("edge", {
   agent: "config host log media sqlite sync",
   relay: "camera host",
   daemon: "camera config doorbell host log media recognition sqlite store vault vision",
-  demo: "config daemon host recognition store vision",
+  demo: "config daemon host recognition store vault vision",
   install: "config",
   cli: "agent camera config demo doorbell evaluate host install log recognition relay store sync vault vision vision/packs",
   "main.ts": "config daemon host store",

@@ -8,7 +8,7 @@ import { storeOptions } from "../config/options.ts";
 import { keySources } from "../config/paths.ts";
 import { createKeyFile, keyPath } from "../host/key-file.ts";
 import { logPath } from "../log/open-log.ts";
-import { createStore } from "../store/open-store.ts";
+import { createStore } from "../store/create-store.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
 const SAMPLE_CONFIG = `# Every setting with its default: porchlight config schema

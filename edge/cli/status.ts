@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { logPath } from "../log/open-log.ts";
-import { vaultPath } from "../store/open-store.ts";
+import { vaultPath } from "../vault/open-vault.ts";
 import type { Verb } from "./verb.ts";
 
 const MIB = 1024 * 1024;

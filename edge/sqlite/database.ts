@@ -25,6 +25,8 @@ export interface DatabaseOptions {
   readonly mode: 0o600 | 0o660;
   /** Whether a missing file is made (`porchlight init`, tests) or an error (everything else). */
   readonly create: boolean;
+  /** Whether tables of vectors are in it. Whoever has none loads no extension. */
+  readonly vectors?: boolean;
   readonly now: () => number;
 }
 
@@ -46,6 +48,9 @@ export function openDatabase(options: DatabaseOptions): Database {
   invariant(key.length === KEY_BYTES, "a database key has 32 bytes");
   if (existsSync(path)) inspect(options);
   else createFile(options);
+  // The loader of the binary tells glibc from musl by a report of the process: without its network,
+  // which would open a netlink socket and look up the names of peers.
+  Object.assign(process.report, { excludeNetwork: true });
   const database = new Sqlite(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
   try {
     unlock(database, path, key);
@@ -56,7 +61,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     database.pragma("temp_store = MEMORY");
     database.pragma("trusted_schema = OFF");
     database.pragma(`cache_size = -${CACHE_KIB}`);
-    sqliteVec.load(database);
+    if (options.vectors) sqliteVec.load(database);
     migrate(database, options.migrations, { path, now: options.now });
     return database;
   } catch (error) {

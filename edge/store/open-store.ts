@@ -1,9 +1,7 @@
 /** Puts the two files of a store together: log, keyring, and the projections that follow the log. */
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { PorchlightError } from "../../shared/core/errors.ts";
 import type { Cursor } from "../../shared/log/cursor.ts";
 import type { AnyDraft } from "../../shared/log/draft.ts";
 import { type KnownEntry, knownEntry, parseEntry } from "../../shared/log/entry.ts";
@@ -12,16 +10,11 @@ import { createEventLog, type EventLog } from "../log/event-log.ts";
 import { createReleasedRows, type ReleasedRows } from "../log/key-outbox.ts";
 import { createAnnouncer } from "../log/live-messages.ts";
 import { createLiveRows } from "../log/live-outbox.ts";
-import { type LogOptions, logPath, openLogDatabase } from "../log/open-log.ts";
+import { type LogOptions, openLogDatabase } from "../log/open-log.ts";
 import { createLogReader, type LogReader } from "../log/reader.ts";
 import { createRetention, isSheddable, type Retention } from "../log/retention.ts";
-import {
-  createMediaFiles,
-  ensureFolder,
-  type MediaFiles,
-  mediaFolder,
-} from "../media/media-files.ts";
-import { dataVersion, openDatabase, truncateWal } from "../sqlite/database.ts";
+import { createMediaFiles, type MediaFiles, mediaFolder } from "../media/media-files.ts";
+import { dataVersion, truncateWal } from "../sqlite/database.ts";
 import { createReserve, type Reserve } from "../sqlite/disk-reserve.ts";
 import { removeBackups } from "../sqlite/migrate.ts";
 import { createErasure } from "../vault/erasure.ts";
@@ -29,14 +22,12 @@ import { createGallery, type Gallery } from "../vault/gallery.ts";
 import { createKeyring, type Keyring } from "../vault/keyring.ts";
 import { createLatest, type Latest } from "../vault/latest-entries.ts";
 import { createMedia, type Media } from "../vault/media.ts";
+import { openVaultDatabase, type VaultOptions, vaultPath } from "../vault/open-vault.ts";
 import { createProjectionRunner, type ProjectionSource } from "../vault/projection-runner.ts";
 import { createVisits, type Visits } from "../vault/visits.ts";
 import { createRelease, type Release } from "./key-release.ts";
 
-const VAULT_MIGRATIONS = new URL("../vault/migrations/", import.meta.url);
-
-export interface StoreOptions extends LogOptions {
-  readonly vaultKey: Uint8Array;
+export interface StoreOptions extends LogOptions, VaultOptions {
   /** Told of an entry the vault could make nothing of: it is passed over, and stays in the log. */
   readonly passedOver?: (seq: number, reason: unknown) => void;
   /** Whether names may be told at once to the centre (`sync.live.names`). */
@@ -72,37 +63,6 @@ export interface Store {
   /** How far the vault has followed the log. */
   followed(): Cursor;
   close(): void;
-}
-
-export function vaultPath(folder: string): string {
-  return join(folder, "vault", "vault.db");
-}
-
-/** Makes the folders, both files and the first entry. Throws `store.exists`. */
-export function createStore(options: StoreOptions): void {
-  const { folder, newId } = options;
-  for (const path of [logPath(folder), vaultPath(folder)]) {
-    if (!existsSync(path)) continue;
-    throw new PorchlightError("store.exists", `there is already a store at ${path}`, {
-      hint: "look at it: porchlight status; or choose another folder with --data",
-    });
-  }
-  mkdirSync(join(folder, "log"), { recursive: true });
-  mkdirSync(join(folder, "vault"), { recursive: true });
-  // The agent shares log.db through the group; nobody else enters the vault.
-  setMode(join(folder, "log"), 0o2770);
-  setMode(join(folder, "vault"), 0o700);
-  ensureFolder(mediaFolder(folder));
-  const log = openLogDatabase(options, true);
-  const vault = openVaultDatabase(options, true);
-  createEventLog({ database: log, ...options }).begin(newId(), null);
-  vault.close();
-  log.close();
-}
-
-/** Under RestrictSUIDSGID= nobody sets a setgid bit, so one that tmpfiles.d has set is left alone. */
-function setMode(path: string, mode: number): void {
-  if ((statSync(path).mode & 0o7777) !== mode) chmodSync(path, mode);
 }
 
 /** Opens both files and follows the log to its head before anything is served. */
@@ -210,17 +170,6 @@ function followed(retention: Retention, reserve: Reserve, follow: () => void): R
       return done;
     },
   };
-}
-
-function openVaultDatabase(options: StoreOptions, create: boolean) {
-  return openDatabase({
-    path: vaultPath(options.folder),
-    key: options.vaultKey,
-    migrations: VAULT_MIGRATIONS,
-    mode: 0o600,
-    create,
-    now: options.clock.now,
-  });
 }
 
 /** Entries that this version cannot read are passed over, like emptied ones. */

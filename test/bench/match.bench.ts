@@ -46,6 +46,7 @@ function stored(vectors: readonly Float32Array[], name: string): Database {
     path: join(folder.path, `${name}.db`),
     key: randomBytes(32),
     migrations: MIGRATIONS,
+    vectors: true,
     mode: 0o600,
     create: true,
     now: Date.now,

@@ -1,10 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import {
-  createStore,
-  openStore,
-  type Store,
-  type StoreOptions,
-} from "../../edge/store/open-store.ts";
+import { createStore } from "../../edge/store/create-store.ts";
+import { openStore, type Store, type StoreOptions } from "../../edge/store/open-store.ts";
 import { type Clock, systemClock } from "../../shared/core/clock.ts";
 import { tempFolder } from "./temp.ts";
 

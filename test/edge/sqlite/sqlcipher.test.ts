@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
 import { logPath } from "../../../edge/log/open-log.ts";
-import { vaultPath } from "../../../edge/store/open-store.ts";
+import { vaultPath } from "../../../edge/vault/open-vault.ts";
 import { sqlcipherPython } from "../../support/python.ts";
 import { type TestStore, testStore } from "../../support/store.ts";
 import { suite } from "../../support/suite.ts";

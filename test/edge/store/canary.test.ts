@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { logPath, openLog } from "../../../edge/log/open-log.ts";
 import { openDatabase } from "../../../edge/sqlite/database.ts";
-import { vaultPath } from "../../../edge/store/open-store.ts";
+import { vaultPath } from "../../../edge/vault/open-vault.ts";
 import { PERSONAL_CLASSES, parseEntry } from "../../../shared/log/entry.ts";
 import { unseal } from "../../../shared/log/seal.ts";
 import { filesIn } from "../../support/bytes.ts";

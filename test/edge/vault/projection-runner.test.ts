@@ -5,7 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { logPath, openLog } from "../../../edge/log/open-log.ts";
 import { type Database, openDatabase } from "../../../edge/sqlite/database.ts";
-import { openStore, type Store, vaultPath } from "../../../edge/store/open-store.ts";
+import { openStore, type Store } from "../../../edge/store/open-store.ts";
+import { vaultPath } from "../../../edge/vault/open-vault.ts";
 import { PorchlightError } from "../../../shared/core/errors.ts";
 import { canonicalJson, chainHash } from "../../../shared/log/chain.ts";
 import { storeProcess, writeOrder } from "../../support/child.ts";
@@ -44,7 +45,7 @@ async function told({ gallery, visits, latest }: Store): Promise<unknown> {
 function rawVault({ options }: TestStore): Database {
   const { folder, vaultKey: key } = options;
   const path = vaultPath(folder);
-  const database = { path, key, migrations: VAULT_MIGRATIONS, mode: 0o600 } as const;
+  const database = { path, key, migrations: VAULT_MIGRATIONS, mode: 0o600, vectors: true } as const;
   return openDatabase({ ...database, create: false, now: Date.now });
 }
 

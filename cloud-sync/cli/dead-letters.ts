@@ -1,11 +1,10 @@
+import { confirmation, text, usageError } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { text, usageError } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import type { DeadLetter } from "../log/dead-letters.ts";
-import type { Invocation, Verb } from "./verb.ts";
-
-const NONE = { options: {}, optionHelp: {} } as const;
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
 function idOf({ operands }: Invocation): number {
   const id = Number(operands[0]);
@@ -17,17 +16,15 @@ function placeOf({ log, seq }: DeadLetter): string {
   return seq === null ? "message" : `entry ${seq} of ${log}`;
 }
 
-export const deadLettersList: Verb = {
+export const deadLettersList: Verb = verb({
   name: "dead-letters list",
-  usage: "[--device ID]",
   summary: "what could not be taken in, from whom and why",
-  options: { device: { type: "string" } },
-  optionHelp: { "--device ID": "only of this device" },
+  options: { device: text("ID", "only of this device") },
   example: "porchlight-cloud dead-letters list",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ centre, values, terminal }) {
     const { shelf } = await centre();
-    const letters = await shelf.letters(text(values, "device"));
+    const letters = await shelf.letters(values.device);
     const rows = letters.map((letter) => [
       `${letter.id}`,
       dateOf(letter.receivedAt.getTime()),
@@ -39,15 +36,14 @@ export const deadLettersList: Verb = {
     terminal.data(letters, table(["id", "received", "device", "what", "size", "why"], rows));
     return EXIT.ok;
   },
-};
+});
 
-export const deadLettersShow: Verb = {
+export const deadLettersShow: Verb = verb({
   name: "dead-letters show",
-  usage: "<id>",
   summary: "print a dead letter as it came, in base64 with --json",
-  ...NONE,
+  options: {},
   example: "porchlight-cloud dead-letters show 12 | xxd | less",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<id>"),
   async run(invocation) {
     const { terminal, centre } = invocation;
     const id = idOf(invocation);
@@ -56,15 +52,14 @@ export const deadLettersShow: Verb = {
     else process.stdout.write(payload);
     return EXIT.ok;
   },
-};
+});
 
-export const deadLettersRetry: Verb = {
+export const deadLettersRetry: Verb = verb({
   name: "dead-letters retry",
-  usage: "<id>",
   summary: "try again to take it in, as after an update of the centre",
-  ...NONE,
+  options: {},
   example: "porchlight-cloud dead-letters retry 12",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<id>"),
   async run(invocation) {
     const id = idOf(invocation);
     const problem = await (await invocation.centre()).shelf.retry(id);
@@ -72,22 +67,18 @@ export const deadLettersRetry: Verb = {
     invocation.terminal.data({ id, taken: problem === null, problem }, words);
     return problem === null ? EXIT.ok : EXIT.failed;
   },
-};
+});
 
-export const deadLettersDrop: Verb = {
+export const deadLettersDrop: Verb = verb({
   name: "dead-letters drop",
-  usage: "<id> --yes",
   summary: "forget a dead letter for good",
-  options: { yes: { type: "boolean" } },
-  optionHelp: { "--yes": "it cannot be brought back: say that you know" },
+  options: { yes: confirmation("a dead letter that is dropped is gone") },
   example: "porchlight-cloud dead-letters drop 12 --yes",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<id>"),
   async run(invocation) {
     const id = idOf(invocation);
-    if (invocation.values["yes"] !== true)
-      throw usageError("a letter that is dropped is gone: --yes");
     await (await invocation.centre()).shelf.drop(id);
     invocation.terminal.data({ id, dropped: true }, `${id} is gone`);
     return EXIT.ok;
   },
-};
+});

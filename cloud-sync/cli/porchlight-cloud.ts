@@ -1,7 +1,8 @@
 #!/usr/bin/env node
+import { text, type ValuesOf } from "../../shared/cli/options.ts";
 /** The command line of the centre. Reads argv, the environment and time. */
 import { type Program, runProgram } from "../../shared/cli/program.ts";
-import { type Call, text } from "../../shared/cli/verb.ts";
+import type { Call } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { createLogger } from "../../shared/core/logger.ts";
 import { DEFAULT_CONFIG_FILE, loadConfig } from "../config/load.ts";
@@ -13,28 +14,31 @@ import { openDatabase } from "../postgres/open.ts";
 import type { Invocation, OpenCentre } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
 
-const PROGRAM: Program<Invocation> = {
+const OPTIONS = {
+  config: text("FILE", `configuration (default: $PORCHLIGHT_CLOUD_CONFIG, ${DEFAULT_CONFIG_FILE})`),
+  data: text("DIR", "folder of what the centre keeps by itself (overrides the configuration)"),
+};
+
+const PROGRAM: Program<Invocation, typeof OPTIONS> = {
   name: "porchlight-cloud",
   about: "the centre that porchlight devices send their logs to",
   firstSteps: "porchlight-cloud start, porchlight-cloud devices add <id> --out BUNDLE",
-  options: { config: { type: "string" }, data: { type: "string" } },
-  optionHelp: {
-    "--config FILE": `configuration (default: $PORCHLIGHT_CLOUD_CONFIG, ${DEFAULT_CONFIG_FILE})`,
-    "--data DIR": "folder of what the centre keeps by itself (overrides the configuration)",
-  },
+  options: OPTIONS,
   verbs: VERBS,
   prepare,
 };
 
-function prepare(call: Call): { readonly invocation: Invocation; close(): Promise<void> } {
+function prepare(
+  call: Call,
+  { data, config: file }: ValuesOf<typeof OPTIONS>,
+): { readonly invocation: Invocation; close(): Promise<void> } {
   const environment = process.env;
-  const data = text(call.values, "data");
-  const file = text(call.values, "config") ?? environment["PORCHLIGHT_CLOUD_CONFIG"];
+  const configFile = file ?? environment["PORCHLIGHT_CLOUD_CONFIG"];
   let config: CloudConfig | undefined;
   let close = async (): Promise<void> => undefined;
   let opened: Promise<OpenCentre> | undefined;
   const loaded = (): CloudConfig => {
-    config ??= loadConfig({ file, data, environment });
+    config ??= loadConfig({ file: configFile, data, environment });
     return config;
   };
   const logger = createLogger({
@@ -64,7 +68,7 @@ function prepare(call: Call): { readonly invocation: Invocation; close(): Promis
     close: () => close(),
     invocation: {
       ...call,
-      configFile: file ?? "",
+      configFile: configFile ?? "",
       logger,
       config: loaded,
       centre() {

@@ -1,4 +1,4 @@
-import type { Call, Verb as VerbOf } from "../../shared/cli/verb.ts";
+import { type Call, type Verb as VerbOf, verbMaker } from "../../shared/cli/verb.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import type { CloudConfig } from "../config/schema.ts";
 import type { Devices } from "../fleet/devices.ts";
@@ -7,6 +7,7 @@ import type { CentralLog } from "../log/event-log.ts";
 import type { Database } from "../postgres/database.ts";
 
 export type Verb = VerbOf<Invocation>;
+export const verb = verbMaker<Invocation>();
 
 /** What the database of a centre holds, its schema up to date. */
 export interface OpenCentre {

@@ -1,8 +1,9 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { flag, text } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { text } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { similarity } from "../../shared/cli/words.ts";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
@@ -13,7 +14,7 @@ import { type DemoCentre, hasCentre, startDemoCentre } from "../demo/centre.ts";
 import { type DemoResult, type DemoVisit, runDemo } from "../demo/demo.ts";
 import { openVision } from "../vision/vision.ts";
 import { peopleIn } from "./photos.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
 const HOW_MADE = `Grace is enrolled from one photo and comes in another. Of the others the npm dependency has one photo
 each: their scenes are made from it but share no pixels with the template, every frame having another
@@ -95,24 +96,22 @@ async function centreIn(
   }
 }
 
-export const demo: Verb = {
+export const demo: Verb = verb({
   name: "demo",
-  usage: "[--photos DIR] [--no-centre]",
   summary:
     "see it work on real photos: enrol, recognise, refuse a stranger, send the log to a centre",
-  options: { photos: { type: "string" }, "no-centre": { type: "boolean" } },
-  optionHelp: {
-    "--photos DIR": "use your own: a folder of person/photo.jpg",
-    "--no-centre": "the device alone: nothing is sent",
+  options: {
+    photos: text("DIR", "use your own: a folder of person/photo.jpg"),
+    "no-centre": flag("the device alone: nothing is sent"),
   },
   example: "porchlight demo --photos ~/photos/family",
-  operands: { min: 0, max: 0 },
-  async run({ config, terminal, values, signal, environment }) {
-    const folder = text(values, "data") ?? join(programFolder(), ".cache/demo");
-    const own = text(values, "photos");
+  operands: NO_OPERANDS,
+  async run({ config, data, terminal, values, signal, environment }) {
+    const folder = data ?? join(programFolder(), ".cache/demo");
+    const own = values.photos;
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    const alone = values["no-centre"] === true;
+    const alone = values["no-centre"];
     const centre = alone ? null : await centreIn(folder, { environment, signal, terminal });
     const vision = await openVision({ ...visionOptions(config()), logger: silentLogger });
     try {
@@ -139,4 +138,4 @@ export const demo: Verb = {
       await centre?.stop();
     }
   },
-};
+});

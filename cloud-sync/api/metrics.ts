@@ -6,20 +6,20 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import { z } from "zod";
 import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/log/entry.ts";
 import type { Route } from "../http/server.ts";
-import type { IngestFigures } from "../ingest/ingest.ts";
-import type { KeyFigures } from "../keyring/receive-keys.ts";
+import type { IngestStats } from "../ingest/ingest.ts";
+import type { KeyStats } from "../keyring/receive-keys.ts";
 import type { Database } from "../postgres/database.ts";
 import type { SinkControl, SinkState } from "../sinks/runner/control.ts";
-import type { UploadFigures } from "../uploads/grants.ts";
+import type { UploadStats } from "../uploads/grants.ts";
 
 export interface MetricsOptions {
   readonly database: Pick<Database, "query">;
-  readonly ingest: () => IngestFigures;
+  readonly ingest: () => IngestStats;
   /** Connections of the broker that stand. */
   readonly connections: () => number;
   readonly sinks: SinkControl["states"];
-  readonly uploads: () => UploadFigures;
-  readonly keys: () => KeyFigures;
+  readonly uploads: () => UploadStats;
+  readonly keys: () => KeyStats;
 }
 
 export interface Metrics {
@@ -132,11 +132,7 @@ function sinkGauges(registers: Registry[]): (states: readonly SinkState[]) => vo
 }
 
 /** What ingest counts by itself. */
-function follow(
-  registers: Registry[],
-  figures: () => IngestFigures,
-  connections: () => number,
-): void {
+function follow(registers: Registry[], stats: () => IngestStats, connections: () => number): void {
   const counters = [
     ["appendedEntries", "porchlight_ingest_entries_total", "entries taken into the log"],
     ["duplicates", "porchlight_ingest_duplicates_total", "batches that were there already"],
@@ -145,18 +141,14 @@ function follow(
     ["invalid", "porchlight_ingest_invalid_total", "messages that were no batch"],
   ] as const;
   for (const [key, name, help] of counters) {
-    countElsewhere(registers, { name, help, value: () => figures()[key] });
+    countElsewhere(registers, { name, help, value: () => stats()[key] });
   }
   const gauges = [
-    [
-      "porchlight_ingest_window_messages",
-      "messages taken and not settled",
-      () => figures().inWindow,
-    ],
+    ["porchlight_ingest_window_messages", "messages taken and not settled", () => stats().inWindow],
     [
       "porchlight_ingest_early_batches",
       "batches that wait for the one before",
-      () => figures().early,
+      () => stats().early,
     ],
     ["porchlight_broker_connections", "connections of the broker that stand", connections],
   ] as const;
@@ -189,7 +181,7 @@ function countElsewhere(
 }
 
 /** What was answered to those who asked whether they may bring an object. */
-function followUploads(registers: Registry[], figures: () => UploadFigures): void {
+function followUploads(registers: Registry[], stats: () => UploadStats): void {
   const counters = [
     ["granted", "porchlight_uploads_granted_total", "objects that may be brought"],
     ["held", "porchlight_uploads_held_total", "objects that were here already"],
@@ -197,14 +189,14 @@ function followUploads(registers: Registry[], figures: () => UploadFigures): voi
     ["dropped", "porchlight_uploads_dropped_total", "requests that were not answered"],
   ] as const;
   for (const [key, name, help] of counters) {
-    countElsewhere(registers, { name, help, value: () => figures()[key] });
+    countElsewhere(registers, { name, help, value: () => stats()[key] });
   }
 }
 
 /** What was released to this site: how much of it is here, by its class, and what was refused. */
 function followKeys(
   registers: Registry[],
-  figures: () => KeyFigures,
+  stats: () => KeyStats,
 ): (held: Partial<Record<PersonalClass, number>> | null) => void {
   const counters = [
     ["kept", "porchlight_keys_kept_total", "words about released keys that were kept"],
@@ -216,7 +208,7 @@ function followKeys(
     ],
   ] as const;
   for (const [key, name, help] of counters) {
-    countElsewhere(registers, { name, help, value: () => figures()[key] });
+    countElsewhere(registers, { name, help, value: () => stats()[key] });
   }
   const held = new Gauge({
     name: "porchlight_keys_held",

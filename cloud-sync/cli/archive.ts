@@ -7,8 +7,8 @@ import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT, type ExitCode } from "../../shared/core/errors.ts";
 import { readPublicKey } from "../keyring/site-key.ts";
 import { type Archive, createArchive } from "../lifecycle/archive.ts";
-import { archivedMonths, createAway } from "../lifecycle/archive-reader.ts";
-import type { Away } from "../log/event-log.ts";
+import { archivedMonths, createArchiveReader } from "../lifecycle/archive-reader.ts";
+import type { ArchiveReader } from "../log/event-log.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
 import { openObjects } from "../objects/open.ts";
 import { createSinks } from "../sinks/registry.ts";
@@ -45,14 +45,14 @@ async function withArchive(
 }
 
 /** Lets a verb read what left the database as well: undefined where nothing has. */
-export async function withAway(
+export async function withArchiveReader(
   invocation: Invocation,
-  work: (away: Away | undefined) => Promise<ExitCode>,
+  work: (archived: ArchiveReader | undefined) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const { database } = await invocation.centre();
   const left = (await archivedMonths(database)).some(({ droppedAt }) => droppedAt !== null);
   if (!left) return await work(undefined);
-  return await withObjects(invocation, (objects) => work(createAway(database, objects)));
+  return await withObjects(invocation, (objects) => work(createArchiveReader(database, objects)));
 }
 
 const MONTH = oneOperand("<month>");

@@ -23,8 +23,8 @@ export const deadLettersList: Verb = verb({
   example: "porchlight-cloud dead-letters list",
   operands: NO_OPERANDS,
   async run({ centre, values, terminal }) {
-    const { shelf } = await centre();
-    const letters = await shelf.letters(values.device);
+    const { deadLetters } = await centre();
+    const letters = await deadLetters.letters(values.device);
     const rows = letters.map((letter) => [
       `${letter.id}`,
       dateOf(letter.receivedAt.getTime()),
@@ -47,7 +47,7 @@ export const deadLettersShow: Verb = verb({
   async run(invocation) {
     const { terminal, centre } = invocation;
     const id = idOf(invocation);
-    const payload = await (await centre()).shelf.payload(id);
+    const payload = await (await centre()).deadLetters.payload(id);
     if (terminal.json) terminal.data({ id, payload: payload.toString("base64") }, "");
     else process.stdout.write(payload);
     return EXIT.ok;
@@ -62,7 +62,7 @@ export const deadLettersRetry: Verb = verb({
   operands: oneOperand("<id>"),
   async run(invocation) {
     const id = idOf(invocation);
-    const problem = await (await invocation.centre()).shelf.retry(id);
+    const problem = await (await invocation.centre()).deadLetters.retry(id);
     const words = problem === null ? `${id} is in the log now` : `${id} stays here: ${problem}`;
     invocation.terminal.data({ id, taken: problem === null, problem }, words);
     return problem === null ? EXIT.ok : EXIT.failed;
@@ -77,7 +77,7 @@ export const deadLettersDrop: Verb = verb({
   operands: oneOperand("<id>"),
   async run(invocation) {
     const id = idOf(invocation);
-    await (await invocation.centre()).shelf.drop(id);
+    await (await invocation.centre()).deadLetters.drop(id);
     invocation.terminal.data({ id, dropped: true }, `${id} is gone`);
     return EXIT.ok;
   },

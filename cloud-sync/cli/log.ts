@@ -5,7 +5,7 @@ import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import type { CentralLog, LogState } from "../log/event-log.ts";
-import { withAway } from "./archive.ts";
+import { withArchiveReader } from "./archive.ts";
 import { type Verb, verb } from "./verb.ts";
 
 /** The logs that were asked for: of one device, a single one, or all; oldest first. */
@@ -60,7 +60,7 @@ export const logVerify: Verb = verb({
   example: "porchlight-cloud log verify --device 0b6f…",
   operands: NO_OPERANDS,
   run: (invocation) =>
-    withAway(invocation, async (away) => {
+    withArchiveReader(invocation, async (archived) => {
       const { centre, values, terminal } = invocation;
       const { log } = await centre();
       const which = { device: values.device, id: values.log };
@@ -68,7 +68,7 @@ export const logVerify: Verb = verb({
       const reports = [];
       for (const [i, { log: id, device }] of logs.entries()) {
         terminal.progress("verifying", i, logs.length);
-        reports.push({ log: id, device, ...(await log.verify(id, [], away)) });
+        reports.push({ log: id, device, ...(await log.verify(id, [], archived)) });
       }
       terminal.progress("verifying", logs.length, logs.length);
       const lines = reports.map(({ log: id, entries, emptied, fault }) =>
@@ -95,13 +95,13 @@ export const logExport: Verb = verb({
   example: "porchlight-cloud log export --device 0b6f… > door.log",
   operands: NO_OPERANDS,
   run: (invocation) =>
-    withAway(invocation, async (away) => {
+    withArchiveReader(invocation, async (archived) => {
       const { centre, values, signal } = invocation;
       const { log } = await centre();
       const after = values.after;
       const which = { device: values.device, id: values.log };
       for (const { log: id } of await chosen(log, which)) {
-        for await (const lines of log.export(id, after, away)) {
+        for await (const lines of log.export(id, after, archived)) {
           const more = process.stdout.write(lines.map((line) => `${line}\n`).join(""));
           if (!more) await once(process.stdout, "drain", { signal });
         }
@@ -117,10 +117,10 @@ export const logForks: Verb = verb({
   example: "porchlight-cloud log forks 7c1e… --json",
   operands: oneOperand("<log>"),
   async run({ centre, operands, terminal }) {
-    const { log, shelf } = await centre();
+    const { log, deadLetters } = await centre();
     const [id = ""] = operands;
     await chosen(log, { id });
-    const forks = await shelf.forks(id);
+    const forks = await deadLetters.forks(id);
     const rows = forks.map(({ seq, stored, other, receivedAt }) => [
       `${seq}`,
       stored?.slice(0, 16) ?? "-",

@@ -8,7 +8,7 @@ import { createLogger } from "../../shared/core/logger.ts";
 import { DEFAULT_CONFIG_FILE, loadConfig } from "../config/load.ts";
 import type { CloudConfig } from "../config/schema.ts";
 import { createDevices } from "../fleet/devices.ts";
-import { createShelf } from "../log/dead-letters.ts";
+import { createDeadLetters } from "../log/dead-letters.ts";
 import { createCentralLog } from "../log/event-log.ts";
 import { openDatabase } from "../postgres/open.ts";
 import type { Invocation, OpenCentre } from "./verb.ts";
@@ -61,8 +61,8 @@ function prepare(
     };
     const log = createCentralLog(database);
     await log.open();
-    const [shelf, devices] = [createShelf(database, log), createDevices(database)];
-    return { database, log, shelf, devices };
+    const [deadLetters, devices] = [createDeadLetters(database, log), createDevices(database)];
+    return { database, log, deadLetters, devices };
   };
   return {
     close: () => close(),

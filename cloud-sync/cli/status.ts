@@ -14,12 +14,12 @@ export const status: Verb = verb({
   operands: NO_OPERANDS,
   async run({ config, centre, terminal }) {
     const running = readRun(config().data);
-    const { log, devices, shelf, database } = await centre();
+    const { log, devices, deadLetters, database } = await centre();
     const [logs, registered, presence, letters, publicKey] = await Promise.all([
       log.logs(),
       devices.list(),
       listPresence(database),
-      shelf.letters(),
+      deadLetters.letters(),
       readPublicKey(database),
     ]);
     const facts = {

@@ -2,7 +2,7 @@ import { type Call, type Verb as VerbOf, verbMaker } from "../../shared/cli/verb
 import type { Logger } from "../../shared/core/logger.ts";
 import type { CloudConfig } from "../config/schema.ts";
 import type { Devices } from "../fleet/devices.ts";
-import type { Shelf } from "../log/dead-letters.ts";
+import type { DeadLetters } from "../log/dead-letters.ts";
 import type { CentralLog } from "../log/event-log.ts";
 import type { Database } from "../postgres/database.ts";
 
@@ -13,7 +13,7 @@ export const verb = verbMaker<Invocation>();
 export interface OpenCentre {
   readonly database: Database;
   readonly log: CentralLog;
-  readonly shelf: Shelf;
+  readonly deadLetters: DeadLetters;
   readonly devices: Devices;
 }
 

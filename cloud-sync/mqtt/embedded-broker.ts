@@ -14,7 +14,7 @@ import { parseTopic, type Topic, topicOf } from "../../shared/protocol/wire.ts";
 import { isLoopback } from "../host/addresses.ts";
 import { LimitedConnection } from "./packet-limit.ts";
 import { mayPublish, maySubscribe } from "./topic-acl.ts";
-import { isHeard, type Receiver, type Source } from "./transport.ts";
+import { isMessage, type Receiver, type Transport } from "./transport.ts";
 
 export interface BrokerOptions {
   readonly host: string;
@@ -24,11 +24,10 @@ export interface BrokerOptions {
   readonly tls: { readonly certificate: string; readonly key: string } | null;
   /** When this password of the device was made; null when it is not good. */
   readonly authenticate: (device: string, password: string) => Promise<Date | null>;
-  readonly receiver: Receiver;
   readonly logger: Logger;
 }
 
-export interface EmbeddedBroker extends Source {
+export interface EmbeddedBroker extends Transport {
   /** Listens. Throws `broker.address` where that is not possible. */
   start(): Promise<void>;
   /** `mqtt://127.0.0.1:1883`, once it listens. */
@@ -60,6 +59,7 @@ class Broker implements EmbeddedBroker {
   readonly #stopping = new AbortController();
   readonly #aedes: Aedes;
   readonly #server: Server;
+  #receiver: Receiver | null = null;
   #listens: () => void = () => undefined;
   /** When the password was made that a client was let in by. */
   readonly #letInBy = new WeakMap<Client, Date>();
@@ -99,7 +99,12 @@ class Broker implements EmbeddedBroker {
     this.#server.maxConnections = CONNECTIONS_MAX;
   }
 
+  attach(receiver: Receiver): void {
+    this.#receiver = receiver;
+  }
+
   async start(): Promise<void> {
+    invariant(this.#receiver !== null, "a broker that listens has a receiver");
     const { host, port } = this.#options;
     await this.#aedes.listen();
     for (const event of ["clientError", "connectionError"] as const) {
@@ -167,13 +172,15 @@ class Broker implements EmbeddedBroker {
     }
     const parsed = parseTopic(topic);
     const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
-    const { take, hear } = this.#options.receiver;
-    if (parsed !== null && isHeard(parsed.channel)) hear(parsed, bytes);
-    if (parsed?.channel !== "log") return null;
+    const receiver = this.#receiver;
+    if (parsed === null || receiver === null) return null;
+    const { device, channel } = parsed;
+    if (isMessage(channel)) receiver.onMessage[channel](device, bytes);
+    if (channel !== "log") return null;
     const { signal } = this.#stopping;
     const { conn } = client;
     invariant(conn instanceof LimitedConnection, "aedes has the connections that it was given");
-    return conn.holdDuring(take(deviceOf(client), bytes, signal)).then(
+    return conn.holdDuring(receiver.onBatch(device, bytes, signal)).then(
       () => null,
       // Its connection ends without a PUBACK: whoever sent it does so again.
       (error: unknown) => new Error("the batch was not taken", { cause: error }),

@@ -13,7 +13,7 @@ import { bundlePath, siteKeyPath, syncStatusPath } from "../config/paths.ts";
 import { credentialPath, encryptCredential } from "../install/credentials.ts";
 import { layoutOf } from "../install/layout.ts";
 import { createAckedStore } from "../log/acked.ts";
-import { createReleasedRows } from "../log/key-outbox.ts";
+import { createKeyOutbox } from "../log/key-outbox.ts";
 import { createUploadedStore } from "../log/uploaded.ts";
 import { openLink } from "../sync/link.ts";
 import type { AgentStatus } from "../sync/status.ts";
@@ -50,7 +50,7 @@ export const syncJoin: Verb = verb({
       const link = await openLink({ bundle, ...nothing }, signal);
       await link.close();
     }
-    createReleasedRows(openedLog().database, systemClock).startOver();
+    createKeyOutbox(openedLog().database, systemClock).requeueAll();
     placeSiteKey(siteKeyPath(config()), bundle.site);
     const credential = installedCredential();
     if (credential !== null) {
@@ -93,7 +93,7 @@ function factsOf({ config, openedLog }: Invocation) {
     bufferedBytes: reader.bytes(acked),
     budgetBytes: config().buffer.maxMiB * 1024 * 1024,
     uploads: createUploadedStore(database).waiting(),
-    keys: createReleasedRows(database, systemClock).waiting(),
+    keys: createKeyOutbox(database, systemClock).waiting(),
     inFlight: agent?.inFlight ?? 0,
     halted: agent?.halted ?? null,
     retryAtMs: agent?.retryAtMs ?? null,

@@ -5,7 +5,7 @@ import type { AnyDraft } from "../../shared/log/draft.ts";
 import type { Store } from "./open-store.ts";
 
 /** Appends, and goes on without where the disk takes nothing any more, not even in its reserve. */
-export function appendUnlessFull(
+export function appendOrDropOnFullDisk(
   { store, logger }: { readonly store: Pick<Store, "append">; readonly logger: Logger },
   what: "telemetry" | "fact",
 ) {

@@ -108,12 +108,12 @@ verbs("what a device says of itself is listed, and in the figures, without its n
     assert.is((await fetch(`${http}${path}`)).status, 200, path);
   }
   assert.is((await fetch(`${http}/nothing`)).status, 404);
-  const figures = await (await fetch(`${http}/metrics`)).text();
-  assert.match(figures, /^porchlight_ingest_entries_total [1-9]/m);
-  assert.match(figures, /^porchlight_devices_registered 1$/m);
-  assert.match(figures, /^porchlight_ingest_commit_seconds_count [1-9]/m);
-  assert.match(figures, /^porchlight_keys_held\{class="biometric"\} 0$/m);
-  assert.not.match(figures, device);
+  const stats = await (await fetch(`${http}/metrics`)).text();
+  assert.match(stats, /^porchlight_ingest_entries_total [1-9]/m);
+  assert.match(stats, /^porchlight_devices_registered 1$/m);
+  assert.match(stats, /^porchlight_ingest_commit_seconds_count [1-9]/m);
+  assert.match(stats, /^porchlight_keys_held\{class="biometric"\} 0$/m);
+  assert.not.match(stats, device);
   const status = await porchlightCloud(["status", ...at, "--json"]);
   const { running, entries, devices } = json<{
     running: { mqtt: string };

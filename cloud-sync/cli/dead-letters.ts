@@ -18,7 +18,7 @@ function placeOf({ log, seq }: DeadLetter): string {
 
 export const deadLettersList: Verb = verb({
   name: "dead-letters list",
-  summary: "what could not be taken in, from whom and why",
+  summary: "list dead letters: device, size and reason",
   options: { device: text("ID", "only of this device") },
   example: "porchlight-cloud dead-letters list",
   operands: NO_OPERANDS,
@@ -33,7 +33,7 @@ export const deadLettersList: Verb = verb({
       bytes(letter.bytes),
       letter.reason,
     ]);
-    terminal.data(letters, table(["id", "received", "device", "what", "size", "why"], rows));
+    terminal.data(letters, table(["id", "received", "device", "item", "size", "reason"], rows));
     return EXIT.ok;
   },
 });
@@ -56,7 +56,7 @@ export const deadLettersShow: Verb = verb({
 
 export const deadLettersRetry: Verb = verb({
   name: "dead-letters retry",
-  summary: "try again to take it in, as after an update of the centre",
+  summary: "ingest a dead letter again, as after an update of the centre",
   options: {},
   example: "porchlight-cloud dead-letters retry 12",
   operands: oneOperand("<id>"),
@@ -71,8 +71,8 @@ export const deadLettersRetry: Verb = verb({
 
 export const deadLettersDrop: Verb = verb({
   name: "dead-letters drop",
-  summary: "forget a dead letter for good",
-  options: { yes: confirmation("a dead letter that is dropped is gone") },
+  summary: "delete a dead letter",
+  options: { yes: confirmation("a dropped dead letter cannot be restored") },
   example: "porchlight-cloud dead-letters drop 12 --yes",
   operands: oneOperand("<id>"),
   async run(invocation) {

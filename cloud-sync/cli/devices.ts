@@ -72,7 +72,7 @@ export const devicesRotate: Verb = verb({
 
 export const devicesRevoke: Verb = verb({
   name: "devices revoke",
-  summary: "let a device in no more; what it has sent stays",
+  summary: "revoke a device's access; what it has sent stays",
   options: {},
   example: "porchlight-cloud devices revoke 0b6f…",
   operands: oneOperand("<id>"),
@@ -80,13 +80,13 @@ export const devicesRevoke: Verb = verb({
     const [device = ""] = operands;
     const { devices } = await centre();
     await devices.revoke(device);
-    terminal.data({ device, revoked: true }, `${device} is let in no more`);
+    terminal.data({ device, revoked: true }, `${device} is revoked`);
     return EXIT.ok;
   },
 });
 
 function wordsOf(presence: Presence | undefined): readonly string[] {
-  if (presence === undefined) return ["never heard of", "-", "-"];
+  if (presence === undefined) return ["no status yet", "-", "-"];
   const { online, toldAt, lag, halted } = presence;
   const state = halted === null ? (online ? "online" : "offline") : `halted: ${halted}`;
   return [state, dateOf(toldAt.getTime()), lag === null ? "-" : `${lag}`];
@@ -110,7 +110,7 @@ export const devicesList: Verb = verb({
       dateOf(addedAt.getTime()),
       ...(revokedAt === null ? wordsOf(presence ?? undefined) : ["revoked", "-", "-"]),
     ]);
-    terminal.data(all, table(["device", "added", "state", "said", "lag"], rows));
+    terminal.data(all, table(["device", "added", "state", "last status", "lag"], rows));
     return EXIT.ok;
   },
 });

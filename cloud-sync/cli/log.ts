@@ -33,7 +33,7 @@ const DEVICE = {
 
 export const logList: Verb = verb({
   name: "log list",
-  summary: "every log, how far it is here, and whether its device told two stories",
+  summary: "every log, its head here, and whether it is forked",
   options: { device: text("ID", "only of this device") },
   example: "porchlight-cloud log list",
   operands: NO_OPERANDS,
@@ -112,7 +112,7 @@ export const logExport: Verb = verb({
 
 export const logForks: Verb = verb({
   name: "log forks",
-  summary: "both stories of a frozen log, entry by entry, where they differ",
+  summary: "both branches of a forked log, entry by entry, where they differ",
   options: {},
   example: "porchlight-cloud log forks 7c1e… --json",
   operands: oneOperand("<log>"),
@@ -127,7 +127,7 @@ export const logForks: Verb = verb({
       other.slice(0, 16),
       dateOf(receivedAt.getTime()),
     ]);
-    terminal.data(forks, table(["entry", "stored", "told later", "received"], rows));
+    terminal.data(forks, table(["entry", "stored", "forked", "received"], rows));
     return EXIT.ok;
   },
 });

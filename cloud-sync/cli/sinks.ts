@@ -26,7 +26,7 @@ const POSITION: Option<bigint | undefined> = {
 
 export const sinksList: Verb = verb({
   name: "sinks list",
-  summary: "what the log is projected into, how far behind each is, and what went wrong",
+  summary: "sinks with their consumer lag, rejects, breaker and last error",
   options: {},
   example: "porchlight-cloud sinks list",
   operands: NO_OPERANDS,
@@ -47,7 +47,7 @@ export const sinksList: Verb = verb({
       position: Number(position),
       written: Number(written),
     }));
-    const header = ["sink", "state", "behind", "rejected", "breaker", "last error"];
+    const header = ["sink", "state", "lag", "rejected", "breaker", "last error"];
     invocation.terminal.data(facts, table(header, rows));
     return EXIT.ok;
   },
@@ -77,42 +77,42 @@ export const sinksRejects: Verb = verb({
       dateOf(at.getTime()),
       reason,
     ]);
-    terminal.data(facts, table(["position", "what", "since", "why"], rows));
+    terminal.data(facts, table(["position", "entry", "since", "reason"], rows));
     return EXIT.ok;
   },
 });
 
 export const sinksRetry: Verb = verb({
   name: "sinks retry",
-  summary: "let a sink try again what its store has rejected",
+  summary: "retry rejected entries of a sink",
   options: { position: POSITION },
   example: "porchlight-cloud sinks retry influx",
   operands: oneOperand("<sink>"),
   async run(invocation) {
     const [sink = ""] = invocation.operands;
     const count = await (await control(invocation)).replayRejects(sink, invocation.values.position);
-    invocation.terminal.data({ sink, count }, `${count} entries are tried again`);
+    invocation.terminal.data({ sink, count }, `${count} entries are retried`);
     return count > 0 ? EXIT.ok : EXIT.notFound;
   },
 });
 
 export const sinksDrop: Verb = verb({
   name: "sinks drop",
-  summary: "give up what a store has rejected; it stays in the log",
+  summary: "discard rejected entries of a sink; they stay in the log",
   options: { position: POSITION, yes: confirmation("the store will not have them") },
   example: "porchlight-cloud sinks drop influx --position 12 --yes",
   operands: oneOperand("<sink>"),
   async run(invocation) {
     const [sink = ""] = invocation.operands;
     const count = await (await control(invocation)).dropRejects(sink, invocation.values.position);
-    invocation.terminal.data({ sink, count }, `${count} entries are given up`);
+    invocation.terminal.data({ sink, count }, `${count} entries are discarded`);
     return count > 0 ? EXIT.ok : EXIT.notFound;
   },
 });
 
 export const sinksReplay: Verb = verb({
   name: "sinks replay",
-  summary: "let a sink forget everything and read the log from its first entry",
+  summary: "replay a sink: delete its data and read the log from the first entry",
   options: { incomplete: flag("also where months of the log lie in the archive alone") },
   example: "porchlight-cloud sinks replay postgres",
   operands: oneOperand("<sink>"),
@@ -120,21 +120,21 @@ export const sinksReplay: Verb = verb({
     const [sink = ""] = invocation.operands;
     const incomplete = invocation.values.incomplete;
     await (await control(invocation)).reset(sink, { incomplete });
-    invocation.terminal.data({ sink, asked: true }, `${sink} begins again from the first entry`);
+    invocation.terminal.data({ sink, asked: true }, `${sink} replays from the first entry`);
     return EXIT.ok;
   },
 });
 
 export const sinksForget: Verb = verb({
   name: "sinks forget",
-  summary: "forget a sink that runs no more, so that the archive does not wait for it",
+  summary: "remove the cursor of a retired sink, so that the archive does not wait for it",
   options: {},
   example: "porchlight-cloud sinks forget influx",
   operands: oneOperand("<sink>"),
   async run(invocation) {
     const [sink = ""] = invocation.operands;
     await (await control(invocation)).forget(sink);
-    invocation.terminal.data({ sink, forgotten: true }, `${sink} is forgotten`);
+    invocation.terminal.data({ sink, forgotten: true }, `${sink} is removed`);
     return EXIT.ok;
   },
 });

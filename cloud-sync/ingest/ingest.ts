@@ -41,7 +41,7 @@ export interface IngestOptions {
 }
 
 export interface IngestStats {
-  /** Messages in the window, and batches that wait for the one before them. */
+  /** Messages in the window, and batches in the reorder buffer them. */
   readonly inWindow: number;
   readonly early: number;
   readonly appendedEntries: number;
@@ -168,7 +168,10 @@ class LogIngest implements Ingest {
       } catch (error) {
         if (signal.aborted) return;
         if (!isPassing(error)) throw error;
-        logger.warn("nothing can be stored for now", { code: error.code, reason: error.message });
+        logger.warn("ingest paused: database unavailable", {
+          code: error.code,
+          reason: error.message,
+        });
         await pause(backoffMs(failures++, { ...BACKOFF, random }), signal);
       }
     }
@@ -214,7 +217,7 @@ class LogIngest implements Ingest {
         return outcomes;
       }
       const reason = `the database refuses it: ${messageOf(error)}`;
-      logger.error("a batch cannot be stored", {
+      logger.error("batch rejected by the database", {
         device: only.device,
         log: only.batch.log,
         reason,
@@ -271,7 +274,7 @@ class LogIngest implements Ingest {
     if (this.#told.has(log)) return;
     if (this.#told.size >= TOLD_MAX) this.#told.clear();
     this.#told.add(log);
-    this.#options.logger.error("a device tells another story than it did: its log is frozen", {
+    this.#options.logger.error("log fork detected: log frozen", {
       device,
       log,
       seq,

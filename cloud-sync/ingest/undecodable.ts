@@ -42,6 +42,11 @@ export async function shelve(
   const start = claimed === null ? null : startOf(claimed);
   const from = cursor ?? (await log.newest(device)) ?? start;
   const hint = "look at it: porchlight-cloud dead-letters list";
-  logger.warn("a message was no batch", { device, reason, shelved, hint });
+  logger.warn("undecodable message moved to the dead-letter queue", {
+    device,
+    reason,
+    shelved,
+    hint,
+  });
   if (from !== null) answer(device, { nack: { ...from, reason: "invalid" } });
 }

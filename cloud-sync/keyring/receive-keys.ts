@@ -76,7 +76,7 @@ class Receiver implements KeyReceiver {
     } catch (error) {
       this.#stats.dropped++;
       const reason = messageOf(error);
-      this.#options.logger.warn("released keys were not understood", { device, reason });
+      this.#options.logger.warn("released keys message invalid", { device, reason });
     }
   }
 
@@ -96,14 +96,14 @@ class Receiver implements KeyReceiver {
       if (refused !== null) {
         this.#stats.dropped++;
         const hint = "see whose keys are here: porchlight-cloud keys list";
-        logger.warn("released keys are not taken", { device, reason: refused, hint });
+        logger.warn("released keys refused", { device, reason: refused, hint });
       }
       publish({ device, channel: "keys/ack" }, encodeMessage(keysAckSchema, answer));
     } catch (error) {
       if (!(error instanceof PorchlightError) || error.remedy !== "retry") throw error;
       // Not answered: it is told again.
       this.#stats.dropped++;
-      logger.warn("nobody can keep released keys now", { code: error.code });
+      logger.warn("released keys not stored: database unavailable", { code: error.code });
     }
   }
 
@@ -116,7 +116,7 @@ class Receiver implements KeyReceiver {
     const bad = keys.length - good.length;
     if (bad > 0) {
       this.#stats.refused += bad;
-      this.#options.logger.warn("released keys do not open: they are not kept", { device, bad });
+      this.#options.logger.warn("released keys rejected: they do not unwrap", { device, bad });
     }
     if (good.length > 0 && !(await this.#options.keyring.keep(device, site, good))) return "full";
     this.#stats.kept += good.length;

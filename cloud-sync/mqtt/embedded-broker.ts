@@ -145,7 +145,7 @@ class Broker implements EmbeddedBroker {
       dup: false,
     };
     this.#aedes.publish(packet, (error) => {
-      if (error) this.#options.logger.warn("an answer was not sent", { reason: error.message });
+      if (error) this.#options.logger.warn("answer not sent", { reason: error.message });
     });
   }
 
@@ -204,7 +204,10 @@ class Broker implements EmbeddedBroker {
       this.#letInBy.set(client, good);
       return null;
     } catch (error) {
-      this.#options.logger.warn("a device cannot be let in", { device, reason: messageOf(error) });
+      this.#options.logger.warn("authentication failed: password check unavailable", {
+        device,
+        reason: messageOf(error),
+      });
       return refusal(UNAVAILABLE);
     } finally {
       this.#authentications--;
@@ -213,7 +216,7 @@ class Broker implements EmbeddedBroker {
 
   #lost(client: Client, error: Error): void {
     const device = client.id === undefined || client.id === null ? null : deviceOf(client);
-    this.#options.logger.info("a connection has ended", { device, reason: error.message });
+    this.#options.logger.info("client disconnected", { device, reason: error.message });
   }
 }
 
@@ -233,7 +236,7 @@ function refusal(returnCode: number): AuthenticateError {
 }
 
 function unusable(host: string, port: number, cause: Error): PorchlightError {
-  return new PorchlightError("broker.address", `nobody can listen on ${host}:${port}`, {
+  return new PorchlightError("broker.address", `cannot listen on ${host}:${port}`, {
     hint: "choose another broker.port: porchlight-cloud config schema",
     cause,
   });

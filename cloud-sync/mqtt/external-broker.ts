@@ -91,7 +91,7 @@ class MqttTransport implements Transport {
 
   publish(topic: Topic, payload: Buffer): void {
     if (this.#speaker?.connected !== true || this.#unsent >= UNSENT_MAX) {
-      this.#options.logger.debug("an answer is not sent: it is asked for again", { ...topic });
+      this.#options.logger.debug("answer dropped: too many unsent", { ...topic });
       return;
     }
     this.#unsent++;
@@ -120,7 +120,7 @@ class MqttTransport implements Transport {
       if (reason === "again") continue;
       if (stood) failures = 0;
       const retryInMs = backoffMs(failures++, { ...BACKOFF, random });
-      logger.warn("no connection to the broker", { host, name, reason, retryInMs });
+      logger.warn("broker connection failed", { host, name, reason, retryInMs });
       await pause(retryInMs, signal);
     }
   }

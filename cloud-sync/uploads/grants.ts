@@ -77,7 +77,7 @@ export function createUploads(options: UploadsOptions): Uploads {
       if (!(error instanceof PorchlightError)) throw error;
       stats.dropped++;
       const { code, hint, message } = error;
-      logger.warn("nobody can bring an object now", { code, hint, reason: message });
+      logger.warn("uploads unavailable", { code, hint, reason: message });
     }
   };
   return {
@@ -113,7 +113,7 @@ async function authorizeUpload(
   const expiresAt = now() + GRANT_LIFE_S * 1_000;
   const grant = await objects.grantPut({ key, sha256, bytes, expiresInS: GRANT_LIFE_S });
   if (grant !== null) return { sha256, ...grant, expiresAt };
-  throw new PorchlightError("objects.closed", "nobody but us can write to the object store");
+  throw new PorchlightError("objects.closed", "objects are written by the centre alone");
 }
 
 /** An entry that was emptied has announced nothing any more. */

@@ -20,7 +20,7 @@ export function checkedName(name: string): string {
 
 async function confirmed(terminal: Terminal, question: string): Promise<boolean> {
   if (!terminal.interactive) {
-    throw usageError("nobody can be asked here: add --yes to confirm");
+    throw usageError("no terminal to confirm on: add --yes");
   }
   const reader = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await reader.question(`${question} [y/N] `);

@@ -69,7 +69,7 @@ async function keepReleased(parts: BackgroundParts, signal: AbortSignal): Promis
       const done = await store.release.step({ device, classes, site });
       const { handedOver, revoked } = done;
       if (handedOver + revoked > 0) {
-        logger.debug("keys for the centre", { handedOver, revoked });
+        logger.debug("key release queued", { handedOver, revoked });
       }
       more = done.more;
       told = "";

@@ -236,7 +236,7 @@ function observe(
       watch?.event(event, seq);
     },
     damaged(frame, error) {
-      logger.debug("frame passed over", { index: frame.index, code: error.code });
+      logger.debug("frame skipped", { index: frame.index, code: error.code });
       watch?.damaged(frame, error);
     },
   };

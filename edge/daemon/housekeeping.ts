@@ -52,7 +52,7 @@ export function createHousekeeping(parts: HousekeepingParts): Housekeeping {
     if (done !== "over") return;
     const usedMiB = Math.round(retention.use().usedBytes / MIB);
     const hint = "raise buffer.maxMiB, or free the disk: porchlight status";
-    warnDaily("the log is over its budget, and nothing is left that may go", { usedMiB, hint });
+    warnDaily("log over budget: nothing left to shed", { usedMiB, hint });
   };
   const shedMedia = async (signal: AbortSignal): Promise<void> => {
     const { writtenMiBPerDay: _, ...policy } = buffer();
@@ -68,7 +68,7 @@ export function createHousekeeping(parts: HousekeepingParts): Housekeeping {
     );
     if (done !== "over") return;
     const hint = "let media be shed (buffer.shed), or raise media.maxMiB";
-    warnDaily("snapshots are over their budget", { maxMiB, hint });
+    warnDaily("snapshots over budget", { maxMiB, hint });
   };
   const watchWriteVolume = (): void => {
     const perDay = writeVolume.bytesPerDay();
@@ -76,15 +76,15 @@ export function createHousekeeping(parts: HousekeepingParts): Housekeeping {
     if (perDay === null || perDay <= budgetMiB * MIB) return;
     const writtenMiBPerDay = Math.round(perDay / MIB);
     const hint = "raise telemetry.intervalS, or buffer.writtenMiBPerDay if the disk bears it";
-    warnDaily("more is written to the disk than its budget", { writtenMiBPerDay, budgetMiB, hint });
+    warnDaily("disk write volume over budget", { writtenMiBPerDay, budgetMiB, hint });
   };
   const watchDisk = (): void => {
     reserve.restore();
     if (reserve.full() === full) return;
     full = reserve.full();
-    if (!full) logger.info("the disk has room again");
+    if (!full) logger.info("disk space recovered");
     else
-      logger.warn("the disk is full: telemetry waits, presses and visits use the reserve", {
+      logger.warn("disk full: telemetry paused, presses and visits use the reserve", {
         hint: HINT,
       });
   };

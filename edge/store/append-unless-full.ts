@@ -17,7 +17,12 @@ export function appendOrDropOnFullDisk(
       const { hint, message } = error;
       // Telemetry may be missing, and why is told once; of all else a person has to know.
       if (what === "telemetry") logger.debug("telemetry not written", { reason: message });
-      else logger.error("a fact was not written", { type: drafts[0]?.type, reason: message, hint });
+      else
+        logger.error("entry not written: disk full", {
+          type: drafts[0]?.type,
+          reason: message,
+          hint,
+        });
       return [];
     }
   };

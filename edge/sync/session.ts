@@ -122,7 +122,7 @@ export function receive(
     answered();
   } catch (error) {
     if (!(error instanceof PorchlightError) || error.remedy !== "reject") throw error;
-    logger.warn("a message from the centre was not understood", {
+    logger.warn("message from the centre invalid", {
       channel,
       reason: messageOf(error),
     });

@@ -176,13 +176,13 @@ class Runner {
     if (held.resetAsked) {
       await this.#sink.reset?.();
       await cursor.restart();
-      this.#logger.info("sink starts from the first entry");
+      this.#logger.info("sink replays from the first entry");
       return 0n;
     }
     // Where it has more, the cursor was lost in a crash, and with it what was rejected: again, then.
     const own = (await this.#sink.position?.()) ?? held.position;
     if (own >= held.position) return held.position;
-    this.#logger.warn("the store has less than it had: written again");
+    this.#logger.warn("store was restored: replaying what it lacks");
     return own;
   }
 
@@ -254,12 +254,12 @@ class Runner {
     if (first === undefined) return;
     const { position, reason } = first;
     const fields = { count: rejected.length, position: String(position), reason };
-    this.#logger.warn("the store will never accept these entries: shelved", fields);
+    this.#logger.warn("entries rejected by the store", fields);
   }
 
   async #succeeded(): Promise<void> {
     if (this.#breaker === CLOSED && this.#errorCode === null) return;
-    if (this.#breaker.kind !== "closed") this.#logger.info("the store answers again");
+    if (this.#breaker.kind !== "closed") this.#logger.info("sink recovered: store available");
     this.#breaker = CLOSED;
     this.#errorCode = null;
     await this.#options.cursor.note("closed", null);
@@ -275,8 +275,8 @@ class Runner {
     if (before === "closed" || code !== this.#errorCode) {
       const hint = error instanceof PorchlightError ? error.hint : undefined;
       const fields = { code, failures: this.#breaker.failures, hint };
-      if (stop) this.#logger.error("sink waits for a person", fields);
-      else this.#logger.warn("sink waits for its store", fields);
+      if (stop) this.#logger.error("sink stopped: operator action needed", fields);
+      else this.#logger.warn("sink backing off: store unavailable", fields);
     }
     this.#errorCode = code;
     await this.#bestEffort(() => this.#options.cursor.note(this.#breaker.kind, code));
@@ -287,7 +287,7 @@ class Runner {
     try {
       await work();
     } catch (error) {
-      this.#logger.warn("sink could not say goodbye", { code: codeOf(error) });
+      this.#logger.warn("sink clean-up failed", { code: codeOf(error) });
     }
   }
 

@@ -27,7 +27,7 @@ housekeeping(
       logger: { ...silentLogger, warn: (message) => void warnings.push(message) },
     });
     for (let i = 0; i < 10; i++) await round(signal);
-    assert.equal(warnings, ["more is written to the disk than its budget"]);
+    assert.equal(warnings, ["disk write volume over budget"]);
     nowMs += DAY_MS;
     await round(signal);
     assert.is(warnings.length, 2);
@@ -77,7 +77,7 @@ housekeeping(
     done = "over";
     await round(signal);
     assert.is(steps, 51);
-    assert.equal(warnings, ["the log is over its budget, and nothing is left that may go"]);
+    assert.equal(warnings, ["log over budget: nothing left to shed"]);
     at.remove();
   },
 );

@@ -31,9 +31,14 @@ export function programFolder(): string {
 export const DEFAULT_CONFIG_FILE = "/etc/porchlight/porchlight.yaml";
 const PREFIX = "PORCHLIGHT";
 /** Variables that are read elsewhere and are not settings. */
-const RESERVED = ["CONFIG", "LOG_KEY_FILE", "VAULT_KEY_FILE", "SYNC_BUNDLE_FILE", "CLOUD_"].map(
-  (name) => `${PREFIX}_${name}`,
-);
+const RESERVED = [
+  "CONFIG",
+  "LOG_KEY_FILE",
+  "VAULT_KEY_FILE",
+  "SYNC_BUNDLE_FILE",
+  "NODE",
+  "CLOUD_",
+].map((name) => `${PREFIX}_${name}`);
 
 /** Where the units have it: systemd/porchlight-sync.service. */
 const INSTALLED_DATA = "/var/lib/porchlight";

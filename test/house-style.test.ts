@@ -12,7 +12,6 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   "sqlite-vec": /^edge\/store\/database\.ts$/,
   canonicalize: /^shared\/chain\.ts$/,
   "node-libcamera": /^edge\/camera\/libcamera\.ts$/,
-  tinyglobby: /^edge\/camera\/files\.ts$/,
   mqtt: /^(edge\/sync\/link|cloud-sync\/ingest\/mqtt-source)\.ts$/,
   aedes: /^cloud-sync\/broker\/broker\.ts$/,
   "@aws-sdk/client-s3": /^cloud-sync\/objects\/s3\.ts$/,
@@ -65,7 +64,7 @@ house("device and centre meet only in shared", () => {
 
 house("only a composition root reads the environment", () => {
   const roots =
-    /^(edge\/(main|relay\/main|sync\/main|cli\/porchlight)|cloud-sync\/cli\/porchlight-cloud)\.ts$/;
+    /^(edge\/(daemon-main|relay\/relay-main|sync\/agent-main|cli\/command-line)|cloud-sync\/cli\/command-line)\.ts$/;
   const readers = sources
     // session.ts forbids telemetry there before the library loads, and reads nothing.
     .filter(({ path, text }) => !roots.test(path) && /process\.env(?!\["ORT_)/.test(text))

@@ -1,77 +1,11 @@
 #!/usr/bin/env node
-/** The command line of the centre. Reads argv, the environment and time. */
-import { type Program, runProgram } from "../../shared/cli/program.ts";
-import { type Call, text } from "../../shared/cli/verb.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { createLogger } from "../../shared/logger.ts";
-import { type CloudConfig, DEFAULT_CONFIG_FILE, loadConfig } from "../config.ts";
-import { createDevices } from "../fleet/devices.ts";
-import { createCentralLog } from "../log/event-log.ts";
-import { createShelf } from "../log/shelf.ts";
-import { openDatabase } from "../open-database.ts";
-import type { Invocation, OpenCentre } from "./verb.ts";
-import { VERBS } from "./verbs.ts";
+/** Starts the command line of the centre, on Porchlight's own Node.js. */
+import * as fs from "node:fs";
+import { isOnOwnRuntime } from "../../shared/core/own-runtime.ts";
 
-const PROGRAM: Program<Invocation> = {
+const program = {
   name: "porchlight-cloud",
-  about: "the centre that porchlight devices send their logs to",
-  firstSteps: "porchlight-cloud start, porchlight-cloud devices add <id> --out BUNDLE",
-  options: { config: { type: "string" }, data: { type: "string" } },
-  optionHelp: {
-    "--config FILE": `configuration (default: $PORCHLIGHT_CLOUD_CONFIG, ${DEFAULT_CONFIG_FILE})`,
-    "--data DIR": "folder of what the centre keeps by itself (overrides the configuration)",
-  },
-  verbs: VERBS,
-  prepare,
+  entry: import.meta.url,
+  command: "porchlight-cloud" as const,
 };
-
-function prepare(call: Call): { readonly invocation: Invocation; close(): Promise<void> } {
-  const environment = process.env;
-  const data = text(call.values, "data");
-  const file = text(call.values, "config") ?? environment["PORCHLIGHT_CLOUD_CONFIG"];
-  let config: CloudConfig | undefined;
-  let close = async (): Promise<void> => undefined;
-  let opened: Promise<OpenCentre> | undefined;
-  const loaded = (): CloudConfig => {
-    config ??= loadConfig({ file, data, environment });
-    return config;
-  };
-  const logger = createLogger({
-    get level() {
-      return config?.log.level ?? "info";
-    },
-    now: systemClock.now,
-    write: (line) => process.stderr.write(line),
-  });
-  const open = async (): Promise<OpenCentre> => {
-    let gone: unknown;
-    const failed = (error: unknown): void => {
-      gone ??= error;
-    };
-    const options = { logger, random: Math.random, failed, beside: true };
-    const { database, close: end } = await openDatabase(loaded(), options, call.signal);
-    close = async () => {
-      await end();
-      if (gone !== undefined) throw gone;
-    };
-    const log = createCentralLog(database);
-    await log.open();
-    const [shelf, devices] = [createShelf(database, log), createDevices(database)];
-    return { database, log, shelf, devices };
-  };
-  return {
-    close: () => close(),
-    invocation: {
-      ...call,
-      configFile: file ?? "",
-      logger,
-      config: loaded,
-      centre() {
-        opened ??= open();
-        return opened;
-      },
-    },
-  };
-}
-
-process.exitCode = await runProgram(PROGRAM, process);
+if (isOnOwnRuntime(program, { process, fs })) await import("./command-line.ts");

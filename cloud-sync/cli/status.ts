@@ -1,3 +1,4 @@
+import { runtimeWords } from "../../shared/core/own-runtime.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { fingerprintOf } from "../../shared/site-key.ts";
 import { listPresence } from "../fleet/presence.ts";
@@ -13,7 +14,7 @@ export const status: Verb = {
   optionHelp: {},
   example: "porchlight-cloud status --json",
   operands: { min: 0, max: 0 },
-  async run({ config, centre, terminal }) {
+  async run({ config, centre, terminal, runtime }) {
     const running = readRun(config().data);
     const { log, devices, shelf, database } = await centre();
     const [logs, registered, presence, letters, publicKey] = await Promise.all([
@@ -25,6 +26,7 @@ export const status: Verb = {
     ]);
     const facts = {
       running,
+      runtime,
       siteKey: publicKey === null ? null : fingerprintOf(publicKey),
       devices: {
         registered: registered.filter(({ revokedAt }) => revokedAt === null).length,
@@ -41,6 +43,7 @@ export const status: Verb = {
     const at = running === null ? "does not run here" : `runs, ${running.mqtt}, ${running.http}`;
     const lines = [
       `centre        ${at}`,
+      `runs on       ${runtimeWords(runtime)}`,
       `its key       ${facts.siteKey ?? "made at the first start"}`,
       `devices       ${known} registered, ${online} online, ${halted} halted, ${lag} entries behind`,
       `logs          ${facts.logs}, ${facts.entries} entries`,

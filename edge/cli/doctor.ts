@@ -1,6 +1,7 @@
 import { closeSync, existsSync, readdirSync } from "node:fs";
 import { table } from "../../shared/cli/terminal.ts";
 import { systemClock } from "../../shared/clock.ts";
+import { runtimeWords } from "../../shared/core/own-runtime.ts";
 import { EXIT, messageOf, PorchlightError } from "../../shared/errors.ts";
 import { silentLogger } from "../../shared/logger.ts";
 import { LIBCAMERA_PROGRAMS, libcameraStill } from "../camera/libcamera.ts";
@@ -112,8 +113,9 @@ export const doctor: Verb = {
   example: "porchlight doctor --config porchlight.yaml",
   operands: { min: 0, max: 0 },
   async run(invocation) {
-    const { config, terminal } = invocation;
+    const { config, terminal, runtime } = invocation;
     const findings = [
+      await check("Node.js", () => runtimeWords(runtime)),
       await check("cameras", () => cameras(invocation)),
       await check("button", () => button(invocation)),
       await check("models", () => packs(invocation)),

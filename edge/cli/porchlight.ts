@@ -1,69 +1,7 @@
 #!/usr/bin/env node
-/** The command line of a device. Reads argv, the environment and time. */
-import { randomUUID } from "node:crypto";
-import { userInfo } from "node:os";
-import { type Program, runProgram } from "../../shared/cli/program.ts";
-import { type Call, text } from "../../shared/cli/verb.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { type DeviceConfig, loadConfig, logOptions, storeOptions } from "../config.ts";
-import { type OpenLog, openLog } from "../open-log.ts";
-import { openStore, type Store } from "../open-store.ts";
-import type { Invocation } from "./verb.ts";
-import { VERBS } from "./verbs.ts";
+/** Starts the command line of a device, on Porchlight's own Node.js. */
+import * as fs from "node:fs";
+import { isOnOwnRuntime } from "../../shared/core/own-runtime.ts";
 
-const PROGRAM: Program<Invocation> = {
-  name: "porchlight",
-  about: "knows who is at the door, on the device itself",
-  firstSteps: "porchlight init, porchlight enroll <name> <photos…>, porchlight start",
-  options: { config: { type: "string" }, data: { type: "string" } },
-  optionHelp: {
-    "--config FILE": "configuration (default: $PORCHLIGHT_CONFIG, /etc/porchlight/porchlight.yaml)",
-    "--data DIR": "folder of the store (overrides the configuration)",
-  },
-  verbs: VERBS,
-  prepare,
-};
-
-function prepare(call: Call): { readonly invocation: Invocation; close(): void } {
-  const environment = process.env;
-  const data = text(call.values, "data");
-  const configFile = text(call.values, "config") ?? environment["PORCHLIGHT_CONFIG"];
-  let config: DeviceConfig | undefined;
-  let store: Store | undefined;
-  let logOnly: OpenLog | undefined;
-  const loaded = (): DeviceConfig => {
-    config ??= loadConfig({ file: configFile, data, environment });
-    return config;
-  };
-  const openedLog = (): OpenLog => {
-    logOnly ??= openLog(logOptions(loaded(), environment, systemClock, randomUUID));
-    return logOnly;
-  };
-  return {
-    close() {
-      store?.close();
-      logOnly?.close();
-    },
-    invocation: {
-      ...call,
-      actor: `cli:${userName()}`,
-      configFile: configFile ?? "",
-      environment,
-      config: loaded,
-      store() {
-        store ??= openStore(storeOptions(loaded(), environment, systemClock, randomUUID));
-        return store;
-      },
-      log: () => openedLog().log,
-      openedLog,
-    },
-  };
-}
-
-/** As an entry's actor takes it (shared/entry.ts). */
-function userName(): string {
-  const { username } = userInfo();
-  return username.replaceAll(/[\s:\p{Cc}]/gu, "_").slice(0, 64) || "unknown";
-}
-
-process.exitCode = await runProgram(PROGRAM, process);
+const program = { name: "porchlight", entry: import.meta.url, command: "porchlight" as const };
+if (isOnOwnRuntime(program, { process, fs })) await import("./command-line.ts");

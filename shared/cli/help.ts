@@ -20,7 +20,7 @@ export function overview<I extends Call>({ name, about, firstSteps, verbs }: Pro
     columns(verbs.map((verb) => [verb.name, verb.summary] as const)),
     "",
     `first steps: ${firstSteps}`,
-    `more about one: ${name} <command> --help`,
+    `more about one: ${name} <command> --help; version and Node.js: ${name} --version`,
   ].join("\n");
 }
 

@@ -1,5 +1,6 @@
 /** A command line: finds the verb, checks its options, runs it, and turns errors into exits. */
 import { parseArgs } from "node:util";
+import { type Runtime, runtimeWords } from "../core/own-runtime.ts";
 import { EXIT, type ExitCode, PorchlightError } from "../errors.ts";
 import { didYouMean } from "../near-miss.ts";
 import { overview, verbHelp } from "./help.ts";
@@ -11,6 +12,8 @@ export interface Program<I extends Call> {
   readonly name: string;
   readonly about: string;
   readonly firstSteps: string;
+  /** Its version, and what it runs on. */
+  readonly runtime: Runtime;
   /** Options that every verb takes, besides --json and --help. */
   readonly options: Options;
   readonly optionHelp: Readonly<Record<string, string>>;
@@ -72,6 +75,11 @@ async function obey<I extends Call>(
     terminal.data(verbs, overview(program));
     return words.length === 0 ? EXIT.usage : EXIT.ok;
   }
+  if (first === "--version") {
+    const { name, runtime } = program;
+    terminal.data({ name, ...runtime }, `${name} ${runtime.version}, ${runtimeWords(runtime)}`);
+    return EXIT.ok;
+  }
   if (found === null) {
     const option = words.findIndex((word) => word.startsWith("-"));
     throw unknownVerb(program, option === -1 ? words : words.slice(0, option));
@@ -85,7 +93,9 @@ async function obey<I extends Call>(
   const onSignal = (): void => stop.abort();
   host.once("SIGINT", onSignal).once("SIGTERM", onSignal);
   const parsed = parse(program, verb, rest);
-  const { invocation, close } = program.prepare({ ...parsed, terminal, signal: stop.signal });
+  const { runtime } = program;
+  const call: Call = { ...parsed, terminal, signal: stop.signal, runtime };
+  const { invocation, close } = program.prepare(call);
   try {
     return await verb.run(invocation);
   } finally {

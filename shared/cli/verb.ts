@@ -1,5 +1,6 @@
 /** What a command of a command line is, and how its options are read. */
 import type { ParseArgsConfig } from "node:util";
+import type { Runtime } from "../core/own-runtime.ts";
 import { EXIT, type ExitCode, PorchlightError } from "../errors.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -13,6 +14,7 @@ export interface Call {
   readonly terminal: Terminal;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
+  readonly runtime: Runtime;
 }
 
 /** One verb, one file. */

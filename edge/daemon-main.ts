@@ -1,0 +1,115 @@
+/** Composition root of the daemon: configuration → store → rooms → run. Reads argv, env and time. */
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { systemClock } from "../shared/clock.ts";
+import { settingsOf } from "../shared/config.ts";
+import { EXIT, messageOf, PorchlightError } from "../shared/errors.ts";
+import { createLogger } from "../shared/logger.ts";
+import { type DeviceConfig, loadConfig, storeOptions } from "./config.ts";
+import { runDaemon } from "./daemon.ts";
+import { createNotifier } from "./notify.ts";
+import { openStore } from "./open-store.ts";
+import { onStopAsked } from "./stop.ts";
+import { VERSION } from "./version.ts";
+
+/** A stop that takes longer is cut short: systemd would do the same, less politely. */
+const STOP_TIMEOUT_MS = 4_500;
+/** Settings that take effect at once; the others need a restart. */
+const RELOADABLE = ["recognition.", "log.", "sync.release"];
+
+const { values } = parseArgs({ options: { config: { type: "string" }, data: { type: "string" } } });
+const environment = process.env;
+const request = {
+  file: values.config ?? environment["PORCHLIGHT_CONFIG"],
+  data: values.data,
+  environment,
+};
+let config: DeviceConfig;
+const logger = createLogger({
+  get level() {
+    return config?.log.level ?? "info";
+  },
+  now: systemClock.now,
+  write: (line) => process.stderr.write(line),
+});
+
+function fail(error: unknown): number {
+  if (!(error instanceof PorchlightError)) throw error;
+  logger.error(error.message, { code: error.code, hint: error.hint });
+  return error.exitCode;
+}
+
+function readAgain(): void {
+  try {
+    const next = loadConfig(request);
+    const before = settingsOf(config);
+    const after = settingsOf(next);
+    const changed = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
+      (key) => before[key] !== after[key],
+    );
+    const waiting = changed.filter((key) => !RELOADABLE.some((start) => key.startsWith(start)));
+    const { recognition, log, sync } = next;
+    config = { ...config, recognition, log, sync: { ...config.sync, release: sync.release } };
+    logger.info("configuration read again", {
+      changed: changed.join(", ") || "nothing",
+      needsRestart: waiting.join(", ") || "nothing",
+    });
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function run(): Promise<number> {
+  config = loadConfig(request);
+  const stop = new AbortController();
+  const onStop = (): void => {
+    stop.abort();
+    setTimeout(() => {
+      logger.error("stop took too long");
+      process.exit(EXIT.failed);
+    }, STOP_TIMEOUT_MS).unref();
+  };
+  const { monotonicMs } = systemClock;
+  const notifier = createNotifier({ environment, monotonicMs, logger });
+  const reload = (): void => {
+    readAgain();
+    notifier.reloaded();
+  };
+  onStopAsked(onStop);
+  process.on("SIGHUP", reload);
+  const store = openStore({
+    ...storeOptions(config, environment, systemClock, randomUUID),
+    passedOver: (seq, reason) =>
+      logger.warn("entry passed over", { seq, reason: messageOf(reason) }),
+  });
+  try {
+    await runDaemon(
+      {
+        config: () => config,
+        store,
+        clock: systemClock,
+        newId: randomUUID,
+        random: Math.random,
+        path: environment["PATH"] ?? "",
+        logger,
+        notifier,
+        version: VERSION,
+        boot: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+        emit: (line) => process.stdout.write(`${line}\n`),
+      },
+      stop.signal,
+    );
+    return EXIT.ok;
+  } finally {
+    await notifier.close();
+    store.close();
+    process.removeListener("SIGHUP", reload);
+  }
+}
+
+try {
+  process.exitCode = await run();
+} catch (error) {
+  process.exitCode = fail(error);
+}

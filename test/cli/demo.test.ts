@@ -1,4 +1,4 @@
-import { chmodSync, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { json, porchlight } from "../support/cli.ts";
@@ -10,7 +10,6 @@ const folder = tempFolder("demo");
 showing.after(() => folder.remove());
 
 showing("the demo runs, is right about everybody, and writes its contact sheet", async () => {
-  chmodSync(folder.path, 0o755);
   const own = join(folder.path, "demo");
   const ran = await porchlight(["demo", "--data", own, "--json"]);
   assert.is(ran.code, 0, ran.err + ran.out);
@@ -27,6 +26,15 @@ showing("the demo runs, is right about everybody, and writes its contact sheet",
   assert.ok(result.visits.every(({ arrivedAfterMs }) => arrivedAfterMs !== null));
   assert.ok(result.logWhole && result.sealed && existsSync(result.sheet));
   assert.ok(result.visits.every(({ right }) => right));
+});
+
+showing("a demo whose centre does not start has failed, and says why", async () => {
+  const own = join(folder.path, "alone");
+  const ran = await porchlight(["demo", "--data", own], { PORCHLIGHT_CLOUD_BROKER_PROT: "0" });
+  assert.is(ran.code, 1);
+  assert.match(ran.err, /the centre does not run: .*PORCHLIGHT_CLOUD_BROKER_PROT is not a setting/);
+  assert.match(ran.err, /porchlight-cloud start/);
+  assert.is(ran.out, "");
 });
 
 showing.run();

@@ -26,7 +26,7 @@ export interface Program<I extends Call> {
 /** What of the process a command line uses: the composition root hands it over. */
 export type Host = Pick<
   NodeJS.Process,
-  "argv" | "stdin" | "stdout" | "stderr" | "once" | "removeListener" | "exit"
+  "argv" | "channel" | "stdin" | "stdout" | "stderr" | "once" | "removeListener" | "exit"
 >;
 
 const EVERYWHERE: Options = {
@@ -92,6 +92,8 @@ async function obey<I extends Call>(
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   host.once("SIGINT", onSignal).once("SIGTERM", onSignal);
+  // A program that started us through a channel and is gone would leave us behind unseen.
+  if (host.channel != null) host.once("disconnect", onSignal).channel?.unref();
   const parsed = parse(program, verb, rest);
   const { runtime } = program;
   const call: Call = { ...parsed, terminal, signal: stop.signal, runtime };
@@ -100,7 +102,7 @@ async function obey<I extends Call>(
     return await verb.run(invocation);
   } finally {
     await close();
-    host.removeListener("SIGINT", onSignal).removeListener("SIGTERM", onSignal);
+    for (const event of ["SIGINT", "SIGTERM", "disconnect"]) host.removeListener(event, onSignal);
   }
 }
 

@@ -127,6 +127,8 @@ anywhere("programs below a closed folder are copied for the server's user alone"
     const native = resolve((await findPrograms()).postgres, "../..");
     const closed = join(temp.path, "native");
     cpSync(native, closed, { recursive: true, filter: (path) => !path.endsWith(".a") });
+    // Whatever the umask of this clone was.
+    execFileSync("chmod", ["-R", "a+rX", closed]);
     const bin = (name: string): string => join(closed, "bin", name);
     const account = await ownUser(silentLogger);
     chmodSync(temp.path, 0o755);

@@ -1,7 +1,9 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { json, porchlight } from "../support/cli.ts";
+import { serversOn } from "../../cloud-sync/postgres/cluster.ts";
+import { json, porchlight, startPorchlight } from "../support/cli.ts";
+import { eventually } from "../support/ingest.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
@@ -36,5 +38,33 @@ showing("a demo whose centre does not start has failed, and says why", async () 
   assert.match(ran.err, /porchlight-cloud start/);
   assert.is(ran.out, "");
 });
+
+showing("a demo that is killed leaves neither centre nor agent nor database behind", async () => {
+  const own = join(folder.path, "killed");
+  const demo = startPorchlight(["demo", "--data", own]);
+  let said = "";
+  demo.stdout?.resume();
+  demo.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  await eventually("it replays", async () => said.includes("replaying the scenes"));
+  assert.ok(processesOf(own).length >= 3, "demo, centre and agent");
+  demo.kill("SIGKILL");
+  await eventually("all have ended", async () => processesOf(own).length === 0);
+  assert.equal(serversOn(join(own, "centre/postgres/data")), []);
+});
+
+/** Processes that were started with a path below this folder. */
+function processesOf(path: string): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(path);
+      } catch {
+        return false; // it has ended meanwhile
+      }
+    });
+}
 
 showing.run();

@@ -9,8 +9,8 @@ import {
   statSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { systemCodeOf } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
+import { systemCodeOf } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
 import { serversOn } from "./cluster.ts";
 import { ownUser, userNameOf } from "./system-user.ts";
 

@@ -1,9 +1,6 @@
 /** The data folder of a PostgreSQL of our own: how it is made, and which processes run on it. */
 import {
-  closeSync,
   existsSync,
-  fsyncSync,
-  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -12,8 +9,9 @@ import {
   rmSync,
 } from "node:fs";
 import { join } from "node:path";
-import { PorchlightError, systemCodeOf } from "../../shared/errors.ts";
-import { isAlive } from "./alive.ts";
+import { PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
+import { syncFolder } from "../host/atomic-file.ts";
+import { isAlive } from "../host/process-alive.ts";
 import type { Place } from "./place.ts";
 import { EMBEDDED_MAJOR } from "./programs.ts";
 
@@ -67,9 +65,7 @@ function publish(partial: string, data: string, folder: string): void {
     const code = systemCodeOf(error);
     if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
   }
-  const handle = openSync(folder, "r");
-  fsyncSync(handle);
-  closeSync(handle);
+  syncFolder(folder);
 }
 
 /** What a process that was killed in the middle of making a database has left. */

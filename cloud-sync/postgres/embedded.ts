@@ -21,9 +21,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type pg from "pg";
-import { messageOf, PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { pause } from "../../shared/retry.ts";
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { pause } from "../../shared/core/retry.ts";
 import { prepareFolder } from "./account.ts";
 import { EMBEDDED_USER, ensureCluster, removeStalePid, serversOn } from "./cluster.ts";
 import { own } from "./owner.ts";

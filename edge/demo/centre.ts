@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { PorchlightError } from "../../shared/errors.ts";
-import { pause } from "../../shared/retry.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { pause } from "../../shared/core/retry.ts";
 
 /** A visit as the centre's database has it. */
 const visitSchema = z.object({
@@ -36,7 +36,7 @@ export interface DemoCentreOptions {
 
 /** Compiled or not, the programs stand beside each other. */
 const PROGRAM = fileURLToPath(new URL("../../cloud-sync/cli/porchlight-cloud.js", import.meta.url));
-const AGENT = fileURLToPath(new URL("../sync/main.js", import.meta.url));
+const AGENT = fileURLToPath(new URL("../agent/main.js", import.meta.url));
 /** A visit is there milliseconds after it was seen; a busy machine takes longer. */
 const ARRIVE_MS = 15_000;
 const LOOK_EVERY_MS = 250;

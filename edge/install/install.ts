@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { BUNDLE_CREDENTIAL } from "../sync/bundle-file.ts";
+import { BUNDLE_CREDENTIAL } from "../config/bundle-file.ts";
 import { CAMERA_UNIT, DAEMON_UNIT, type Layout, SYNC_UNIT, UNITS } from "./layout.ts";
 import { copyProgram } from "./program.ts";
 

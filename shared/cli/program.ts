@@ -1,8 +1,8 @@
 /** A command line: finds the verb, checks its options, runs it, and turns errors into exits. */
 import { parseArgs } from "node:util";
+import { EXIT, type ExitCode, PorchlightError } from "../core/errors.ts";
+import { didYouMean } from "../core/near-miss.ts";
 import { type Runtime, runtimeWords } from "../core/own-runtime.ts";
-import { EXIT, type ExitCode, PorchlightError } from "../errors.ts";
-import { didYouMean } from "../near-miss.ts";
 import { overview, verbHelp } from "./help.ts";
 import { createTerminal, type Terminal } from "./terminal.ts";
 import { type Call, type Options, usageError, type Values, type Verb } from "./verb.ts";

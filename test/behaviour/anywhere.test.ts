@@ -17,7 +17,7 @@ import { postmasterOf, serversOn } from "../../cloud-sync/postgres/cluster.ts";
 import { findPrograms } from "../../cloud-sync/postgres/programs.ts";
 import { reachablePrograms } from "../../cloud-sync/postgres/reachable-programs.ts";
 import { ownUser, userNameOf } from "../../cloud-sync/postgres/system-user.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { json, userEnvironment } from "../support/cli.ts";
 import { type CentreProcess, porchlightCloud, startCentre } from "../support/cloud.ts";
 import { needs } from "../support/needs.ts";

@@ -2,10 +2,10 @@
  * Builds the servers that the tests start and Debian does not have, each into a folder of its own
  * that bears its version (test/support/built.ts). What it takes to build them is deleted afterwards.
  */
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { HIVEMQ, INFLUXDB2, MINIO, PGVECTOR, VERSITYGW } from "../test/support/built.ts";
+import { HIVEMQ, INFLUXDB2, MINIO, NODES, PGVECTOR, VERSITYGW } from "../test/support/built.ts";
 import { buildHivemq } from "./build-hivemq.ts";
 import { buildInfluxdb2 } from "./build-influxdb2.ts";
 import { goIn, run } from "./run-program.ts";
@@ -53,6 +53,15 @@ const BUILT: readonly Built[] = [
     full: true,
     build: buildHivemq,
   },
+  ...NODES.map(({ version, package: spec, folder }) => ({
+    name: `Node.js ${version}`,
+    folder,
+    build(folder: string, scratch: string) {
+      run("npm", ["install", "--prefix", scratch, "--ignore-scripts", "--no-audit", spec]);
+      const [name = ""] = spec.split("@");
+      cpSync(join(scratch, "node_modules", name, "bin", "node"), join(folder, "node"));
+    },
+  })),
 ];
 
 /** Does what is missing; says what could not be done, and how to do it by hand. */

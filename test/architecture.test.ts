@@ -35,7 +35,7 @@ const EDGE = table("edge", {
   demo: "config daemon host recognition store vault vision",
   install: "config",
   cli: "agent camera config demo doorbell evaluate host install log recognition relay store sync vault vision vision/packs",
-  "main.ts": "config daemon host store",
+  "main.ts": "daemon",
 });
 
 const CENTRE = table("cloud-sync", {

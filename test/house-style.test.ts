@@ -52,7 +52,7 @@ for (const [vendor, home] of Object.entries(HOMES)) {
 
 house("only a composition root reads the environment", () => {
   const roots =
-    /^(edge\/(main|relay\/main|agent\/main|cli\/porchlight)|cloud-sync\/cli\/porchlight-cloud)\.ts$/;
+    /^(edge\/(daemon\/daemon-main|relay\/relay-main|agent\/agent-main|cli\/command-line)|cloud-sync\/cli\/command-line)\.ts$/;
   const readers = sources
     // session.ts forbids telemetry there before the library loads, and reads nothing.
     .filter(({ path, text }) => !roots.test(path) && /process\.env(?!\["ORT_)/.test(text))

@@ -1,82 +1,11 @@
 #!/usr/bin/env node
-import { text, type ValuesOf } from "../../shared/cli/options.ts";
-/** The command line of the centre. Reads argv, the environment and time. */
-import { type Program, runProgram } from "../../shared/cli/program.ts";
-import type { Call } from "../../shared/cli/verb.ts";
-import { systemClock } from "../../shared/core/clock.ts";
-import { createLogger } from "../../shared/core/logger.ts";
-import { DEFAULT_CONFIG_FILE, loadConfig } from "../config/load.ts";
-import type { CloudConfig } from "../config/schema.ts";
-import { createDevices } from "../fleet/devices.ts";
-import { createDeadLetters } from "../log/dead-letters.ts";
-import { createCentralLog } from "../log/event-log.ts";
-import { openDatabase } from "../postgres/open.ts";
-import type { Invocation, OpenCentre } from "./verb.ts";
-import { VERBS } from "./verbs.ts";
+/** Starts the command line of the centre, on Porchlight's own Node.js. */
+import * as fs from "node:fs";
+import { isOnOwnRuntime } from "../../shared/core/own-runtime.ts";
 
-const OPTIONS = {
-  config: text("FILE", `configuration (default: $PORCHLIGHT_CLOUD_CONFIG, ${DEFAULT_CONFIG_FILE})`),
-  data: text("DIR", "folder of what the centre keeps by itself (overrides the configuration)"),
-};
-
-const PROGRAM: Program<Invocation, typeof OPTIONS> = {
+const program = {
   name: "porchlight-cloud",
-  about: "the centre that porchlight devices send their logs to",
-  firstSteps: "porchlight-cloud start, porchlight-cloud devices add <id> --out BUNDLE",
-  options: OPTIONS,
-  verbs: VERBS,
-  prepare,
+  entry: import.meta.url,
+  command: "porchlight-cloud" as const,
 };
-
-function prepare(
-  call: Call,
-  { data, config: file }: ValuesOf<typeof OPTIONS>,
-): { readonly invocation: Invocation; close(): Promise<void> } {
-  const environment = process.env;
-  const configFile = file ?? environment["PORCHLIGHT_CLOUD_CONFIG"];
-  let config: CloudConfig | undefined;
-  let close = async (): Promise<void> => undefined;
-  let opened: Promise<OpenCentre> | undefined;
-  const loaded = (): CloudConfig => {
-    config ??= loadConfig({ file: configFile, data, environment });
-    return config;
-  };
-  const logger = createLogger({
-    get level() {
-      return config?.log.level ?? "info";
-    },
-    now: systemClock.now,
-    write: (line) => process.stderr.write(line),
-  });
-  const open = async (): Promise<OpenCentre> => {
-    let gone: unknown;
-    const failed = (error: unknown): void => {
-      gone ??= error;
-    };
-    const options = { logger, random: Math.random, failed, beside: true };
-    const { database, close: end } = await openDatabase(loaded(), options, call.signal);
-    close = async () => {
-      await end();
-      if (gone !== undefined) throw gone;
-    };
-    const log = createCentralLog(database);
-    await log.open();
-    const [deadLetters, devices] = [createDeadLetters(database, log), createDevices(database)];
-    return { database, log, deadLetters, devices };
-  };
-  return {
-    close: () => close(),
-    invocation: {
-      ...call,
-      configFile: configFile ?? "",
-      logger,
-      config: loaded,
-      centre() {
-        opened ??= open();
-        return opened;
-      },
-    },
-  };
-}
-
-process.exitCode = await runProgram(PROGRAM, process);
+if (isOnOwnRuntime(program, { process, fs })) await import("./command-line.ts");

@@ -1,5 +1,6 @@
 import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { EXIT } from "../../shared/core/errors.ts";
+import { runtimeWords } from "../../shared/core/own-runtime.ts";
 import { fingerprintOf } from "../../shared/log/site-key.ts";
 import { listPresence } from "../fleet/presence.ts";
 import { readRun } from "../host/run-file.ts";
@@ -12,7 +13,7 @@ export const status: Verb = verb({
   options: {},
   example: "porchlight-cloud status --json",
   operands: NO_OPERANDS,
-  async run({ config, centre, terminal }) {
+  async run({ config, centre, terminal, runtime }) {
     const running = readRun(config().data);
     const { log, devices, deadLetters, database } = await centre();
     const [logs, registered, presence, letters, publicKey] = await Promise.all([
@@ -24,6 +25,7 @@ export const status: Verb = verb({
     ]);
     const facts = {
       running,
+      runtime,
       siteKey: publicKey === null ? null : fingerprintOf(publicKey),
       devices: {
         registered: registered.filter(({ revokedAt }) => revokedAt === null).length,
@@ -40,6 +42,7 @@ export const status: Verb = verb({
     const at = running === null ? "does not run here" : `runs, ${running.mqtt}, ${running.http}`;
     const lines = [
       `centre        ${at}`,
+      `runs on       ${runtimeWords(runtime)}`,
       `its key       ${facts.siteKey ?? "made at the first start"}`,
       `devices       ${known} registered, ${online} online, ${halted} halted, ${lag} entries behind`,
       `logs          ${facts.logs}, ${facts.entries} entries`,

@@ -4,6 +4,7 @@ import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
+import { runtimeWords } from "../../shared/core/own-runtime.ts";
 import { LIBCAMERA_PROGRAMS, libcameraStill } from "../camera/libcamera.ts";
 import { findProgram, openCamera } from "../camera/open-camera.ts";
 import { visionOptions } from "../config/options.ts";
@@ -112,8 +113,9 @@ export const doctor: Verb = verb({
   example: "porchlight doctor --config porchlight.yaml",
   operands: NO_OPERANDS,
   async run(invocation) {
-    const { config, terminal } = invocation;
+    const { config, terminal, runtime } = invocation;
     const findings = [
+      await check("Node.js", () => runtimeWords(runtime)),
       await check("cameras", () => cameras(invocation)),
       await check("button", () => button(invocation)),
       await check("models", () => packs(invocation)),

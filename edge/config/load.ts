@@ -19,6 +19,7 @@ const RESERVED = [
   "LOG_KEY_FILE",
   "VAULT_KEY_FILE",
   "SYNC_BUNDLE_FILE",
+  "NODE",
   "CLOUD_",
 ].map((name) => `${PREFIX}_${name}`);
 

@@ -55,7 +55,8 @@ export async function startDemoCentre(options: DemoCentreOptions): Promise<DemoC
   const env = { ...environment, ...ports };
   const centre = spawn(process.execPath, [PROGRAM, "start", ...at], {
     env,
-    stdio: ["ignore", "pipe", "pipe"],
+    // The channel says nothing but that this process lives: killed, it leaves no centre behind.
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   const children: ChildProcess[] = [centre];
   await firstLine(centre);
@@ -73,7 +74,7 @@ export async function startDemoCentre(options: DemoCentreOptions): Promise<DemoC
       const keys = { PORCHLIGHT_LOG_KEY_FILE: key, PORCHLIGHT_SYNC_BUNDLE_FILE: bundle };
       const agent = spawn(process.execPath, [AGENT, ...data], {
         env: { ...environment, ...keys },
-        stdio: "ignore",
+        stdio: ["ignore", "ignore", "ignore", "ipc"],
       });
       children.unshift(agent);
     },

@@ -27,7 +27,7 @@ export function overview<I extends Call, C extends OptionTable>({
     columns(verbs.map((verb) => [verb.name, verb.summary] as const)),
     "",
     `first steps: ${firstSteps}`,
-    `more about one: ${name} <command> --help`,
+    `more about one: ${name} <command> --help; version and Node.js: ${name} --version`,
   ].join("\n");
 }
 

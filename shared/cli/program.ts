@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { EXIT, type ExitCode, PorchlightError } from "../core/errors.ts";
 import { didYouMean } from "../core/near-miss.ts";
+import { type Runtime, runtimeWords } from "../core/own-runtime.ts";
 import { EVERYWHERE, overview, usageLine, verbHelp } from "./help.ts";
 import {
   labelOf,
@@ -19,6 +20,8 @@ export interface Program<I extends Call, C extends OptionTable> {
   readonly name: string;
   readonly about: string;
   readonly firstSteps: string;
+  /** Its version, and what it runs on. */
+  readonly runtime: Runtime;
   /** Options that every command takes, besides --json and --help. */
   readonly options: C;
   /** In the order a newcomer meets them. */
@@ -33,7 +36,7 @@ export interface Program<I extends Call, C extends OptionTable> {
 /** What of the process a command line uses: the composition root hands it over. */
 export type Host = Pick<
   NodeJS.Process,
-  "argv" | "stdin" | "stdout" | "stderr" | "once" | "removeListener" | "exit"
+  "argv" | "channel" | "stdin" | "stdout" | "stderr" | "once" | "removeListener" | "exit"
 >;
 
 /** Runs the verb that was typed; the exit code says how it went. */
@@ -77,6 +80,11 @@ async function obey<I extends Call, C extends OptionTable>(
     terminal.data(verbs, overview(program));
     return words.length === 0 ? EXIT.usage : EXIT.ok;
   }
+  if (first === "--version") {
+    const { name, runtime } = program;
+    terminal.data({ name, ...runtime }, `${name} ${runtime.version}, ${runtimeWords(runtime)}`);
+    return EXIT.ok;
+  }
   if (found === null) {
     const option = words.findIndex((word) => word.startsWith("-"));
     throw unknownVerb(program, option === -1 ? words : words.slice(0, option));
@@ -90,15 +98,18 @@ async function obey<I extends Call, C extends OptionTable>(
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   host.once("SIGINT", onSignal).once("SIGTERM", onSignal);
+  // A program that started us through a channel and is gone would leave us behind unseen.
+  if (host.channel != null) host.once("disconnect", onSignal).channel?.unref();
   const { typed, operands } = parse(program, verb, rest);
   const values = readOptions(verb.options, typed);
-  const call = { operands, terminal, signal: stop.signal };
+  const { runtime } = program;
+  const call: Call = { operands, terminal, signal: stop.signal, runtime };
   const { invocation, close } = program.prepare(call, readOptions(program.options, typed));
   try {
     return await verb.run({ ...invocation, values });
   } finally {
     await close();
-    host.removeListener("SIGINT", onSignal).removeListener("SIGTERM", onSignal);
+    for (const event of ["SIGINT", "SIGTERM", "disconnect"]) host.removeListener(event, onSignal);
   }
 }
 

@@ -1,5 +1,6 @@
 /** What a command of a command line is. */
 import type { ExitCode } from "../core/errors.ts";
+import type { Runtime } from "../core/own-runtime.ts";
 import type { OptionTable, ValuesOf } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -9,6 +10,7 @@ export interface Call {
   readonly terminal: Terminal;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
+  readonly runtime: Runtime;
 }
 
 /** A call with the values of a command's own options. */

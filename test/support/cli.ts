@@ -10,10 +10,10 @@ export interface Ran {
   readonly err: string;
 }
 
-/** The environment of a user: no CI, no PORCHLIGHT_* of ours. */
+/** The environment of a user: no CI, no PORCHLIGHT_* of ours but the Node.js that is tested. */
 export function userEnvironment(more: Record<string, string> = {}): NodeJS.ProcessEnv {
   const own = Object.entries(process.env).filter(
-    ([name]) => name !== "CI" && !name.startsWith("PORCHLIGHT_"),
+    ([name]) => name === "PORCHLIGHT_NODE" || (name !== "CI" && !name.startsWith("PORCHLIGHT_")),
   );
   return { ...Object.fromEntries(own), ...more };
 }

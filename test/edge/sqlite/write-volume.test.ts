@@ -44,7 +44,7 @@ wearing("is scaled to a day by the last day, and is no figure before an hour is 
   };
   assert.is(live(1, 10), 240);
   assert.is(live(100, 10), 240);
-  assert.is(live(48, 20), 480, "the day before the last is forgotten");
+  assert.is(live(48, 20), 480, "the day before the last is removed");
 });
 
 wearing("is no figure where the kernel does not count", () => {

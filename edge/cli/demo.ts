@@ -1,5 +1,3 @@
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { flag, text } from "../../shared/cli/options.ts";
@@ -13,6 +11,7 @@ import { modelsFolder, programFolder } from "../config/paths.ts";
 import { castFromFolders, castFromGroups } from "../demo/cast.ts";
 import { type DemoCentre, hasCentre, startDemoCentre } from "../demo/centre.ts";
 import { type DemoResult, type DemoVisit, runDemo } from "../demo/demo.ts";
+import { clearFolder, defaultFolder } from "../demo/folder.ts";
 import { openVision } from "../vision/vision.ts";
 import { peopleIn } from "./photos.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
@@ -114,22 +113,6 @@ function leftOut({ visits, centre }: DemoResult): readonly string[] {
   ];
 }
 
-/** In the clone; where that is another's or read-only, in this user's cache, or a temporary one. */
-function freshFolder({ HOME, XDG_CACHE_HOME }: Invocation["environment"]): string {
-  const caches = [XDG_CACHE_HOME, HOME === undefined ? undefined : join(HOME, ".cache")];
-  const own = caches.flatMap((cache) => (cache ? [join(cache, "porchlight")] : []));
-  for (const folder of [join(programFolder(), ".cache"), ...own]) {
-    try {
-      mkdirSync(folder, { recursive: true });
-      accessSync(folder, constants.W_OK);
-      return join(folder, "demo");
-    } catch {
-      // Not ours to write to: the next one may be.
-    }
-  }
-  return mkdtempSync(join(tmpdir(), "porchlight-demo-"));
-}
-
 export const demo: Verb = verb({
   name: "demo",
   summary:
@@ -141,10 +124,9 @@ export const demo: Verb = verb({
   example: "porchlight demo --photos ~/photos/family",
   operands: NO_OPERANDS,
   async run({ config, data, terminal, values, signal, environment }) {
-    const folder = data ?? freshFolder(environment);
+    const folder = data ?? defaultFolder(programFolder(), environment);
     const own = values.photos;
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true });
+    clearFolder(folder, data === undefined);
     const alone = values["no-centre"];
     const centre = alone ? null : await centreIn(folder, { environment, signal, terminal });
     const vision = await openVision({ ...visionOptions(config()), logger: silentLogger });

@@ -9,6 +9,7 @@ import { VERBS as DEVICE_VERBS } from "../edge/cli/verbs.ts";
 import { deviceConfigSchema } from "../edge/config/schema.ts";
 import type { OptionTable } from "../shared/cli/options.ts";
 import { leavesOf } from "../shared/core/config.ts";
+import { ENTRY_DATA } from "../shared/log/entry.ts";
 import { suite } from "./support/suite.ts";
 
 const docs = suite("the pages");
@@ -120,7 +121,7 @@ docs("every setting that a page names is one", () => {
   ).flatMap(({ path, text }) =>
     [...text.matchAll(/`([a-z]+(?:\.[a-zA-Z]+)+)`/g)]
       .map(([, key = ""]) => key)
-      .filter((key) => sections.has(key.split(".")[0]))
+      .filter((key) => sections.has(key.split(".")[0]) && !Object.hasOwn(ENTRY_DATA, key))
       .filter((key) => !known.has(key) && !/\.(ts|md|yaml|json|db|key|pem|jpg|sock)$/.test(key))
       .map((key) => `${path}: ${key}`),
   );

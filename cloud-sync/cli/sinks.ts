@@ -69,8 +69,8 @@ export const sinksRejects: Verb = verb({
     const { operands, values, terminal } = invocation;
     const after = BigInt(values.after);
     const [sink = ""] = operands;
-    const shelved = await (await control(invocation)).rejects(sink, after, REJECTS_SHOWN);
-    const facts = shelved.map((each) => ({ ...each, position: Number(each.position) }));
+    const rejects = await (await control(invocation)).rejects(sink, after, REJECTS_SHOWN);
+    const facts = rejects.map((each) => ({ ...each, position: Number(each.position) }));
     const rows = facts.map(({ position, log, seq, at, reason }) => [
       `${position}`,
       `entry ${seq} of ${log}`,

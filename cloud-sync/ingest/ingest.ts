@@ -4,7 +4,7 @@
  *
  *     take ─► window ─► group commit ─► ack
  *               ▲          │ early: waits for the batch before it ─► nack `gap`
- *               └──────────┤ another story: the log is frozen     ─► nack `fork`
+ *               └──────────┤ divergent history: log frozen        ─► nack `fork`
  *                          └ no batch: a dead letter              ─► nack `invalid`
  *
  * What is in the window is in memory alone: whoever sent it keeps it until the ack.
@@ -22,13 +22,13 @@ import type { BatchOutcome } from "../log/append.ts";
 import { ARRIVALS_MAX, type CentralLog } from "../log/event-log.ts";
 import { type AdmissionLimits, AdmissionWindow } from "./admission-window.ts";
 import { type Item, ReorderBuffer } from "./reorder-buffer.ts";
-import { readBatch, shelve, type Undecodable } from "./undecodable.ts";
+import { keepUndecodable, tryDecodeBatch, type Undecodable } from "./undecodable.ts";
 
 /** The centre holds everything of this log up to the cursor; or what it has to say against it. */
 export type Answer = { readonly ack: Cursor } | { readonly nack: Nack };
 
 export interface IngestOptions {
-  readonly log: Pick<CentralLog, "append" | "shelve" | "newest">;
+  readonly log: Pick<CentralLog, "append" | "addDeadLetter" | "newest">;
   /** Tells a device. What is lost here is asked for again: it must neither wait nor throw. */
   readonly answer: (device: string, answer: Answer) => void;
   readonly clock: Pick<Clock, "monotonicMs">;
@@ -103,7 +103,7 @@ class LogIngest implements Ingest {
 
   async take(device: string, payload: Buffer, signal: AbortSignal): Promise<void> {
     await this.#window.acquire(signal);
-    const read = readBatch(payload);
+    const read = tryDecodeBatch(payload);
     if (read.batch === null) {
       const { length: bytes } = payload;
       this.#window.charge(bytes);
@@ -121,7 +121,7 @@ class LogIngest implements Ingest {
     const undecodable = this.#undecodable.shift();
     if (undecodable !== undefined) {
       try {
-        await shelve(undecodable, this.#options);
+        await keepUndecodable(undecodable, this.#options);
       } catch (error) {
         this.#undecodable.unshift(undecodable);
         throw error;

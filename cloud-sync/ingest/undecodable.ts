@@ -19,7 +19,7 @@ export interface Undecodable {
   readonly bytes: number;
 }
 
-export function readBatch(
+export function tryDecodeBatch(
   payload: Buffer,
 ): { readonly batch: Batch } | { readonly batch: null; readonly reason: string } {
   try {
@@ -31,13 +31,13 @@ export function readBatch(
 }
 
 /** Keeps it, and tells the device from where it may go on. */
-export async function shelve(
+export async function keepUndecodable(
   { device, payload, reason, cursor }: Undecodable,
   { log, logger, answer }: Pick<IngestOptions, "log" | "logger" | "answer">,
 ): Promise<void> {
   // What is too long to be read is too long to be kept whole.
   const kept = payload.subarray(0, PAYLOAD_BYTES_MAX);
-  const shelved = await log.shelve({ device, reason, payload: kept });
+  const stored = await log.addDeadLetter({ device, reason, payload: kept });
   const claimed = claimedLog(payload);
   const start = claimed === null ? null : startOf(claimed);
   const from = cursor ?? (await log.newest(device)) ?? start;
@@ -45,7 +45,7 @@ export async function shelve(
   logger.warn("undecodable message moved to the dead-letter queue", {
     device,
     reason,
-    shelved,
+    stored,
     hint,
   });
   if (from !== null) answer(device, { nack: { ...from, reason: "invalid" } });

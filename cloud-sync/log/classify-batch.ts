@@ -57,7 +57,7 @@ export function classifyBatch(batch: Batch, device: string, known: Known): Batch
   const cursor = { log: head.log, seq: head.seq, hash: head.hash };
   if (first > head.seq + 1) return { kind: "gap", cursor };
   const other = firstDivergent(batch, head, known);
-  // Bytes that are no entry of the place they claim tell no other story: a header was damaged.
+  // Bytes that are no entry of the place they claim are no divergent history: a header was damaged.
   if (other !== null && batch.entries.some(({ seq, fault }) => seq === other && fault !== null)) {
     return invalid(cursor, `entry ${other} is none, and does not follow what is here`);
   }
@@ -71,7 +71,7 @@ export function classifyBatch(batch: Batch, device: string, known: Known): Batch
     : { kind: "append", entries, parent: null };
 }
 
-/** The first seq at which the batch tells another story than the log, or null. */
+/** The first seq at which the batch diverges from the log, or null. */
 function firstDivergent(
   { log, previous, entries }: Batch,
   head: LogHead,

@@ -1,4 +1,4 @@
-/** What could not be taken in: dead letters, and the second stories of frozen logs. */
+/** What could not be taken in: dead letters, and the other branches of forked logs. */
 import { isUtf8 } from "node:buffer";
 import { z } from "zod";
 import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
@@ -19,7 +19,7 @@ export interface DeadLetter {
   readonly receivedAt: Date;
 }
 
-/** A place where a device told two stories. */
+/** A place where a log is forked. */
 export interface Fork {
   readonly seq: number;
   /** The hash of the entry that is in the log; null when the log had ended before. */

@@ -29,7 +29,7 @@ export interface StoredEntry {
   readonly seq: number;
   /** 64 lowercase hex digits. */
   readonly hash: string;
-  /** Null when emptied or shelved; so are the four after it. */
+  /** Null when emptied, or kept as a dead letter; so are the four after it. */
   readonly body: string | null;
   readonly type: string | null;
   /** Device wall clock, ms since the epoch. */
@@ -54,8 +54,8 @@ export interface CentralLog {
    * become of each. What is refused is kept: forks beside the log, the rest as dead letters.
    */
   append(arrivals: readonly Arrival[], signal?: AbortSignal): Promise<readonly BatchOutcome[]>;
-  /** Keeps a message that could not be read. False when the device's shelf is full. */
-  shelve(letter: Letter): Promise<boolean>;
+  /** Keeps a message that could not be read. False when the device has too many. */
+  addDeadLetter(letter: Letter): Promise<boolean>;
   /**
    * Entries of all logs after a position: none of them can still come in before another. At most
    * `limit`, and no more than fit into memory; none only where there are none.
@@ -104,7 +104,7 @@ export interface Letter {
 /** Entries in one group commit: 10,000 of 400 bytes are 4 MB and a fifth of a second. */
 export const ARRIVALS_MAX = 256;
 const PAGE_ENTRIES = 1_000;
-/** A device that sends nonsense fills its own shelf, and not the disk. */
+/** A device that sends nonsense fills its own quota of dead letters, and not the disk. */
 const LETTERS_PER_DEVICE_MAX = 1_000;
 
 const hashColumn = z
@@ -160,14 +160,14 @@ const linkRows = z.array(
     seq: numberColumn,
     hash: hashColumn,
     body: z.string().nullable(),
-    shelved: z.instanceof(Buffer).nullable(),
+    kept: z.instanceof(Buffer).nullable(),
   }),
 );
 type LinkRow = z.infer<typeof linkRows>[number];
 
 const shelvedRows = z.array(z.object({ seq: numberColumn, payload: z.instanceof(Buffer) }));
 
-const LINKS = `SELECT e.seq, e.hash, e.body, d.payload AS shelved
+const LINKS = `SELECT e.seq, e.hash, e.body, d.payload AS kept
   FROM event_log e LEFT JOIN dead_letters d ON d.log = e.log AND d.seq = e.seq
   WHERE e.log = $1 AND e.seq > $2 ORDER BY e.seq LIMIT ${PAGE_ENTRIES}`;
 const SHELVED = `SELECT seq, payload FROM dead_letters
@@ -200,7 +200,7 @@ const LOGS = `SELECT log, device, head_seq AS seq, head_hash AS hash, parent_log
   parent_hash, frozen_at FROM logs ORDER BY created_at, log`;
 
 export function createCentralLog(database: Database): CentralLog {
-  /** Pages from elsewhere as they were here: what was shelved of them still is. */
+  /** Pages from elsewhere as they were here: what was a dead letter of them still is. */
   const pagesAway = async function* (
     log: string,
     links: AsyncIterable<readonly Link[]>,
@@ -209,7 +209,7 @@ export function createCentralLog(database: Database): CentralLog {
       const range = [log, page.at(0)?.seq ?? 0, page.at(-1)?.seq ?? 0];
       const rows = shelvedRows.parse(await database.query(SHELVED, range));
       const payloads = new Map(rows.map(({ seq, payload }) => [seq, payload]));
-      yield page.map((link) => ({ ...link, shelved: payloads.get(link.seq) ?? null }));
+      yield page.map((link) => ({ ...link, kept: payloads.get(link.seq) ?? null }));
     }
   };
   const pages = async function* (
@@ -242,7 +242,7 @@ export function createCentralLog(database: Database): CentralLog {
       invariant(arrivals.length <= ARRIVALS_MAX, `at most ${ARRIVALS_MAX} batches in one commit`);
       return database.transaction((each) => appendAll(each, arrivals), signal);
     },
-    async shelve({ device, reason, payload }) {
+    async addDeadLetter({ device, reason, payload }) {
       return (await database.query(SHELVE, [device, reason, payload])).length === 1;
     },
     async newest(device) {
@@ -266,20 +266,20 @@ export function createCentralLog(database: Database): CentralLog {
     logs,
     async verify(log, witnesses, archived) {
       const state = await stateOf(log);
-      const shelved = new Set<number>();
+      const kept = new Set<number>();
       const links = async function* (): AsyncGenerator<readonly LinkRow[]> {
         for await (const page of pages(state, 0, archived)) {
-          for (const row of page) if (row.shelved !== null) shelved.add(row.seq);
+          for (const row of page) if (row.kept !== null) kept.add(row.seq);
           yield page;
         }
       };
       const { seq, hash } = state;
       const head = { seq, hash, from: "the head of the log" };
-      return verifyPages(links(), [head, ...witnesses], shelved);
+      return verifyPages(links(), [head, ...witnesses], kept);
     },
     async *export(log, after, archived) {
       for await (const page of pages(await stateOf(log), after, archived)) {
-        yield page.map((row) => row.shelved?.toString("utf8") ?? lineOf(row));
+        yield page.map((row) => row.kept?.toString("utf8") ?? lineOf(row));
       }
     },
   };

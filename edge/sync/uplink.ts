@@ -237,7 +237,7 @@ class LogUplink implements Uplink {
 
   /**
    * A copy of this device may run elsewhere, and what it was told was told to us. Once a session the
-   * centre is shown what stands here: so it sees the fork, and keeps both stories.
+   * centre is shown what stands here: so it sees the fork, and keeps both branches.
    */
   #show(): boolean {
     if (this.#denied === null || this.#shown) return false;

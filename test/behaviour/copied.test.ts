@@ -27,13 +27,13 @@ copying("the second story is a fork, the first stays whole, and the copy can go 
   await one.run("ring");
   assert.is((await one.agent()).code, 0);
   cpSync(one.data, copy.data, { recursive: true });
-  // Both ring in the same place: whoever comes second tells another story.
+  // Both ring in the same place: whoever comes second log fork detected.
   for (const each of [one, copy]) await each.run("ring");
   assert.is((await one.agent()).code, 0);
   const stopped = await copy.agent();
   assert.is(stopped.code, 1, "it ends with what to do, and not with a crash");
   assert.match(stopped.err, "porchlight log renew");
-  assert.match(centre.err(), "tells another story");
+  assert.match(centre.err(), "log fork detected");
 
   const first = await one.exported();
   assert.equal(await there.exported(), first);

@@ -213,7 +213,7 @@ full("does not end the daemon: it goes on watching, says so, and is well again a
   await until("the reserve is used", () => !existsSync(reserve), 60_000);
   await until("it says that the disk is full", () => said.err().includes("disk full"), 30_000);
   await presses(3);
-  await until("visits go on", () => count("visit.recognised") > visits + 1, 30_000);
+  await until("visits go on", () => count("visit.recognised") > visits + 1, 90_000);
   const status = json<{ disk: { full: boolean } }>(await porchlight(["status", ...at, "--json"]));
   assert.ok(status.disk.full);
   disk.free();

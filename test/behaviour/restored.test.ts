@@ -71,7 +71,7 @@ async function logsOf(device: string): Promise<Log[]> {
 }
 
 restoring(
-  "tells another story: its log is frozen, both are kept, and a new log goes on",
+  "forks its log: it is frozen, both branches are kept, and a new log goes on",
   async () => {
     const one = await door();
     one.backUp();

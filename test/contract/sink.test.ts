@@ -79,7 +79,7 @@ async function expected(one: SinkCase): Promise<unknown> {
   return contents;
 }
 
-async function shelved(sink: string): Promise<number[]> {
+async function rejectsOf(sink: string): Promise<number[]> {
   const rows = await createSinkControl(central.database).rejects(sink, 0n, 100);
   return rows.map(({ seq }) => seq);
 }
@@ -139,33 +139,30 @@ function promises(one: SinkCase): void {
     const after = run();
     await settled(after);
     assert.equal(await store.contents(), await expected(one));
-    assert.equal(await shelved(after.runner.stats().name), rejectedSeqs(one));
+    assert.equal(await rejectsOf(after.runner.stats().name), rejectedSeqs(one));
     await after.stop();
   });
 
-  promise(
-    "one of many is rejected: shelved with a reason, and tried again when asked",
-    async () => {
-      await append();
-      const running = run();
-      await settled(running);
-      const { name } = running.runner.stats();
-      const control = createSinkControl(central.database);
-      const wanted = rejectedSeqs(one);
-      assert.equal(await shelved(name), wanted);
-      assert.is(running.runner.stats().rejected, wanted.length);
-      const before = await control.rejects(name, 0n, 10);
-      assert.ok(before.every(({ reason }) => reason.length > 5));
-      assert.is(await control.replayRejects(name), wanted.length);
-      await until("they were rejected again", async () => {
-        const now = await control.rejects(name, 0n, 10);
-        return now.every(({ at }, i) => at > (before[i]?.at ?? at));
-      });
-      assert.is(await control.dropRejects(name), wanted.length);
-      assert.equal(await store.contents(), await expected(one));
-      await running.stop();
-    },
-  );
+  promise("one of many is rejected: kept with a reason, and tried again when asked", async () => {
+    await append();
+    const running = run();
+    await settled(running);
+    const { name } = running.runner.stats();
+    const control = createSinkControl(central.database);
+    const wanted = rejectedSeqs(one);
+    assert.equal(await rejectsOf(name), wanted);
+    assert.is(running.runner.stats().rejected, wanted.length);
+    const before = await control.rejects(name, 0n, 10);
+    assert.ok(before.every(({ reason }) => reason.length > 5));
+    assert.is(await control.replayRejects(name), wanted.length);
+    await until("they were rejected again", async () => {
+      const now = await control.rejects(name, 0n, 10);
+      return now.every(({ at }, i) => at > (before[i]?.at ?? at));
+    });
+    assert.is(await control.dropRejects(name), wanted.length);
+    assert.equal(await store.contents(), await expected(one));
+    await running.stop();
+  });
 
   promise("aborted in the middle of a write, it goes on where it was", async () => {
     await append();
@@ -222,7 +219,7 @@ function promises(one: SinkCase): void {
     await append(10);
     await settled(running);
     const { name } = running.runner.stats();
-    const [live, onShelf] = [await store.contents(), await shelved(name)];
+    const [live, rejects] = [await store.contents(), await rejectsOf(name)];
     await createSinkControl(central.database).reset(name);
     const restarted = async (): Promise<boolean> => {
       const query = "SELECT FROM sink_cursors WHERE reset_asked";
@@ -231,7 +228,7 @@ function promises(one: SinkCase): void {
     await until("it has begun again", restarted);
     await settled(running);
     assert.equal(await store.contents(), live);
-    assert.equal(await shelved(name), onShelf);
+    assert.equal(await rejectsOf(name), rejects);
     await running.stop();
   });
 }

@@ -77,7 +77,7 @@ export async function startedTogether(place: Place, centre: CentreProcess): Prom
     .err()
     .split("\n")
     .filter((line) => line.includes(device));
-  assert.is(told.filter((line) => line.includes("tells another story")).length, 1);
+  assert.is(told.filter((line) => line.includes("log fork detected")).length, 1);
   assert.ok(told.length < LINES_MAX, `${told.length} lines`);
 }
 

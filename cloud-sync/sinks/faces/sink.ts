@@ -11,7 +11,12 @@ import type { StoredEntry } from "../../log/event-log.ts";
 import type { Connection, Database } from "../../postgres/database.ts";
 import type { FollowsKeys, Positioned, Resettable, Sink, Written } from "../sink.ts";
 import { refusalOf, writeIsolating } from "../support/bisect.ts";
-import { type Body, type Projected, projectionOf, readBatch } from "../support/decode-entries.ts";
+import {
+  type Body,
+  decodeEntries,
+  type Projected,
+  projectionOf,
+} from "../support/decode-entries.ts";
 import type { DevicesOf } from "../support/device-of-log.ts";
 import { type Change, changeOf, FACE_TYPES } from "./changes.ts";
 import { ExactIndex, type Neighbour } from "./exact-index.ts";
@@ -76,7 +81,7 @@ export function createFaceEncodings(options: FaceEncodingsOptions): FaceEncoding
   };
   const writeAll = async (batch: readonly StoredEntry[], signal: AbortSignal): Promise<Written> => {
     const read = (entry: Projected, body: Body | null) => changeOf(entry, body, open);
-    const { items, rejected } = await readBatch(batch, devicesOf, read);
+    const { items, rejected } = await decodeEntries(batch, devicesOf, read);
     const statement = insertStatement(await hasVectors());
     const write = (part: readonly Change[]): Promise<void> =>
       database.transaction(async (connection) => {

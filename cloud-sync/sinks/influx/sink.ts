@@ -12,7 +12,7 @@ import {
 } from "../metrics/query.ts";
 import type { Rejection, Sink } from "../sink.ts";
 import { writeIsolating } from "../support/bisect.ts";
-import { readBatch } from "../support/decode-entries.ts";
+import { decodeEntries } from "../support/decode-entries.ts";
 import type { DevicesOf } from "../support/device-of-log.ts";
 import { createInfluxApi, type InfluxApi, type InfluxServer } from "./client.ts";
 import { lineOf } from "./lines.ts";
@@ -49,7 +49,7 @@ export function createInflux(options: InfluxOptions): Influx {
       if (manage) await createTiers(api, server, retention, signal);
     },
     async write(batch, signal) {
-      const { items, rejected } = await readBatch(batch, devicesOf, pointOf);
+      const { items, rejected } = await decodeEntries(batch, devicesOf, pointOf);
       const since = clock.now() - retention.rawDays * DAY_MS;
       const [lines, unsayable] = linesOf(items.filter(({ at }) => at > since));
       const written = await writeLines(api, targetOf(server, "raw"), lines, signal);

@@ -11,7 +11,7 @@ import type { Clock } from "../../../shared/core/clock.ts";
 import type { Connection, Database } from "../../postgres/database.ts";
 import type { Maintained, Positioned, Resettable, Sink } from "../sink.ts";
 import { refusalOf, writeIsolating } from "../support/bisect.ts";
-import { projectionOf, readBatch } from "../support/decode-entries.ts";
+import { decodeEntries, projectionOf } from "../support/decode-entries.ts";
 import type { DevicesOf } from "../support/device-of-log.ts";
 import { dropTimePartitions, makeTimePartitions, type PartitionSpan } from "./partitions.ts";
 import { type Point, pointOf } from "./points.ts";
@@ -124,7 +124,7 @@ export function createTimeSeries(options: TimeSeriesOptions): TimeSeries {
         if (!there || (await connection.query(SAME)).length === 0) await rebuild(connection);
       }),
     async write(batch, signal) {
-      const { items, rejected } = await readBatch(batch, devicesOf, pointOf);
+      const { items, rejected } = await decodeEntries(batch, devicesOf, pointOf);
       const write = (points: readonly Point[]): Promise<void> => insert(database, points, signal);
       const refused = await writeIsolating(items, write, refusalOf);
       await database.query(MOVE, [batch.at(-1)?.position ?? 0n]);

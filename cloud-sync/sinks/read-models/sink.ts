@@ -5,7 +5,12 @@
 import type { Connection, Database } from "../../postgres/database.ts";
 import type { Positioned, Resettable, Sink } from "../sink.ts";
 import { refusalOf, writeIsolating } from "../support/bisect.ts";
-import { type Body, type Projected, projectionOf, readBatch } from "../support/decode-entries.ts";
+import {
+  type Body,
+  decodeEntries,
+  type Projected,
+  projectionOf,
+} from "../support/decode-entries.ts";
 import type { DevicesOf } from "../support/device-of-log.ts";
 import { type RowOf, rowsOf } from "./rows.ts";
 import {
@@ -79,7 +84,7 @@ export function createPostgresSink(options: PostgresSinkOptions): Sink & Positio
         if (!same) await rebuild(connection);
       }),
     async write(batch, signal) {
-      const { items, rejected: unreadable } = await readBatch(batch, devicesOf, workOf);
+      const { items, rejected: unreadable } = await decodeEntries(batch, devicesOf, workOf);
       const { rejected } = await writeIsolating(items, (part) => write(part, signal), refusalOf);
       // What was rejected is passed as well: else the store would seem to have less than it was given.
       await database.query(moveTo, [batch.at(-1)?.position ?? 0n]);

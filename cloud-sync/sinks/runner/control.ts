@@ -7,7 +7,7 @@ export interface SinkState {
   readonly name: string;
   readonly position: bigint;
   readonly written: bigint;
-  /** Entries on the shelf. */
+  /** Entries that its store rejected. */
   readonly rejected: number;
   readonly breaker: "closed" | "open" | "half-open";
   readonly errorCode: string | null;
@@ -30,11 +30,11 @@ export interface RejectedEntry {
 export interface SinkControl {
   /** Every sink that has ever run here, by name. */
   states(): Promise<readonly SinkState[]>;
-  /** What lies on a sink's shelf after a position, oldest first. Throws `sink.unknown`. */
+  /** What a sink's store rejected after a position, oldest first. Throws `sink.unknown`. */
   rejects(sink: string, after: bigint, limit: number): Promise<readonly RejectedEntry[]>;
-  /** Asks for shelved entries to be tried again, all of them or one; says how many. */
+  /** Asks for rejected entries to be tried again, all of them or one; says how many. */
   replayRejects(sink: string, position?: bigint): Promise<number>;
-  /** Gives shelved entries up, all of them or one; says how many. They stay in the log. */
+  /** Gives rejected entries up, all of them or one; says how many. They stay in the log. */
   dropRejects(sink: string, position?: bigint): Promise<number>;
   /**
    * Asks for a replay from the first entry. Throws `sink.archived` when months were dropped after

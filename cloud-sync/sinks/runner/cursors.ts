@@ -8,22 +8,22 @@ import type { Rejection } from "../sink.ts";
 
 /** A holder that says nothing for so long is taken for dead, and another instance goes on. */
 export const LEASE_MS = 15_000;
-/** A shelf that is full stops its sink: so many rejections are a mistake, not a few odd entries. */
+/** More rejects stop their sink: so many are a mistake, not a few odd entries. */
 export const REJECTS_MAX = 10_000;
 
 export interface Held {
   readonly position: bigint;
   readonly resetAsked: boolean;
-  /** Somebody wants shelved entries to be tried again. */
+  /** Somebody wants rejected entries to be tried again. */
   readonly again: boolean;
 }
 
-/** What a write has come to: moved together with the shelf, or not at all. */
+/** What a write has come to: moved together with the rejects, or not at all. */
 export interface Step {
   readonly position: bigint;
   readonly written: number;
   readonly rejected: readonly (Rejection & Pick<StoredEntry, "log" | "seq">)[];
-  /** Positions of the shelf that were accepted this time. */
+  /** Rejected positions that were accepted this time. */
   readonly accepted?: readonly bigint[];
 }
 
@@ -32,9 +32,9 @@ export interface SinkCursor {
   /** Takes the row, or says again that it is held. Null while another instance does. */
   hold(): Promise<Held | null>;
   release(): Promise<void>;
-  /** Throws `sink.lost` when it is another's now, `sink.shelf.full` when the shelf has no room. */
+  /** Throws `sink.lost` when it is another's now, `sink.rejects.full` when there are too many rejects. */
   settle(step: Step): Promise<void>;
-  /** From the first entry again; the shelf is emptied, since the same will come to lie on it. */
+  /** From the first entry again; rejects are cleared, since the same will be rejected again. */
   restart(): Promise<void>;
   /** Shelved entries that somebody wants to be tried again. */
   again(limit: number): Promise<readonly bigint[]>;
@@ -53,14 +53,14 @@ const RELEASE = `UPDATE sink_cursors SET holder = NULL, held_until = NULL
 const MOVE = `UPDATE sink_cursors SET position = $3, written = written + $4, moved_at = now(),
   held_until = clock_timestamp() + interval '${LEASE_MS} milliseconds'
   WHERE sink = $1 AND holder = $2 AND NOT reset_asked RETURNING sink`;
-const SHELVE = `INSERT INTO sink_rejects (sink, position, log, seq, reason)
+const ADD_REJECTS = `INSERT INTO sink_rejects (sink, position, log, seq, reason)
   SELECT $1, * FROM unnest($2::bigint[], $3::uuid[], $4::bigint[], $5::text[])
   ON CONFLICT (sink, position) DO UPDATE SET reason = excluded.reason, at = now(), again = false`;
-const UNSHELVE = "DELETE FROM sink_rejects WHERE sink = $1 AND position = ANY ($2::bigint[])";
-const SHELVED = "SELECT count(*) AS count FROM sink_rejects WHERE sink = $1";
+const REMOVE_REJECTS = "DELETE FROM sink_rejects WHERE sink = $1 AND position = ANY ($2::bigint[])";
+const COUNT_REJECTS = "SELECT count(*) AS count FROM sink_rejects WHERE sink = $1";
 const RESTART = `UPDATE sink_cursors SET position = 0, reset_asked = false, moved_at = now()
   WHERE sink = $1 AND holder = $2 RETURNING sink`;
-const EMPTY_SHELF = "DELETE FROM sink_rejects WHERE sink = $1";
+const CLEAR_REJECTS = "DELETE FROM sink_rejects WHERE sink = $1";
 const AGAIN = `SELECT position FROM sink_rejects WHERE sink = $1 AND again
   ORDER BY position LIMIT $2`;
 const NOTE = `UPDATE sink_cursors SET breaker = $3, error_code = $4,
@@ -100,13 +100,13 @@ export function createSinkCursor(database: Database, sink: string, instance: str
       mine(async (connection) => {
         const { position, written, rejected, accepted = [] } = step;
         const moved = await connection.query(MOVE, [sink, instance, position, written]);
-        if (accepted.length > 0) await connection.query(UNSHELVE, [sink, accepted]);
-        if (rejected.length > 0) await shelve(connection, sink, rejected);
+        if (accepted.length > 0) await connection.query(REMOVE_REJECTS, [sink, accepted]);
+        if (rejected.length > 0) await addRejects(connection, sink, rejected);
         return moved;
       }),
     restart: () =>
       mine(async (connection) => {
-        await connection.query(EMPTY_SHELF, [sink]);
+        await connection.query(CLEAR_REJECTS, [sink]);
         return connection.query(RESTART, [sink, instance]);
       }),
     async again(limit) {
@@ -119,22 +119,22 @@ export function createSinkCursor(database: Database, sink: string, instance: str
   };
 }
 
-async function shelve(
+async function addRejects(
   connection: Connection,
   sink: string,
   rejected: Step["rejected"],
 ): Promise<void> {
-  await connection.query(SHELVE, [
+  await connection.query(ADD_REJECTS, [
     sink,
     rejected.map(({ position }) => position),
     rejected.map(({ log }) => log),
     rejected.map(({ seq }) => seq),
     rejected.map(({ reason }) => reason),
   ]);
-  const [{ count }] = countRow.parse(await connection.query(SHELVED, [sink]));
+  const [{ count }] = countRow.parse(await connection.query(COUNT_REJECTS, [sink]));
   if (count <= REJECTS_MAX) return;
   const message = `the sink ${sink} has rejected more than ${REJECTS_MAX} entries: it waits`;
-  throw new PorchlightError("sink.shelf.full", message, {
+  throw new PorchlightError("sink.rejects.full", message, {
     remedy: "stop",
     hint: `see why: porchlight-cloud sinks rejects ${sink}; then replay them or drop them`,
   });

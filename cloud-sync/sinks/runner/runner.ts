@@ -1,6 +1,6 @@
 /**
  * Feeds one sink from the log. What a sink need not know is here: order, batches, retries, the
- * circuit breaker, the cursor, the shelf of what was rejected, and that no other instance does it.
+ * circuit breaker, the cursor, the rejects, and that no other instance does it.
  */
 import {
   type Breaker,
@@ -134,7 +134,7 @@ class Runner {
     }
   }
 
-  /** One thing: open, write a batch, try shelved ones again, or wait. False when it is another's. */
+  /** One thing: open, write a batch, retry rejects, or wait. False when it is another's. */
   async #iterate(signal: AbortSignal): Promise<boolean> {
     const waitMs = this.#breaker.notBefore - this.#now();
     if (waitMs > 0) {
@@ -216,7 +216,7 @@ class Runner {
     return held?.again === true && (await this.#retryRejects(position, signal));
   }
 
-  /** What was shelved, one by one: each was rejected once, and may be again. */
+  /** Rejects, one by one: each was rejected once, and may be again. */
   async #retryRejects(position: bigint, signal: AbortSignal): Promise<boolean> {
     const { cursor, log } = this.#options;
     for (const place of await cursor.again(PROBE_ENTRIES)) {

@@ -23,7 +23,7 @@ export interface Reading<T> {
 }
 
 /** Reads each entry of a batch; what does not fit its schema is rejected, with the place of the fault. */
-export async function readBatch<T>(
+export async function decodeEntries<T>(
   batch: readonly StoredEntry[],
   devicesOf: DevicesOf,
   read: (entry: Projected, body: Body | null) => T | null | Promise<T | null>,

@@ -140,7 +140,7 @@ verbs(
       json<{ id: number; device: string; reason: string }[]>(
         await porchlightCloud(["dead-letters", "list", ...at, "--json"]),
       );
-    await until("it is shelved", async () => (await list()).length === 1);
+    await until("it is a dead letter", async () => (await list()).length === 1);
     const [letter] = await list();
     assert.is(letter?.device, device);
     const id = `${letter?.id}`;

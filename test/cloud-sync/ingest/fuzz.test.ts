@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as assert from "uvu/assert";
 import { z } from "zod";
 import { createIngest, type Ingest } from "../../../cloud-sync/ingest/ingest.ts";
-import { readBatch } from "../../../cloud-sync/ingest/undecodable.ts";
+import { tryDecodeBatch } from "../../../cloud-sync/ingest/undecodable.ts";
 import { silentLogger } from "../../../shared/core/logger.ts";
 import { canonicalJson, isCanonical } from "../../../shared/log/chain.ts";
 import { startOf } from "../../../shared/log/cursor.ts";
@@ -22,9 +22,9 @@ const NEVER = new AbortController().signal;
 const SEED = Number(process.env["PORCHLIGHT_TEST_SEED"] ?? 1);
 /** Read beside a second, slow reader; */
 const READ = 100_000;
-/** and given to ingest over PostgreSQL: each letter on its shelf is two statements of a millisecond. */
+/** and given to ingest over PostgreSQL: each dead letter is two statements of a millisecond. */
 const PAYLOADS = 30_000;
-/** Fewer messages of one device than its shelf holds: whatever is refused must lie there. */
+/** Fewer messages of one device than its quota holds: whatever is refused must lie there. */
 const PER_DEVICE = 500;
 const ENTRIES = 24;
 const BATCH = 4;
@@ -117,7 +117,7 @@ fuzzing("of 100,000 damaged messages, those are batches that a second reader tak
       const source = own[Math.floor(random() * own.length)] ?? Buffer.alloc(0);
       const payload = random() < WHOLE_PART ? source : mutate(source, random);
       const expected = referenceBatch(payload);
-      const { batch } = readBatch(payload);
+      const { batch } = tryDecodeBatch(payload);
       const hashes = batch?.entries.map(({ hash }) => hash.toString("hex"));
       assert.equal(hashes, expected?.hashes, `seed ${SEED}, message ${read}`);
       if (batch === null) continue;

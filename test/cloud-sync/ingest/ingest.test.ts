@@ -191,22 +191,25 @@ if (needsPostgres()) {
     assert.is((await lines(central.log, door.log)).length, 10);
   });
 
-  taking("another story freezes its log and is answered with `fork`, and told once", async () => {
-    const { take, said, logged, settle } = ingestOver();
-    const [door, neighbour] = [new Log(20), new Log(5)];
-    await take(door.device, message(door, 1, 10));
-    await settle();
-    const forked = Object.assign(new Log(1), door, { links: door.other(6) });
-    await take(door.device, message(forked, 6, 20));
-    await take(neighbour.device, message(neighbour, 1, 5));
-    await settle();
-    assert.equal(nackOf(said), ["ack", "fork 10", "ack"]);
-    for (const each of [forked, door]) await take(door.device, message(each, 11, 20));
-    await settle();
-    assert.equal(nackOf(said).slice(3), ["fork 10", "fork 10"], "neither goes on");
-    assert.is((await lines(central.log, door.log)).length, 10);
-    assert.is(logged.filter((line) => line.includes("tells another story")).length, 1);
-  });
+  taking(
+    "a divergent history freezes its log and is answered with `fork`, and told once",
+    async () => {
+      const { take, said, logged, settle } = ingestOver();
+      const [door, neighbour] = [new Log(20), new Log(5)];
+      await take(door.device, message(door, 1, 10));
+      await settle();
+      const forked = Object.assign(new Log(1), door, { links: door.other(6) });
+      await take(door.device, message(forked, 6, 20));
+      await take(neighbour.device, message(neighbour, 1, 5));
+      await settle();
+      assert.equal(nackOf(said), ["ack", "fork 10", "ack"]);
+      for (const each of [forked, door]) await take(door.device, message(each, 11, 20));
+      await settle();
+      assert.equal(nackOf(said).slice(3), ["fork 10", "fork 10"], "neither goes on");
+      assert.is((await lines(central.log, door.log)).length, 10);
+      assert.is(logged.filter((line) => line.includes("log fork detected")).length, 1);
+    },
+  );
 
   taking("a full window lets nothing more in until there is room", async () => {
     const { take, settle, ingest } = ingestOver(central.log, { messages: 3, bytes: 1e9 });

@@ -132,7 +132,7 @@ async function story(ending: number): Promise<{ readonly writes: number; readonl
   await of.calm();
   await of.isWhole(`write ${ending}, ${at}`);
 
-  // A log of another device: with an entry that is none, and then with another story.
+  // A log of another device: with an entry that is none, and then a divergent history.
   const [other, own] = [randomUUID(), randomUUID()];
   const links = logOf(own, [opened(other), visitLike(1), "no entry", visitLike(2)]);
   const [first] = await insist(of, other, own, links);

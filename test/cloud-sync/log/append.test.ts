@@ -97,42 +97,45 @@ function promises(tests: typeof onServer, start: () => Promise<Engine>): void {
     assert.is((await central.log.verify(door.log, [])).entries, 9);
   });
 
-  tests("another story freezes its log, keeps both, and leaves other devices alone", async () => {
-    for (const [first, splits] of [
-      [4, 4],
-      [2, 4],
-      [7, 6],
-      [6, 6],
-    ] as const) {
-      const [door, neighbour] = [new Device(8), new Device(2)];
-      await central.log.append([door.arrival(1, 6)]);
-      const other = door.other(splits);
-      const arrivals = [door.arrival(first, 8, other), neighbour.arrival(), door.arrival(7, 8)];
-      const outcomes = await central.log.append(arrivals);
-      assert.equal(
-        outcomes.map(({ kind }) => kind),
-        ["fork", "appended", "fork"],
-      );
-      assert.equal(outcomes[0]?.cursor, door.at(6));
-      assert.equal(await lines(central.log, door.log), door.links.slice(0, 6).map(lineOf));
-      const kept =
-        "SELECT seq::int, encode(hash, 'hex') AS hash FROM forks WHERE log = $1 ORDER BY seq";
-      const rows = (await central.database.query(kept, [door.log])) as readonly {
-        seq: number;
-        hash: string;
-      }[];
-      const story = other.slice(Math.max(first, splits) - 1);
-      for (const { seq, hash } of story)
-        assert.ok(rows.some((row) => row.seq === seq && row.hash === hash));
-      const state = (await central.log.logs()).find((each) => each.log === door.log);
-      assert.instance(state?.frozenAt, Date);
-      assert.equal(
-        await central.kinds(door.arrival(2, 5)),
-        ["duplicate"],
-        "what is known is known",
-      );
-    }
-  });
+  tests(
+    "a divergent history freezes its log, keeps both, and leaves other devices alone",
+    async () => {
+      for (const [first, splits] of [
+        [4, 4],
+        [2, 4],
+        [7, 6],
+        [6, 6],
+      ] as const) {
+        const [door, neighbour] = [new Device(8), new Device(2)];
+        await central.log.append([door.arrival(1, 6)]);
+        const other = door.other(splits);
+        const arrivals = [door.arrival(first, 8, other), neighbour.arrival(), door.arrival(7, 8)];
+        const outcomes = await central.log.append(arrivals);
+        assert.equal(
+          outcomes.map(({ kind }) => kind),
+          ["fork", "appended", "fork"],
+        );
+        assert.equal(outcomes[0]?.cursor, door.at(6));
+        assert.equal(await lines(central.log, door.log), door.links.slice(0, 6).map(lineOf));
+        const kept =
+          "SELECT seq::int, encode(hash, 'hex') AS hash FROM forks WHERE log = $1 ORDER BY seq";
+        const rows = (await central.database.query(kept, [door.log])) as readonly {
+          seq: number;
+          hash: string;
+        }[];
+        const story = other.slice(Math.max(first, splits) - 1);
+        for (const { seq, hash } of story)
+          assert.ok(rows.some((row) => row.seq === seq && row.hash === hash));
+        const state = (await central.log.logs()).find((each) => each.log === door.log);
+        assert.instance(state?.frozenAt, Date);
+        assert.equal(
+          await central.kinds(door.arrival(2, 5)),
+          ["duplicate"],
+          "what is known is known",
+        );
+      }
+    },
+  );
 
   tests("a new log of a known device names its parent, at a place that is there", async () => {
     const door = new Device(6);
@@ -247,7 +250,7 @@ function promises(tests: typeof onServer, start: () => Promise<Engine>): void {
   });
 
   tests(
-    "an entry that is none is shelved with its reason, and does not hold up the rest",
+    "an entry that is none becomes a dead letter with its reason, and does not hold up the rest",
     async () => {
       const door = new Device(2);
       const poison = '{"nonsense":"\\u0000"}';

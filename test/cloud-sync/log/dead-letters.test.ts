@@ -19,8 +19,12 @@ shelving("a message is kept as it came, and taken in once it can be", async () =
   const door = new Device(5);
   const { payload } = encodeBatch(startOf(door.log), door.links);
   const { device } = door;
-  await central.log.shelve({ device, reason: "an older centre did not know it", payload });
-  await central.log.shelve({ device, reason: "it is no batch", payload: gzipSync("no batch") });
+  await central.log.addDeadLetter({ device, reason: "an older centre did not know it", payload });
+  await central.log.addDeadLetter({
+    device,
+    reason: "it is no batch",
+    payload: gzipSync("no batch"),
+  });
   const [good, bad] = await deadLetters.letters(device);
   assert.equal([good?.log, good?.seq, good?.bytes], [null, null, payload.length]);
   assert.equal(await deadLetters.payload(good?.id ?? 0), payload);
@@ -36,11 +40,11 @@ shelving("a message is kept as it came, and taken in once it can be", async () =
   await rejects(() => deadLetters.drop(bad?.id ?? 0), "letter.unknown");
 });
 
-shelving("what does not follow its log stays on the shelf, with the reason", async () => {
+shelving("what does not follow its log stays a dead letter, with the reason", async () => {
   const deadLetters = createDeadLetters(central.database, central.log);
   const door = new Device(6);
   const second = encodeBatch(door.at(3), door.links.slice(3)).payload;
-  await central.log.shelve({ device: door.device, reason: "x", payload: second });
+  await central.log.addDeadLetter({ device: door.device, reason: "x", payload: second });
   const [letter] = await deadLetters.letters();
   assert.match((await deadLetters.retry(letter?.id ?? 0)) ?? "", /does not follow/);
   assert.is((await deadLetters.letters()).length, 1);

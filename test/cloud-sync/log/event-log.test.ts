@@ -34,19 +34,19 @@ function promises(tests: typeof onServer, start: () => Promise<Engine>): void {
     assert.equal([fault, count], [null, 2]);
   });
 
-  tests("a device's shelf of unreadable messages is full one day", async () => {
+  tests("a device has a quota of dead letters", async () => {
     const letter = {
       device: randomUUID(),
       reason: "it is not JSON",
       payload: Buffer.from("x\0\xff", "latin1"),
     };
-    assert.is(await central.log.shelve(letter), true);
+    assert.is(await central.log.addDeadLetter(letter), true);
     await central.database.query(
       `INSERT INTO dead_letters (device, reason, payload)
        SELECT device, reason, payload FROM dead_letters, generate_series(2, 1000)`,
     );
-    assert.is(await central.log.shelve(letter), false);
-    assert.is(await central.log.shelve({ ...letter, device: randomUUID() }), true);
+    assert.is(await central.log.addDeadLetter(letter), false);
+    assert.is(await central.log.addDeadLetter({ ...letter, device: randomUUID() }), true);
   });
 
   tests("whoever changes a row is found out", async () => {

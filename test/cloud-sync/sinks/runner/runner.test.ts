@@ -165,7 +165,7 @@ if (needsPostgres()) {
     assert.ok((tries[1] ?? 0) - (tries[0] ?? 0) >= 1_490);
   });
 
-  runner("a full shelf stops its sink and says so; with room, it goes on", async () => {
+  runner("too many rejects stop their sink, and it says so; with room, it goes on", async () => {
     await central.log.append([new Device(3).arrival()]);
     const cursor = createSinkCursor(
       central.database,
@@ -184,7 +184,7 @@ if (needsPostgres()) {
       return { rejected: first === undefined ? [] : [{ position: first.position, reason: "odd" }] };
     };
     const running = new RunningSink(store.sink(), central);
-    await until("it stops", () => running.runner.stats().errorCode === "sink.shelf.full");
+    await until("it stops", () => running.runner.stats().errorCode === "sink.rejects.full");
     assert.match(running.logged.lines.join(""), /porchlight-cloud sinks rejects recorder/);
     assert.is(running.runner.stats().written, 0);
     await createSinkControl(central.database).dropRejects("recorder", -1n);

@@ -1,42 +1,46 @@
-/** The command line of the centre. Reads argv, the environment and time. */
 import * as fs from "node:fs";
+import { text, type ValuesOf } from "../../shared/cli/options.ts";
+/** The command line of the centre. Reads argv, the environment and time. */
 import { type Program, runProgram } from "../../shared/cli/program.ts";
-import { type Call, text } from "../../shared/cli/verb.ts";
+import type { Call } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { createLogger } from "../../shared/core/logger.ts";
 import { runtimeOf } from "../../shared/core/own-runtime.ts";
 import { DEFAULT_CONFIG_FILE, loadConfig } from "../config/load.ts";
 import type { CloudConfig } from "../config/schema.ts";
 import { createDevices } from "../fleet/devices.ts";
-import { createShelf } from "../log/dead-letters.ts";
+import { createDeadLetters } from "../log/dead-letters.ts";
 import { createCentralLog } from "../log/event-log.ts";
 import { openDatabase } from "../postgres/open.ts";
 import type { Invocation, OpenCentre } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
 
-const PROGRAM: Program<Invocation> = {
+const OPTIONS = {
+  config: text("FILE", `configuration (default: $PORCHLIGHT_CLOUD_CONFIG, ${DEFAULT_CONFIG_FILE})`),
+  data: text("DIR", "folder of what the centre keeps by itself (overrides the configuration)"),
+};
+
+const PROGRAM: Program<Invocation, typeof OPTIONS> = {
   name: "porchlight-cloud",
   about: "the centre that porchlight devices send their logs to",
   firstSteps: "porchlight-cloud start, porchlight-cloud devices add <id> --out BUNDLE",
   runtime: runtimeOf(import.meta.url, { process, fs }),
-  options: { config: { type: "string" }, data: { type: "string" } },
-  optionHelp: {
-    "--config FILE": `configuration (default: $PORCHLIGHT_CLOUD_CONFIG, ${DEFAULT_CONFIG_FILE})`,
-    "--data DIR": "folder of what the centre keeps by itself (overrides the configuration)",
-  },
+  options: OPTIONS,
   verbs: VERBS,
   prepare,
 };
 
-function prepare(call: Call): { readonly invocation: Invocation; close(): Promise<void> } {
+function prepare(
+  call: Call,
+  { data, config: file }: ValuesOf<typeof OPTIONS>,
+): { readonly invocation: Invocation; close(): Promise<void> } {
   const environment = process.env;
-  const data = text(call.values, "data");
-  const file = text(call.values, "config") ?? environment["PORCHLIGHT_CLOUD_CONFIG"];
+  const configFile = file ?? environment["PORCHLIGHT_CLOUD_CONFIG"];
   let config: CloudConfig | undefined;
   let close = async (): Promise<void> => undefined;
   let opened: Promise<OpenCentre> | undefined;
   const loaded = (): CloudConfig => {
-    config ??= loadConfig({ file, data, environment });
+    config ??= loadConfig({ file: configFile, data, environment });
     return config;
   };
   const logger = createLogger({
@@ -59,14 +63,14 @@ function prepare(call: Call): { readonly invocation: Invocation; close(): Promis
     };
     const log = createCentralLog(database);
     await log.open();
-    const [shelf, devices] = [createShelf(database, log), createDevices(database)];
-    return { database, log, shelf, devices };
+    const [deadLetters, devices] = [createDeadLetters(database, log), createDevices(database)];
+    return { database, log, deadLetters, devices };
   };
   return {
     close: () => close(),
     invocation: {
       ...call,
-      configFile: file ?? "",
+      configFile: configFile ?? "",
       logger,
       config: loaded,
       centre() {

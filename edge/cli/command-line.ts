@@ -1,9 +1,11 @@
 /** The command line of a device. Reads argv, the environment and time. */
+
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { userInfo } from "node:os";
+import { text, type ValuesOf } from "../../shared/cli/options.ts";
 import { type Program, runProgram } from "../../shared/cli/program.ts";
-import { type Call, text } from "../../shared/cli/verb.ts";
+import type { Call } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { runtimeOf } from "../../shared/core/own-runtime.ts";
 import { loadConfig } from "../config/load.ts";
@@ -14,24 +16,30 @@ import { openStore, type Store } from "../store/open-store.ts";
 import type { Invocation } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
 
-const PROGRAM: Program<Invocation> = {
+const OPTIONS = {
+  config: text(
+    "FILE",
+    "configuration (default: $PORCHLIGHT_CONFIG, /etc/porchlight/porchlight.yaml)",
+  ),
+  data: text("DIR", "folder of the store (overrides the configuration)"),
+};
+
+const PROGRAM: Program<Invocation, typeof OPTIONS> = {
   name: "porchlight",
   about: "knows who is at the door, on the device itself",
   firstSteps: "porchlight init, porchlight enroll <name> <photos…>, porchlight start",
   runtime: runtimeOf(import.meta.url, { process, fs }),
-  options: { config: { type: "string" }, data: { type: "string" } },
-  optionHelp: {
-    "--config FILE": "configuration (default: $PORCHLIGHT_CONFIG, /etc/porchlight/porchlight.yaml)",
-    "--data DIR": "folder of the store (overrides the configuration)",
-  },
+  options: OPTIONS,
   verbs: VERBS,
   prepare,
 };
 
-function prepare(call: Call): { readonly invocation: Invocation; close(): void } {
+function prepare(
+  call: Call,
+  { data, config: file }: ValuesOf<typeof OPTIONS>,
+): { readonly invocation: Invocation; close(): void } {
   const environment = process.env;
-  const data = text(call.values, "data");
-  const configFile = text(call.values, "config") ?? environment["PORCHLIGHT_CONFIG"];
+  const configFile = file ?? environment["PORCHLIGHT_CONFIG"];
   let config: DeviceConfig | undefined;
   let store: Store | undefined;
   let logOnly: OpenLog | undefined;
@@ -52,6 +60,7 @@ function prepare(call: Call): { readonly invocation: Invocation; close(): void }
       ...call,
       actor: `cli:${userName()}`,
       configFile: configFile ?? "",
+      data,
       environment,
       config: loaded,
       store() {

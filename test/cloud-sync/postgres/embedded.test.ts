@@ -164,7 +164,7 @@ embedding("one backend killed ends all connections, and we remain the owner", as
   process.kill(row?.pid ?? 0, "SIGKILL");
   await sleep(300);
   // A busy disk takes longer to recover than one transaction is tried again.
-  await eventually("it answers", () =>
+  await until("it answers", () =>
     at.database.query("SELECT 1").then(
       () => true,
       () => false,

@@ -1,10 +1,10 @@
 /**
- * Runs every test file in a process of its own, two at a time, and ends with the plain line
+ * Runs every test file in a process of its own, two at a time, the longest first, and ends with the plain line
  * "N passed, N failed" (", N skipped"). Arguments pick files by a part of their path; --full runs
  * the long stories of test/full instead.
  */
 import { spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
 interface Outcome {
@@ -23,6 +23,10 @@ const full = process.argv.includes("--full");
 const FILE_TIMEOUT_MS = full ? 1_800_000 : 600_000;
 /** The full run compares times with each other: one story at a time. */
 const WORKERS = full ? 1 : Math.min(2, availableParallelism());
+/** They compare times, or start so many processes that what runs beside them waits: alone, and last. */
+const ALONE = ["test/edge/sync/live.test.ts", "test/behaviour/torture.test.ts"];
+/** How long each file took the last time. */
+const TIMES = ".cache/test-times.json";
 /** So many files are named at the end as those that took longest. */
 const LONGEST = 10;
 /** What a test prints when something it needs is not there (see test/support/needs.ts). */
@@ -76,6 +80,32 @@ function runFile(file: string): Promise<Outcome> {
   });
 }
 
+function secondsBefore(): Readonly<Record<string, number>> {
+  try {
+    return JSON.parse(readFileSync(TIMES, "utf8"));
+  } catch {
+    return {}; // the first run, or cut short while it was written
+  }
+}
+
+/** So that at the end no core waits for a long file; what is not known yet comes first. */
+function longestFirst(names: readonly string[]): string[] {
+  const before = secondsBefore();
+  const secondsOf = (name: string): number => before[name] ?? Number.POSITIVE_INFINITY;
+  return names.toSorted((a, b) =>
+    secondsOf(a) === secondsOf(b) ? 0 : secondsOf(b) - secondsOf(a),
+  );
+}
+
+function rememberTimes(): void {
+  const now = outcomes.map(({ file, seconds }) => [file, Math.round(seconds * 10) / 10] as const);
+  try {
+    writeFileSync(TIMES, JSON.stringify({ ...secondsBefore(), ...Object.fromEntries(now) }));
+  } catch {
+    // A clone that cannot be written to runs them in the order of their names.
+  }
+}
+
 const began = Date.now();
 function timeOf({ seconds, cpuSeconds }: Pick<Outcome, "seconds" | "cpuSeconds">): string {
   return `${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of CPU`;
@@ -93,8 +123,9 @@ function reportLongest(): void {
 }
 
 const outcomes: Outcome[] = [];
-const queue = [...files];
-async function worker(): Promise<void> {
+const alone = files.filter((file) => ALONE.some((part) => file.startsWith(part)));
+const queue = longestFirst(files.filter((file) => !alone.includes(file)));
+async function worker(queue: string[]): Promise<void> {
   for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
     const outcome = await runFile(file);
     outcomes.push(outcome);
@@ -106,7 +137,9 @@ async function worker(): Promise<void> {
     if (outcome.failed > 0) process.stdout.write(`${outcome.output}\n`);
   }
 }
-await Promise.all(Array.from({ length: WORKERS }, worker));
+await Promise.all(Array.from({ length: WORKERS }, () => worker(queue)));
+await worker(alone);
+rememberTimes();
 
 const sum = (key: "passed" | "failed" | "skipped"): number =>
   outcomes.reduce((total, outcome) => total + outcome[key], 0);

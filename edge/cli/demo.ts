@@ -12,7 +12,7 @@ import { castFromFolders, castFromGroups } from "../demo/cast.ts";
 import { type DemoCentre, hasCentre, startDemoCentre } from "../demo/centre.ts";
 import { type DemoResult, type DemoVisit, runDemo } from "../demo/demo.ts";
 import { clearFolder, defaultFolder } from "../demo/folder.ts";
-import { openVision } from "../vision/vision.ts";
+import { openVision, type Vision } from "../vision/vision.ts";
 import { peopleIn } from "./photos.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
 
@@ -128,15 +128,20 @@ export const demo: Verb = verb({
     const own = values.photos;
     clearFolder(folder, data === undefined);
     const alone = values["no-centre"];
-    const centre = alone ? null : await centreIn(folder, { environment, signal, terminal });
-    const vision = await openVision({ ...visionOptions(config()), logger: silentLogger });
+    // Its processes start while this one loads the nets and looks at the photos.
+    const starting = alone ? null : centreIn(folder, { environment, signal, terminal });
+    // Where it cannot start is said below, where it is needed.
+    starting?.catch(() => undefined);
+    let vision: Vision | undefined;
     try {
+      vision = await openVision({ ...visionOptions(config()), logger: silentLogger });
       terminal.note(`model pack ${vision.pack.id} on ${vision.provider}`);
       const actors =
         own === undefined
           ? await castFromGroups(vision, bundledPhotos())
           : await castFromFolders(peopleIn(own));
       terminal.note(own === undefined ? HOW_MADE : HOW_MADE_FOLDERS);
+      const centre = await starting;
       const result = await runDemo(vision, {
         folder,
         actors,
@@ -150,8 +155,8 @@ export const demo: Verb = verb({
       terminal.data(result, words(result));
       return isFine(result) ? EXIT.ok : EXIT.failed;
     } finally {
-      await vision.close();
-      await centre?.stop();
+      await vision?.close();
+      await (await starting?.catch(() => null))?.stop();
     }
   },
 });

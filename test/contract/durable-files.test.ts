@@ -116,7 +116,7 @@ for (const [side, host] of Object.entries(SIDES)) {
         ...["-f", "-qq", "-y", "-e", "trace=openat,fsync,rename,renameat,renameat2,write"],
         ...["-o", trace, process.execPath, "--input-type=module-typescript", "-e", code],
       ],
-      { encoding: "utf8", env: { ...process.env, UV_USE_IO_URING: "0" } },
+      { encoding: "utf8" },
     );
     assert.is(status, 0, stderr);
     const steps = readFileSync(trace, "utf8")

@@ -2,9 +2,14 @@ import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 import { text, usageError } from "../../shared/cli/verb.ts";
 import { EXIT } from "../../shared/errors.ts";
+import { leaveToDpkg } from "../install/debian.ts";
 import { uninstall } from "../install/install.ts";
-import { DAEMON_UNIT, layoutOf } from "../install/layout.ts";
+import { DAEMON_UNIT, layoutOf, SYNC_UNIT } from "../install/layout.ts";
 import type { Verb } from "./verb.ts";
+
+const RUNNING = [DAEMON_UNIT, SYNC_UNIT, "porchlight-camera@*.service"];
+/** Of systemd/sysusers.conf, whoever is in the group of the next one first. */
+const USERS = ["porchlight-sync", "porchlight", "porchlight-camera"];
 
 export const uninstallVerb: Verb = {
   name: "uninstall",
@@ -29,9 +34,13 @@ export const uninstallVerb: Verb = {
     if (purge && values["yes"] !== true) {
       throw usageError(`--purge destroys ${layout.state} and its keys for good: say --yes too`);
     }
-    if (root === "/") spawnSync("systemctl", ["disable", "--now", DAEMON_UNIT]);
+    leaveToDpkg(layout, `sudo apt ${purge ? "purge" : "remove"} porchlight`);
+    if (root === "/") spawnSync("systemctl", ["stop", ...RUNNING]);
     uninstall(layout, purge);
-    if (root === "/") spawnSync("systemctl", ["daemon-reload"]);
+    if (root === "/") {
+      spawnSync("systemctl", ["daemon-reload"]);
+      if (purge) for (const user of USERS) spawnSync("userdel", [user]);
+    }
     const words = purge ? "nothing is left" : `store and keys stay: ${layout.state}`;
     terminal.data({ root, purged: purge }, words);
     return EXIT.ok;

@@ -5,25 +5,17 @@ import { type Call, text } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { runtimeOf } from "../../shared/core/own-runtime.ts";
 import { createLogger } from "../../shared/logger.ts";
-import { type CloudConfig, DEFAULT_CONFIG_FILE, loadConfig } from "../config.ts";
+import { type CloudConfig, loadConfig } from "../config.ts";
 import { createDevices } from "../fleet/devices.ts";
 import { createCentralLog } from "../log/event-log.ts";
 import { createShelf } from "../log/shelf.ts";
 import { openDatabase } from "../open-database.ts";
+import { COMMANDS } from "./commands.ts";
 import type { Invocation, OpenCentre } from "./verb.ts";
-import { VERBS } from "./verbs.ts";
 
 const PROGRAM: Program<Invocation> = {
-  name: "porchlight-cloud",
-  about: "the centre that porchlight devices send their logs to",
-  firstSteps: "porchlight-cloud start, porchlight-cloud devices add <id> --out BUNDLE",
+  ...COMMANDS,
   runtime: runtimeOf(import.meta.url, { process, fs }),
-  options: { config: { type: "string" }, data: { type: "string" } },
-  optionHelp: {
-    "--config FILE": `configuration (default: $PORCHLIGHT_CLOUD_CONFIG, ${DEFAULT_CONFIG_FILE})`,
-    "--data DIR": "folder of what the centre keeps by itself (overrides the configuration)",
-  },
-  verbs: VERBS,
   prepare,
 };
 

@@ -9,20 +9,12 @@ import { runtimeOf } from "../../shared/core/own-runtime.ts";
 import { type DeviceConfig, loadConfig, logOptions, storeOptions } from "../config.ts";
 import { type OpenLog, openLog } from "../open-log.ts";
 import { openStore, type Store } from "../open-store.ts";
+import { COMMANDS } from "./commands.ts";
 import type { Invocation } from "./verb.ts";
-import { VERBS } from "./verbs.ts";
 
 const PROGRAM: Program<Invocation> = {
-  name: "porchlight",
-  about: "knows who is at the door, on the device itself",
-  firstSteps: "porchlight init, porchlight enroll <name> <photos…>, porchlight start",
+  ...COMMANDS,
   runtime: runtimeOf(import.meta.url, { process, fs }),
-  options: { config: { type: "string" }, data: { type: "string" } },
-  optionHelp: {
-    "--config FILE": "configuration (default: $PORCHLIGHT_CONFIG, /etc/porchlight/porchlight.yaml)",
-    "--data DIR": "folder of the store (overrides the configuration)",
-  },
-  verbs: VERBS,
   prepare,
 };
 

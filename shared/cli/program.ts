@@ -7,18 +7,22 @@ import { overview, verbHelp } from "./help.ts";
 import { createTerminal, type Terminal } from "./terminal.ts";
 import { type Call, type Options, usageError, type Values, type Verb } from "./verb.ts";
 
-export interface Program<I extends Call> {
+/** What of a command line can be told without starting it: by its help, its manual page, a shell. */
+export interface CommandTable<I extends Call> {
   /** As it is typed. */
   readonly name: string;
   readonly about: string;
   readonly firstSteps: string;
-  /** Its version, and what it runs on. */
-  readonly runtime: Runtime;
   /** Options that every verb takes, besides --json and --help. */
   readonly options: Options;
   readonly optionHelp: Readonly<Record<string, string>>;
   /** In the order a newcomer meets them. */
   readonly verbs: readonly Verb<I>[];
+}
+
+export interface Program<I extends Call> extends CommandTable<I> {
+  /** Its version, and what it runs on. */
+  readonly runtime: Runtime;
   /** Adds to a call what its verb works on; `close` is called when the verb has ended. */
   readonly prepare: (call: Call) => { readonly invocation: I; close(): Promise<void> | void };
 }

@@ -1,32 +1,33 @@
 /** A whole centre: its database, its broker or another's, ingest between them, sinks and figures. */
 import { readFileSync } from "node:fs";
-import type { Clock } from "../shared/clock.ts";
-import { messageOf } from "../shared/errors.ts";
-import type { Logger } from "../shared/logger.ts";
+import type { Clock } from "../shared/core/clock.ts";
+import { messageOf } from "../shared/core/errors.ts";
+import type { Logger } from "../shared/core/logger.ts";
 import { type Check, live, ready as readyRoute } from "./api/health.ts";
 import { createMetrics } from "./api/metrics.ts";
-import { type Api, createApi } from "./api/server.ts";
-import { createBroker, type EmbeddedBroker } from "./broker/broker.ts";
-import { type CloudConfig, isLoopback } from "./config.ts";
+import type { CloudConfig } from "./config/schema.ts";
 import { createDevices, type Devices } from "./fleet/devices.ts";
 import { createPresenceBook } from "./fleet/presence.ts";
-import { watchDevices } from "./fleet/watch-devices.ts";
-import { type Identity, openIdentity } from "./identity.ts";
-import { createMqttSource } from "./ingest/mqtt-source.ts";
+import { watchDevices } from "./fleet/revoke-sessions.ts";
+import { isLoopback } from "./host/addresses.ts";
+import { type Identity, openIdentity } from "./host/tls-identity.ts";
+import { type Api, createApi } from "./http/server.ts";
 import { createIngestService } from "./ingest/run-ingest.ts";
-import type { Receiver, Source } from "./ingest/source.ts";
+import { openKeyring } from "./keyring/open.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
-import { openDatabase } from "./open-database.ts";
-import { openKeyring } from "./open-keyring.ts";
-import { openUploads } from "./open-uploads.ts";
+import { createBroker, type EmbeddedBroker } from "./mqtt/embedded-broker.ts";
+import { createMqttSource } from "./mqtt/external-broker.ts";
+import type { Receiver, Source } from "./mqtt/transport.ts";
 import type { Database } from "./postgres/database.ts";
-import { createSinkControl } from "./sinks/control.ts";
+import { openDatabase } from "./postgres/open.ts";
 import {
   createRunningSinks,
   createSinks,
   type RunningSinks,
   type Sinks,
-} from "./sinks/run-sinks.ts";
+} from "./sinks/registry.ts";
+import { createSinkControl } from "./sinks/runner/control.ts";
+import { openUploads } from "./uploads/open.ts";
 
 export interface CentreOptions {
   readonly config: CloudConfig;

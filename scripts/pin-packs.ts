@@ -7,14 +7,14 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildNet, canBuild } from "../edge/vision/build/default-pack.ts";
+import { buildNet, canBuild } from "../edge/vision/convert/build/default-pack.ts";
+import { prepareNet } from "../edge/vision/convert/prepare.ts";
 import { embedChips } from "../edge/vision/embed.ts";
 import { goldenChip } from "../edge/vision/golden.ts";
 import { manifestNames, readManifest } from "../edge/vision/manifest.ts";
 import { modelsOf } from "../edge/vision/pack-schema.ts";
-import { prepareNet } from "../edge/vision/prepare.ts";
 import { openSession } from "../edge/vision/session.ts";
-import { embeddingToBytes } from "../shared/embedding.ts";
+import { embeddingToBytes } from "../shared/log/embedding.ts";
 
 const [published = "../shared/models"] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), "porchlight-pin-"));

@@ -6,6 +6,9 @@ import { run } from "uvu/run";
 /** Time for sockets and children that are closing when the last test ends. */
 const LEAK_GRACE_MS = 2_000;
 
+/** USER_HZ of every Linux that Node.js is built for. */
+const TICKS_PER_S = 100;
+
 const [name = ""] = process.argv.slice(2);
 const source = readFileSync(name, "utf8");
 if (/from "uvu"/.test(source)) {
@@ -18,6 +21,13 @@ if (suites.length === 0) throw new Error(`${name}: no suite() in it`);
 for (const variable of suites) {
   if (!source.includes(`${variable}.run()`)) throw new Error(`${name}: add ${variable}.run()`);
 }
+
+/** Of this process and of all that it has waited for, in seconds: see proc_pid_stat(5). */
+process.once("exit", () => {
+  const fields = readFileSync("/proc/self/stat", "utf8").split(") ").at(-1)?.split(" ") ?? [];
+  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  process.stdout.write(`cpu: ${(ticks / TICKS_PER_S).toFixed(1)}\n`);
+});
 
 await run([{ name, file: resolve(name) }], { bail: false });
 setTimeout(() => {

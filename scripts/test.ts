@@ -14,6 +14,8 @@ interface Outcome {
   readonly failed: number;
   readonly skipped: number;
   readonly seconds: number;
+  /** Of the processor, by all its processes that have ended. */
+  readonly cpuSeconds: number;
 }
 
 const full = process.argv.includes("--full");
@@ -21,6 +23,8 @@ const full = process.argv.includes("--full");
 const FILE_TIMEOUT_MS = full ? 1_800_000 : 600_000;
 /** The full run compares times with each other: one story at a time. */
 const WORKERS = full ? 1 : Math.min(2, availableParallelism());
+/** So many files are named at the end as those that took longest. */
+const LONGEST = 10;
 /** What a test prints when something it needs is not there (see test/support/needs.ts). */
 const SKIP_MARK = /^skipped: .*$/gm;
 
@@ -66,9 +70,26 @@ function runFile(file: string): Promise<Outcome> {
         failed: total - passed + broken,
         skipped,
         seconds: (Date.now() - started) / 1000,
+        cpuSeconds: Number(/^cpu: ([\d.]+)$/m.exec(output)?.[1] ?? 0),
       });
     });
   });
+}
+
+const began = Date.now();
+function timeOf({ seconds, cpuSeconds }: Pick<Outcome, "seconds" | "cpuSeconds">): string {
+  return `${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of CPU`;
+}
+
+/** Where the time went, the longest first. */
+function reportLongest(): void {
+  const longest = outcomes.toSorted((a, b) => b.seconds - a.seconds).slice(0, LONGEST);
+  if (outcomes.length <= LONGEST) return;
+  const cpuSeconds = outcomes.reduce((sum, outcome) => sum + outcome.cpuSeconds, 0);
+  const all = { seconds: (Date.now() - began) / 1000, cpuSeconds };
+  process.stdout.write(`all ${outcomes.length} files: ${timeOf(all)}; the longest:\n`);
+  for (const outcome of longest)
+    process.stdout.write(`     ${outcome.file} (${timeOf(outcome)})\n`);
 }
 
 const outcomes: Outcome[] = [];
@@ -78,7 +99,7 @@ async function worker(): Promise<void> {
     const outcome = await runFile(file);
     outcomes.push(outcome);
     const verdict = outcome.failed > 0 ? "FAIL" : "ok";
-    const figures = `${outcome.passed} passed, ${outcome.seconds.toFixed(1)} s`;
+    const figures = `${outcome.passed} passed, ${timeOf(outcome)}`;
     process.stdout.write(`${verdict.padEnd(4)} ${file} (${figures})\n`);
     for (const line of outcome.output.match(SKIP_MARK) ?? [])
       process.stdout.write(`     ${line}\n`);
@@ -94,6 +115,7 @@ const skipped = sum("skipped");
 const skipFails = process.env["CI"] === "true" && skipped > 0;
 if (skipFails) process.stdout.write("a skipped test is a failure where CI=true\n");
 const failed = sum("failed") + (skipFails ? skipped : 0);
+reportLongest();
 const tail = skipped > 0 ? `, ${skipped} skipped` : "";
 process.stdout.write(`${sum("passed")} passed, ${failed} failed${tail}\n`);
 process.exitCode = failed > 0 ? 1 : 0;

@@ -1,6 +1,6 @@
 /** Whether the centre lives, and whether it is of use: what a supervisor or a load balancer asks. */
 import type { ServerResponse } from "node:http";
-import type { Route } from "./server.ts";
+import type { Route } from "../http/server.ts";
 
 /** Something the centre needs, and why it does not have it now; null when it has. */
 export interface Check {

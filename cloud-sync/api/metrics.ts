@@ -4,13 +4,13 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { z } from "zod";
-import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/entry.ts";
-import type { UploadFigures } from "../fleet/uploads.ts";
+import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/log/entry.ts";
+import type { Route } from "../http/server.ts";
 import type { IngestFigures } from "../ingest/ingest.ts";
 import type { KeyFigures } from "../keyring/receive-keys.ts";
 import type { Database } from "../postgres/database.ts";
-import type { SinkControl, SinkState } from "../sinks/control.ts";
-import type { Route } from "./server.ts";
+import type { SinkControl, SinkState } from "../sinks/runner/control.ts";
+import type { UploadFigures } from "../uploads/grants.ts";
 
 export interface MetricsOptions {
   readonly database: Pick<Database, "query">;

@@ -2,15 +2,15 @@ import { randomUUID } from "node:crypto";
 import { table } from "../../shared/cli/terminal.ts";
 import { usageError } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { EXIT, type ExitCode } from "../../shared/errors.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT, type ExitCode } from "../../shared/core/errors.ts";
 import { readPublicKey } from "../keyring/site-key.ts";
 import { type Archive, createArchive } from "../lifecycle/archive.ts";
 import { archivedMonths, createAway } from "../lifecycle/archive-reader.ts";
 import type { Away } from "../log/event-log.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
-import { openObjects } from "../open-objects.ts";
-import { createSinks } from "../sinks/run-sinks.ts";
+import { openObjects } from "../objects/open.ts";
+import { createSinks } from "../sinks/registry.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
 async function withObjects(

@@ -2,14 +2,15 @@
 import * as fs from "node:fs";
 import { type Program, runProgram } from "../../shared/cli/program.ts";
 import { type Call, text } from "../../shared/cli/verb.ts";
-import { systemClock } from "../../shared/clock.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { createLogger } from "../../shared/core/logger.ts";
 import { runtimeOf } from "../../shared/core/own-runtime.ts";
-import { createLogger } from "../../shared/logger.ts";
-import { type CloudConfig, loadConfig } from "../config.ts";
+import { loadConfig } from "../config/load.ts";
+import type { CloudConfig } from "../config/schema.ts";
 import { createDevices } from "../fleet/devices.ts";
+import { createShelf } from "../log/dead-letters.ts";
 import { createCentralLog } from "../log/event-log.ts";
-import { createShelf } from "../log/shelf.ts";
-import { openDatabase } from "../open-database.ts";
+import { openDatabase } from "../postgres/open.ts";
 import { COMMANDS } from "./commands.ts";
 import type { Invocation, OpenCentre } from "./verb.ts";
 

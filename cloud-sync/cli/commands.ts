@@ -1,6 +1,6 @@
 /** The command line of the centre, as a table. */
 import type { CommandTable } from "../../shared/cli/program.ts";
-import { DEFAULT_CONFIG_FILE } from "../config.ts";
+import { DEFAULT_CONFIG_FILE } from "../config/load.ts";
 import type { Invocation } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
 

@@ -1,8 +1,8 @@
 import { table } from "../../shared/cli/terminal.ts";
 import { text, usageError } from "../../shared/cli/verb.ts";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
-import { EXIT } from "../../shared/errors.ts";
-import type { DeadLetter } from "../log/shelf.ts";
+import { EXIT } from "../../shared/core/errors.ts";
+import type { DeadLetter } from "../log/dead-letters.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
 const NONE = { options: {}, optionHelp: {} } as const;

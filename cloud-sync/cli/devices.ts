@@ -2,15 +2,15 @@ import { readFileSync } from "node:fs";
 import { table } from "../../shared/cli/terminal.ts";
 import { text, usageError } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { EXIT } from "../../shared/errors.ts";
-import { fingerprintOf } from "../../shared/site-key.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT } from "../../shared/core/errors.ts";
+import { fingerprintOf } from "../../shared/log/site-key.ts";
 import { makeBundle, type Proof, saveBundle } from "../fleet/bundle.ts";
 import { mosquittoHash, passwordFile } from "../fleet/mosquitto-passwords.ts";
 import { listPresence, type Presence } from "../fleet/presence.ts";
-import { CENTRE_USER, mosquittoAcl } from "../fleet/topic-rules.ts";
+import { brokerAddress } from "../host/broker-address.ts";
 import { openSiteKey } from "../keyring/site-key.ts";
-import { reachOf } from "../reach.ts";
+import { CENTRE_USER, mosquittoAcl } from "../mqtt/topic-acl.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
 const BUNDLE = {
@@ -44,7 +44,7 @@ async function handOut(invocation: Invocation, what: "add" | "rotate") {
   const out = text(values, "out");
   if (out === undefined) throw usageError("--out names the file for the bundle");
   const certificate = certificateOf(invocation);
-  const reach = await reachOf(invocation.config(), systemClock.now());
+  const reach = await brokerAddress(invocation.config(), systemClock.now());
   const { devices, database } = await invocation.centre();
   const { publicKey } = await openSiteKey(invocation.config(), database);
   const password = await devices[what](device);

@@ -1,7 +1,7 @@
 import { table } from "../../shared/cli/terminal.ts";
 import { usageError } from "../../shared/cli/verb.ts";
-import { EXIT } from "../../shared/errors.ts";
-import { fingerprintOf } from "../../shared/site-key.ts";
+import { EXIT } from "../../shared/core/errors.ts";
+import { fingerprintOf } from "../../shared/log/site-key.ts";
 import { renewSiteKey } from "../keyring/site-key.ts";
 import { keyringOf } from "./people.ts";
 import type { Verb } from "./verb.ts";

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { table } from "../../shared/cli/terminal.ts";
 import { number, text } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import type { CentralLog, LogState } from "../log/event-log.ts";
 import { withAway } from "./archive.ts";
 import type { Verb } from "./verb.ts";

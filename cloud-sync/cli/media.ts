@@ -3,11 +3,11 @@ import { writeFileSync } from "node:fs";
 import { table } from "../../shared/cli/terminal.ts";
 import { number, text, usageError } from "../../shared/cli/verb.ts";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
-import { mediaKey } from "../fleet/uploads.ts";
-import { type Closed, openMedia } from "../open-media.ts";
-import { openObjects } from "../open-objects.ts";
-import { type CentralMedia, listMedia } from "../sinks/media.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { mediaKey } from "../objects/media-key.ts";
+import { openObjects } from "../objects/open.ts";
+import { type CentralMedia, listMedia } from "../queries/media.ts";
+import { type Closed, openMedia } from "../queries/open-media.ts";
 import { keyringOf } from "./people.ts";
 import type { Verb } from "./verb.ts";
 

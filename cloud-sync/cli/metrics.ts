@@ -1,9 +1,9 @@
 import { table } from "../../shared/cli/terminal.ts";
 import { number, text, usageError, type Values } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { EXIT } from "../../shared/errors.ts";
-import { createSinks } from "../sinks/run-sinks.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT } from "../../shared/core/errors.ts";
+import { createSinks } from "../sinks/registry.ts";
 import type { Verb } from "./verb.ts";
 
 const DAY_S = 86_400;

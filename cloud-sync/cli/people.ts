@@ -1,11 +1,11 @@
 import { table } from "../../shared/cli/terminal.ts";
 import { number, text } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
-import { EXIT } from "../../shared/errors.ts";
+import { EXIT } from "../../shared/core/errors.ts";
 import { createKeyring, type Keyring } from "../keyring/keyring.ts";
 import { findSiteKey } from "../keyring/site-key.ts";
 import type { Database } from "../postgres/database.ts";
-import { type CentralPerson, listPeople } from "../sinks/people.ts";
+import { type CentralPerson, listPeople } from "../queries/people.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
 /** What was released, opened with the site's key where this machine has it. */

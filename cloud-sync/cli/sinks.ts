@@ -1,8 +1,8 @@
 import { table } from "../../shared/cli/terminal.ts";
 import { number, text, usageError } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
-import { EXIT } from "../../shared/errors.ts";
-import { createSinkControl, type SinkControl } from "../sinks/control.ts";
+import { EXIT } from "../../shared/core/errors.ts";
+import { createSinkControl, type SinkControl } from "../sinks/runner/control.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
 const REJECTS_SHOWN = 1_000;

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
-import { systemClock } from "../../shared/clock.ts";
-import { EXIT } from "../../shared/errors.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT } from "../../shared/core/errors.ts";
 import { runCentre } from "../centre.ts";
-import { removeRun, writeRun } from "../run-file.ts";
+import { removeRun, writeRun } from "../host/run-file.ts";
 import type { Verb } from "./verb.ts";
 
 export const start: Verb = {

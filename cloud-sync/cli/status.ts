@@ -1,9 +1,9 @@
+import { EXIT } from "../../shared/core/errors.ts";
 import { runtimeWords } from "../../shared/core/own-runtime.ts";
-import { EXIT } from "../../shared/errors.ts";
-import { fingerprintOf } from "../../shared/site-key.ts";
+import { fingerprintOf } from "../../shared/log/site-key.ts";
 import { listPresence } from "../fleet/presence.ts";
+import { readRun } from "../host/run-file.ts";
 import { readPublicKey } from "../keyring/site-key.ts";
-import { readRun } from "../run-file.ts";
 import type { Verb } from "./verb.ts";
 
 export const status: Verb = {

@@ -1,9 +1,9 @@
 import type { Call, Verb as VerbOf } from "../../shared/cli/verb.ts";
-import type { Logger } from "../../shared/logger.ts";
-import type { CloudConfig } from "../config.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import type { CloudConfig } from "../config/schema.ts";
 import type { Devices } from "../fleet/devices.ts";
+import type { Shelf } from "../log/dead-letters.ts";
 import type { CentralLog } from "../log/event-log.ts";
-import type { Shelf } from "../log/shelf.ts";
 import type { Database } from "../postgres/database.ts";
 
 export type Verb = VerbOf<Invocation>;

@@ -6,7 +6,7 @@ import {
   archiveRestore,
   archiveVerify,
 } from "./archive.ts";
-import { configCheck, configSchema } from "./config.ts";
+import { configCheck, configMigrate, configSchema } from "./config.ts";
 import {
   deadLettersDrop,
   deadLettersList,
@@ -76,5 +76,6 @@ export const VERBS: readonly Verb[] = [
   archiveDrop,
   archiveRestore,
   configCheck,
+  configMigrate,
   configSchema,
 ];

@@ -1,9 +1,9 @@
 import { table } from "../../shared/cli/terminal.ts";
 import { number, text } from "../../shared/cli/verb.ts";
 import { dateOf, duration, similarity } from "../../shared/cli/words.ts";
-import { EXIT } from "../../shared/errors.ts";
-import { namesOf } from "../sinks/people.ts";
-import { type CentralVisit, listVisits } from "../sinks/visits.ts";
+import { EXIT } from "../../shared/core/errors.ts";
+import { namesOf } from "../queries/people.ts";
+import { type CentralVisit, listVisits } from "../queries/visits.ts";
 import { keyringOf } from "./people.ts";
 import type { Verb } from "./verb.ts";
 

@@ -1,14 +1,8 @@
 /** Makes what a device needs to reach this centre, and keeps it where only its owner reads it. */
-import { renameSync, writeFileSync } from "node:fs";
-import { type Bundle, bundleSchema } from "../../shared/bundle.ts";
-import { messageOf, PorchlightError } from "../../shared/errors.ts";
-
-export interface Reach {
-  /** Of the broker, as devices reach it. */
-  readonly url: string;
-  /** PEM of the authority behind it; null: the one that the device's system knows. */
-  readonly authority: string | null;
-}
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { type Bundle, bundleSchema } from "../../shared/protocol/bundle.ts";
+import type { BrokerAddress } from "../host/broker-address.ts";
+import { replaceSecretFile } from "../host/secret-file.ts";
 
 /** What a device proves itself by: a password, or a certificate that somebody else has signed. */
 export type Proof =
@@ -17,7 +11,7 @@ export type Proof =
 
 export function makeBundle(
   device: string,
-  { url, authority }: Reach,
+  { url, authority }: BrokerAddress,
   proof: Proof,
   sitePublicKey: Buffer,
 ): Bundle {
@@ -33,8 +27,7 @@ export function makeBundle(
 /** Written 0600 and at once. Throws `bundle.unwritable`; nothing of what it holds is in the error. */
 export function saveBundle(path: string, bundle: Bundle): void {
   try {
-    writeFileSync(`${path}.new`, `${JSON.stringify(bundle)}\n`, { mode: 0o600, flag: "w" });
-    renameSync(`${path}.new`, path);
+    replaceSecretFile(path, `${JSON.stringify(bundle)}\n`);
   } catch (cause) {
     throw new PorchlightError("bundle.unwritable", `${path} was not written: ${messageOf(cause)}`, {
       hint: `choose another place, and make a new one: porchlight-cloud devices rotate ${bundle.device} --out BUNDLE`,

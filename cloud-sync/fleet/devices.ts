@@ -1,7 +1,7 @@
 /** The devices of this centre, and what each proves itself by. */
 import { createHash, randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import type { Database } from "../postgres/database.ts";
 import { mosquittoHash } from "./mosquitto-passwords.ts";
 

@@ -1,9 +1,9 @@
 /** How devices say that they fare: the last status of each, kept where every program can see it. */
 import { z } from "zod";
-import { messageOf, PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { pause } from "../../shared/retry.ts";
-import { decodeMessage, statusSchema } from "../../shared/wire.ts";
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { pause } from "../../shared/core/retry.ts";
+import { decodeMessage, statusSchema } from "../../shared/protocol/wire.ts";
 import type { Database } from "../postgres/database.ts";
 
 export interface Presence {

@@ -9,19 +9,20 @@
  *
  * What is in the window is in memory alone: whoever sent it keeps it until the ack.
  */
-import type { Batch } from "../../shared/batch.ts";
-import { createBell } from "../../shared/bell.ts";
-import type { Clock } from "../../shared/clock.ts";
-import { type Cursor, startOf } from "../../shared/cursor.ts";
-import { invariant, messageOf, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { backoffMs, pause } from "../../shared/retry.ts";
-import type { Nack } from "../../shared/wire.ts";
+
+import type { Clock } from "../../shared/core/clock.ts";
+import { invariant, messageOf, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { backoffMs, pause } from "../../shared/core/retry.ts";
+import { createBell } from "../../shared/core/wake-signal.ts";
+import { type Cursor, startOf } from "../../shared/log/cursor.ts";
+import type { Batch } from "../../shared/protocol/batch.ts";
+import type { Nack } from "../../shared/protocol/wire.ts";
 import type { Outcome } from "../log/append.ts";
 import { ARRIVALS_MAX, type CentralLog } from "../log/event-log.ts";
-import { readBatch, shelve, type Unread } from "./unread.ts";
-import { type Item, Waiting } from "./waiting.ts";
-import { Window, type WindowLimits } from "./window.ts";
+import { Window, type WindowLimits } from "./admission-window.ts";
+import { type Item, Waiting } from "./reorder-buffer.ts";
+import { readBatch, shelve, type Unread } from "./undecodable.ts";
 
 /** The centre holds everything of this log up to the cursor; or what it has to say against it. */
 export type Answer = { readonly ack: Cursor } | { readonly nack: Nack };

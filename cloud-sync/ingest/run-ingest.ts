@@ -1,10 +1,10 @@
 /** Ingest on a broker: what devices publish goes into the log, and the answers go back. */
-import type { Clock } from "../../shared/clock.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { ackSchema, encodeMessage, nackSchema } from "../../shared/wire.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { ackSchema, encodeMessage, nackSchema } from "../../shared/protocol/wire.ts";
 import type { CentralLog } from "../log/event-log.ts";
+import type { Source } from "../mqtt/transport.ts";
 import { type Answer, createIngest, type Ingest, type IngestOptions } from "./ingest.ts";
-import type { Source } from "./source.ts";
 
 export interface IngestService {
   readonly ingest: Ingest;

@@ -3,12 +3,12 @@
  * came. What opens them is not here, but in the hands of an instance that has the site's key.
  */
 import { z } from "zod";
-import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/entry.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import { type SealPlace, unseal } from "../../shared/seal.ts";
-import { siteIdOf } from "../../shared/site-key.ts";
-import type { KeysMessage } from "../../shared/wire.ts";
-import { unwrapKey } from "../../shared/wrap.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/log/entry.ts";
+import { type SealPlace, unseal } from "../../shared/log/seal.ts";
+import { siteIdOf } from "../../shared/log/site-key.ts";
+import { unwrapKey } from "../../shared/log/wrap.ts";
+import type { KeysMessage } from "../../shared/protocol/wire.ts";
 import type { Connection, Database } from "../postgres/database.ts";
 import type { SiteKey } from "./site-key.ts";
 
@@ -28,6 +28,9 @@ export interface KeyCount {
   readonly class: PersonalClass;
   readonly held: number;
 }
+
+/** Opens what is sealed there; null when its key was not released, or is gone. */
+export type OpenPersonal = (place: SealPlace, sealed: string) => Promise<Buffer | null>;
 
 export interface Keyring {
   /**

@@ -1,8 +1,9 @@
 /** Takes in what devices release, and answers when it is committed: until then they tell it again. */
 import { createHash } from "node:crypto";
-import { messageOf, PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { siteIdOf } from "../../shared/site-key.ts";
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { siteIdOf } from "../../shared/log/site-key.ts";
+import { unwrapKey } from "../../shared/log/wrap.ts";
 import {
   decodeMessage,
   encodeMessage,
@@ -11,9 +12,8 @@ import {
   keysAckSchema,
   keysSchema,
   type Topic,
-} from "../../shared/wire.ts";
-import { unwrapKey } from "../../shared/wrap.ts";
-import { createRequests } from "../requests.ts";
+} from "../../shared/protocol/wire.ts";
+import { createRequests } from "../mqtt/request-queue.ts";
 import type { Keyring, ReleasedKey } from "./keyring.ts";
 import type { SiteKey } from "./site-key.ts";
 

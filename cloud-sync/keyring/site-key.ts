@@ -3,20 +3,13 @@
  * knows the public one, so that several instances find out whether they have the same.
  */
 import { generateKeyPairSync } from "node:crypto";
-import {
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { chownSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
-import { EXIT, messageOf, PorchlightError } from "../../shared/errors.ts";
-import { fingerprintOf, type SitePair, sitePairOf } from "../../shared/site-key.ts";
-import type { CloudConfig } from "../config.ts";
+import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { fingerprintOf, type SitePair, sitePairOf } from "../../shared/log/site-key.ts";
+import type { CloudConfig } from "../config/schema.ts";
+import { readSecret, replaceSecretFile } from "../host/secret-file.ts";
 import type { Database } from "../postgres/database.ts";
 import { LOCK_KEYS } from "./keyring.ts";
 
@@ -32,6 +25,13 @@ const REGISTER = "INSERT INTO site_key (public_key) VALUES ($1) ON CONFLICT DO N
 const TAKE_BACK = `UPDATE released_keys
   SET wrapped = NULL, changed = nextval('released_keys_changes') WHERE wrapped IS NOT NULL`;
 const keyRows = z.array(z.object({ public_key: z.instanceof(Buffer) }));
+
+const SECRET = {
+  credential: "site-key",
+  code: "site.key",
+  missing: "there is no key of this site",
+  hint: "name a PEM file of an X25519 key with site.key: porchlight-cloud config schema",
+};
 
 export function siteKeyFile({ data, site }: Pick<CloudConfig, "data" | "site">): string {
   return resolve(site.key ?? join(data, "keys", "site.key"));
@@ -92,8 +92,9 @@ export async function readPublicKey(database: Pick<Database, "query">): Promise<
 
 function readPair(file: string): SitePair {
   try {
-    return sitePairOf(readFileSync(file, "utf8"));
+    return sitePairOf(readSecret(SECRET, { configuredFile: file }).toString("utf8"));
   } catch (cause) {
+    if (cause instanceof PorchlightError) throw cause;
     throw unusable(file, cause);
   }
 }
@@ -104,14 +105,10 @@ function makePair(file: string): SitePair {
   try {
     const folder = dirname(file);
     const made = mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined;
-    writeFileSync(`${file}.new`, pem, { mode: 0o600 });
     // Whoever runs the centre must be able to read it, also where root has come first.
     const { uid, gid } = statSync(dirname(folder));
-    if (process.getuid?.() === 0) {
-      for (const path of made ? [folder, `${file}.new`] : [`${file}.new`])
-        chownSync(path, uid, gid);
-    }
-    renameSync(`${file}.new`, file);
+    if (made && process.getuid?.() === 0) chownSync(folder, uid, gid);
+    replaceSecretFile(file, pem, { uid, gid });
   } catch (cause) {
     throw unusable(file, cause);
   }

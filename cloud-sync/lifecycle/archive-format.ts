@@ -12,8 +12,8 @@ import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
 import { z } from "zod";
-import { hashSchema } from "../../shared/cursor.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { hashSchema } from "../../shared/log/cursor.ts";
 
 export const monthSchema = z.string().regex(/^\d{4}-(0[1-9]|1[0-2])$/);
 const whole = z.string().regex(/^\d{1,19}$/);

@@ -3,8 +3,8 @@
  * back and compared row by row, and when every sink has passed it; and it can be brought back.
  */
 import { z } from "zod";
-import type { Clock } from "../../shared/clock.ts";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { makePartition, partitionOf, startOfMonth } from "../log/partitions.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
 import type { Connection, Database } from "../postgres/database.ts";

@@ -1,13 +1,13 @@
 /** One group commit: batches of many devices are judged, and what is new is written. */
 import { z } from "zod";
-import type { BatchEntry } from "../../shared/batch.ts";
-import type { Cursor } from "../../shared/cursor.ts";
-import { invariant } from "../../shared/errors.ts";
+import { invariant } from "../../shared/core/errors.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
+import type { BatchEntry } from "../../shared/protocol/batch.ts";
 import type { Connection } from "../postgres/database.ts";
+import { claimedPlaces, judge, type LogHead, type Verdict } from "./classify-batch.ts";
+import { COPY_ROWS, copyRows, type RowsOfLog } from "./copy-format.ts";
 import type { Arrival } from "./event-log.ts";
-import { claimedPlaces, judge, type LogHead, type Verdict } from "./judge.ts";
 import { makePartitions, nextMonthReady } from "./partitions.ts";
-import { COPY_ROWS, copyRows, type RowsOfLog } from "./rows.ts";
 
 /**
  * What has become of a batch, and where its log stands: `appended` and `duplicate` are to be

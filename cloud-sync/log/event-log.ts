@@ -1,15 +1,15 @@
 /** The central log: the one way in, and the ways to read and verify it. */
 import { z } from "zod";
-import type { Batch } from "../../shared/batch.ts";
+import { invariant, PorchlightError } from "../../shared/core/errors.ts";
 import {
   type ChainReport,
   type Link,
   lineOf,
   verifyPages,
   type Witness,
-} from "../../shared/chain.ts";
-import { type Cursor, hashSchema } from "../../shared/cursor.ts";
-import { invariant, PorchlightError } from "../../shared/errors.ts";
+} from "../../shared/log/chain.ts";
+import { type Cursor, hashSchema } from "../../shared/log/cursor.ts";
+import type { Batch } from "../../shared/protocol/batch.ts";
 import type { Database } from "../postgres/database.ts";
 import { type MigrationFolder, migrate } from "../postgres/migrate.ts";
 import { appendAll, type Outcome } from "./append.ts";

@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import type { Readable } from "node:stream";
-import { PorchlightError, systemCodeOf } from "../../shared/errors.ts";
+import { PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 import {
   checkedKey,
   type ObjectHead,

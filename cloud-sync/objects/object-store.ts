@@ -1,6 +1,6 @@
 /** Where large things are kept: sealed snapshots and clips, and months of the log. */
 import type { Readable } from "node:stream";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 
 export interface ObjectHead {
   readonly key: string;

@@ -12,7 +12,7 @@ import {
   S3ServiceException,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
-import { invariant, PorchlightError } from "../../shared/errors.ts";
+import { invariant, PorchlightError } from "../../shared/core/errors.ts";
 import {
   checkedKey,
   type ObjectHead,

@@ -1,57 +1,68 @@
-/** As whom a PostgreSQL of our own runs: it refuses to be root, and we make no users. */
-import { chownSync, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
-import { dirname } from "node:path";
-import { PorchlightError } from "../../shared/errors.ts";
+/** As whom a PostgreSQL of our own runs: it refuses to be root. */
+import {
+  chownSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  statSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { systemCodeOf } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { serversOn } from "./cluster.ts";
+import { ownUser, userNameOf } from "./system-user.ts";
 
 export interface Account {
   readonly uid: number;
   readonly gid: number;
 }
 
-/** For a folder that root owns: whichever of these the machine has. */
-const UNPRIVILEGED = ["porchlight-cloud", "nobody"];
+/** The overflow user of the kernel, by whichever name: whatever maps to nobody else runs as it. */
+const NOBODY = 65_534;
 
 /**
  * Makes the server's folder (mode 0700) and tells whose server it will be: null for our own user.
- * As root, it is the owner of the folder or of the one around it, else an unprivileged user.
+ * As root it is the owner of the folder, or of the one around it; where root owns both, a system
+ * user that has nothing else to do (system-user.ts).
  */
-export function prepareFolder(folder: string): Account | null {
+export async function prepareFolder(folder: string, logger: Logger): Promise<Account | null> {
   // The folders above it are for others too: the mode is for the last one alone.
   const made = mkdirSync(dirname(folder), { recursive: true });
-  if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
+  makePrivate(folder);
   if (process.geteuid?.() !== 0) return null;
   const owner = statSync(folder);
-  if (owner.uid !== 0) return owner;
+  const keeps = !isAnybodys(owner) || serversOn(join(realpathSync(folder), "data")).length > 0;
+  if (owner.uid !== 0 && keeps) return { uid: owner.uid, gid: owner.gid };
   const around = statSync(dirname(made ?? folder));
-  const account = around.uid === 0 ? unprivileged() : around;
-  chownSync(folder, account.uid, account.gid);
+  const isTheirs = around.uid !== 0 && !isAnybodys(around);
+  const account = isTheirs ? { uid: around.uid, gid: around.gid } : await ownUser(logger);
+  giveTo(folder, owner.uid, account);
   return account;
 }
 
-function unprivileged(): Account {
-  const users = readFileSync("/etc/passwd", "utf8");
-  for (const name of UNPRIVILEGED) {
-    const [, uid, gid] = new RegExp(`^${name}:[^:]*:(\\d+):(\\d+):`, "m").exec(users) ?? [];
-    if (uid !== undefined) return { uid: Number(uid), gid: Number(gid) };
+/** Another process may make it at the same moment. */
+function makePrivate(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if (systemCodeOf(error) !== "EEXIST") throw error;
   }
-  throw new PorchlightError("postgres.embedded.account", "PostgreSQL does not run as root", {
-    hint: "start porchlight-cloud as another user, or let another user own its --data folder",
-  });
 }
 
-/** Throws `postgres.embedded.unreachable` when the account cannot get to `path`. */
-export function ensureReachable(path: string, account: Account | null): void {
-  if (account === null) return;
-  for (let inner = path, folder = dirname(path); folder !== inner; ) {
-    const { uid, gid, mode } = statSync(folder);
-    const others = gid === account.gid ? 0o010 : 0o001;
-    if ((mode & (uid === account.uid ? 0o100 : others)) === 0) {
-      throw new PorchlightError(
-        "postgres.embedded.unreachable",
-        `PostgreSQL runs as user ${account.uid}, who may not enter ${folder}`,
-        { hint: `choose another place with --data, or: chmod a+x ${folder}` },
-      );
-    }
-    [inner, folder] = [folder, dirname(folder)];
+/** Earlier versions gave the folder to nobody; a container made anew has forgotten its users. */
+function isAnybodys({ uid }: Account): boolean {
+  return uid === NOBODY || userNameOf(uid) === null;
+}
+
+/** The folder first: who owned it cannot reach what is in it any more. Links are not followed. */
+function giveTo(path: string, from: number, { uid, gid }: Account): void {
+  chownSync(path, uid, gid);
+  for (const name of from === 0 ? [] : readdirSync(path)) {
+    const inner = join(path, name);
+    const found = lstatSync(inner);
+    if (found.isDirectory()) giveTo(inner, from, { uid, gid });
+    else if (found.uid === from) lchownSync(inner, uid, gid);
   }
 }

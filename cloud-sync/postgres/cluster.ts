@@ -1,10 +1,6 @@
 /** The data folder of a PostgreSQL of our own: how it is made, and which processes run on it. */
-import { execFile } from "node:child_process";
 import {
-  closeSync,
   existsSync,
-  fsyncSync,
-  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -13,10 +9,10 @@ import {
   rmSync,
 } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { messageOf, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
-import type { Account } from "./account.ts";
-import { isAlive } from "./alive.ts";
+import { PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
+import { syncFolder } from "../host/atomic-file.ts";
+import { isAlive } from "../host/process-alive.ts";
+import type { Place } from "./place.ts";
 import { EMBEDDED_MAJOR } from "./programs.ts";
 
 export const EMBEDDED_USER = "porchlight";
@@ -31,31 +27,21 @@ const INITDB = [
 ].concat(["--builtin-locale=C.UTF-8", "--auth-local=trust", "--auth-host=reject"]);
 const NEW = "data.new-";
 
-export interface ClusterOptions {
-  readonly folder: string;
-  readonly initdb: string;
-  readonly account: Account | null;
-  readonly environment: Readonly<Record<string, string>>;
-}
-
 /** Makes `<folder>/data` if it is not there: whole or not at all. Two may try at the same time. */
-export async function ensureCluster(options: ClusterOptions): Promise<string> {
-  const { folder, initdb, account, environment } = options;
+export async function ensureCluster(initdb: string, place: Place): Promise<string> {
+  const { folder } = place;
   const data = join(folder, "data");
   if (!existsSync(join(data, "PG_VERSION"))) {
     removeAbandoned(folder);
     const partial = join(folder, `${NEW}${process.pid}`);
-    const spawning = { ...account, cwd: folder, env: environment };
-    try {
-      await promisify(execFile)(initdb, ["-D", partial, ...INITDB], spawning);
-    } catch (cause) {
+    const said = await place.run(initdb, ["-D", place.seen(`${NEW}${process.pid}`), ...INITDB]);
+    if (said !== null) {
       rmSync(partial, { recursive: true, force: true });
       throw new PorchlightError(
         "postgres.embedded.failed",
-        `no database was made: ${lastWords(cause)}`,
+        `no database was made: ${said.trim().split("\n").at(-1)}`,
         {
           hint: `see whether ${folder} has room (100 MB) and belongs to a user this machine knows`,
-          cause,
         },
       );
     }
@@ -70,12 +56,6 @@ export async function ensureCluster(options: ClusterOptions): Promise<string> {
   );
 }
 
-/** The last line that initdb said before it failed. */
-function lastWords(error: unknown): string {
-  const said = error instanceof Error && "stderr" in error ? String(error.stderr).trim() : "";
-  return said.split("\n").at(-1) || messageOf(error);
-}
-
 function publish(partial: string, data: string, folder: string): void {
   try {
     renameSync(partial, data);
@@ -85,9 +65,7 @@ function publish(partial: string, data: string, folder: string): void {
     const code = systemCodeOf(error);
     if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
   }
-  const handle = openSync(folder, "r");
-  fsyncSync(handle);
-  closeSync(handle);
+  syncFolder(folder);
 }
 
 /** What a process that was killed in the middle of making a database has left. */

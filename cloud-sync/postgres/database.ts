@@ -1,8 +1,8 @@
 /** PostgreSQL for the rooms of central: a bounded pool, transactions, and the one place that retries. */
 import pg from "pg";
-import { invariant, PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { backoffMs, pause } from "../../shared/retry.ts";
+import { invariant, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { backoffMs, pause } from "../../shared/core/retry.ts";
 import { copyIn } from "./copy.ts";
 import { databaseFailure } from "./failure.ts";
 

@@ -9,17 +9,27 @@
  * Whoever holds a lock inside the server owns it. Killed with -9, we leave it behind without an
  * owner, and the next start ends it and starts its own; two never run on one folder.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync, statSync, truncateSync } from "node:fs";
+import type { ChildProcess } from "node:child_process";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type pg from "pg";
-import { messageOf, PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { pause } from "../../shared/retry.ts";
-import { ensureReachable, prepareFolder } from "./account.ts";
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { pause } from "../../shared/core/retry.ts";
+import { prepareFolder } from "./account.ts";
 import { EMBEDDED_USER, ensureCluster, removeStalePid, serversOn } from "./cluster.ts";
 import { own } from "./owner.ts";
+import { createPlace, type Place } from "./place.ts";
 import { findPrograms, libraryEnvironment, type Programs } from "./programs.ts";
+import { reachablePrograms } from "./reachable-programs.ts";
 
 export interface EmbeddedOptions {
   /** Absolute; made if it is not there. */
@@ -50,6 +60,8 @@ const SETTINGS = [
   "log_checkpoints=off",
   // Statements hold what devices said: they do not belong into a log file.
   "log_min_error_statement=panic",
+  // The folder around it is closed already: who opened that has not opened the database.
+  "unix_socket_permissions=0700",
   "max_connections=40",
   "max_wal_size=1GB",
 ];
@@ -126,21 +138,26 @@ class Embedded implements EmbeddedPostgres {
         { hint: "choose a shorter --data" },
       );
     }
-    const programs = await findPrograms();
-    const account = prepareFolder(folder);
-    ensureReachable(folder, account);
-    ensureReachable(programs.postgres, account);
-    const libraries = libraryEnvironment(programs, join(folder, "lib"));
-    const environment = { ...libraries, LC_ALL: "C", TZ: "UTC" };
-    const cluster = { folder, initdb: programs.initdb, account, environment };
-    const data = await ensureCluster(cluster);
-    const launch = (): ChildProcess =>
-      this.#launch(programs, data, { ...account, env: environment });
-    await this.#hold(data, launch, signal);
+    const { place, programs } = await this.#enter();
+    const data = await ensureCluster(programs.initdb, place);
+    const names = [data, place.seen("data")];
+    await this.#hold(data, names, signal);
+  }
+
+  /** Asked anew before each launch: a server of an earlier version kept the folder from changing hands. */
+  async #enter(): Promise<{ readonly place: Place; readonly programs: Programs }> {
+    const { folder, logger } = this.#options;
+    const account = await prepareFolder(folder, logger);
+    const found = await findPrograms();
+    const programs = account === null ? found : reachablePrograms(found, account, logger);
+    const place = createPlace(folder, account, (seen) =>
+      libraryEnvironment(programs, join(folder, "lib"), seen("lib")),
+    );
+    return { place, programs };
   }
 
   /** Becomes the owner of a server that we have started, whatever is found on the folder. */
-  async #hold(data: string, launch: () => ChildProcess, signal: AbortSignal): Promise<void> {
+  async #hold(data: string, names: readonly string[], signal: AbortSignal): Promise<void> {
     const deadline = performance.now() + START_TIMEOUT_MS;
     let takenSince: number | null = null;
     let launches = 0;
@@ -153,10 +170,11 @@ class Embedded implements EmbeddedPostgres {
       ) {
         if (++launches > LAUNCHES_MAX) throw this.#failure("ended at once");
         removeStalePid(data);
-        this.#server = launch();
+        const { place, programs } = await this.#enter();
+        this.#server = this.#launch(programs.postgres, place);
         continue;
       }
-      const found = await own(this.url, data, this.#server?.pid ?? null);
+      const found = await own(this.url, names, this.#server?.pid ?? null);
       if (found.kind === "taken") {
         if (this.#options.beside === true && this.#server === undefined) return;
         takenSince ??= now;
@@ -164,7 +182,7 @@ class Embedded implements EmbeddedPostgres {
       } else takenSince = null;
       if (found.kind !== "owned") continue;
       if (found.postmaster === this.#server?.pid) {
-        this.#keep(found.session, () => this.#hold(data, launch, this.#stopping.signal));
+        this.#keep(found.session, () => this.#hold(data, names, this.#stopping.signal));
         return;
       }
       this.#options.logger.warn("database server left behind is ended", { pid: found.postmaster });
@@ -188,21 +206,15 @@ class Embedded implements EmbeddedPostgres {
     });
   }
 
-  #launch(programs: Programs, data: string, more: { readonly env: Record<string, string> }) {
+  #launch(postgres: string, place: Place): ChildProcess {
     const { folder, logger } = this.#options;
-    const log = join(folder, "server.log");
-    if (existsSync(log) && statSync(log).size > LOG_BYTES_MAX) truncateSync(log);
-    const output = openSync(log, "a", 0o600);
-    const settings = [...SETTINGS, `unix_socket_directories=${folder}`].flatMap((each) => [
-      "-c",
-      each,
-    ]);
+    const output = openLog(join(folder, "server.log"));
+    const settings = [...SETTINGS, `unix_socket_directories=${place.seen("")}`];
+    const args = settings.flatMap((each) => ["-c", each]);
     // In a session of its own: Ctrl-C is for us, and we end the server when we are done with it.
-    const server = spawn(programs.postgres, ["-D", data, ...settings], {
-      ...more,
-      cwd: folder,
+    const server = place.spawn(postgres, ["-D", place.seen("data"), ...args], {
       detached: true,
-      stdio: ["ignore", output, output],
+      output,
     });
     closeSync(output);
     server.once("error", (error) => logger.error("database server", { reason: messageOf(error) }));
@@ -229,6 +241,14 @@ class Embedded implements EmbeddedPostgres {
       },
     );
   }
+}
+
+/** Opened by us, in a folder of the server's user: where that is another, no link leads us away. */
+function openLog(path: string): number {
+  const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+  const log = openSync(path, O_APPEND | O_CREAT | O_NOFOLLOW | O_WRONLY, 0o600);
+  if (fstatSync(log).size > LOG_BYTES_MAX) ftruncateSync(log);
+  return log;
 }
 
 /** Ends a server that is not our child, transactions in it undone. */

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { PorchlightError, systemCodeOf } from "../../shared/errors.ts";
+import { PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 
 /** Conditions that pass: SQLSTATE classes and codes (PostgreSQL manual, appendix A). */
 const UNREACHABLE = /^(08|57P0[1-5]|53300)/;

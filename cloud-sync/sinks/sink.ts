@@ -1,5 +1,5 @@
 /** What a sink is. The runner (runner.ts) owns order, batching, retry, breaker and cursor. */
-import { invariant, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
+import { invariant, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 import type { StoredEntry } from "../log/event-log.ts";
 
 /** An entry that a store will never accept, and why: no personal content in it. */

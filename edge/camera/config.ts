@@ -1,54 +1,96 @@
 import { z } from "zod";
+import { setting } from "../../shared/core/setting.ts";
 
 /** An option of a camera, in the units of its name. Numbers only: they end up in command lines. */
-const widthPx = z.int().min(160).max(4096).default(1280);
-const heightPx = z.int().min(120).max(4096).default(720);
-const framesPerSecond = z.number().min(0.1).max(60).default(10);
+const widthPx = z.int().min(160).max(4096).default(1280).meta(setting("Width", "of a frame, px"));
+const heightPx = z.int().min(120).max(4096).default(720).meta(setting("Height", "of a frame, px"));
+const framesPerSecond = z
+  .number()
+  .min(0.1)
+  .max(60)
+  .default(10)
+  .meta(setting("Frame rate", "frames a second that are asked of the camera"));
 const name = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,30}$/, "expected small letters, digits and dashes");
-/** Alive but silent for this long: the source is ended and started again. */
-const stallMs = z.int().min(500).max(120_000).default(10_000);
-const rotationDegrees = z.union([z.literal(0), z.literal(180)]).default(0);
-const devicePath = z.string().regex(/^\/dev\/[A-Za-z0-9/_.-]+$/, "expected a path under /dev");
+  .regex(/^[a-z0-9][a-z0-9-]{0,30}$/, "expected small letters, digits and dashes")
+  .meta(setting("Camera name", "what it is called in the log"));
+const stallMs = z
+  .int()
+  .min(500)
+  .max(120_000)
+  .default(10_000)
+  .meta(setting("Stall timeout", "alive but silent for this long, it is started again, ms"));
+const rotationDegrees = z
+  .union([z.literal(0), z.literal(180)])
+  .default(0)
+  .meta(setting("Rotation", "how the camera is mounted, degrees"));
+const devicePath = z
+  .string()
+  .regex(/^\/dev\/[A-Za-z0-9/_.-]+$/, "expected a path under /dev")
+  .meta(setting("Device", "of the camera, like /dev/video0"));
+
+function kind<K extends string>(value: K) {
+  return z.literal(value).meta(setting("Kind", "of the camera"));
+}
 
 export const cameraConfigSchema = z.discriminatedUnion("kind", [
   z
     .strictObject({
-      kind: z.literal("files"),
+      kind: kind("files"),
       name: name.default("files"),
-      paths: z.array(z.string()).min(1).describe("folders, globs, images, or one video"),
-      framesPerSecond: z.number().min(0.1).max(1000).default(10),
-      loop: z.boolean().default(false),
-      everyFrame: z.boolean().default(false).describe("never drop a frame: for replay"),
+      paths: z
+        .array(z.string())
+        .min(1)
+        .meta(setting("Files", "folders, globs, images, or one video")),
+      framesPerSecond: z
+        .number()
+        .min(0.1)
+        .max(1000)
+        .default(10)
+        .meta(setting("Frame rate", "frames a second that are replayed")),
+      loop: z.boolean().default(false).meta(setting("Loop", "begin again at the end")),
+      everyFrame: z
+        .boolean()
+        .default(false)
+        .meta(setting("Every frame", "never drop a frame: for replay")),
     })
     .describe("replay of pictures or a video"),
   z
     .strictObject({
-      kind: z.literal("libcamera"),
+      kind: kind("libcamera"),
       name: name.default("libcamera"),
       widthPx,
       heightPx,
       framesPerSecond,
       rotationDegrees,
-      camera: z.int().min(0).max(7).default(0),
+      camera: z
+        .int()
+        .min(0)
+        .max(7)
+        .default(0)
+        .meta(setting("Camera number", "as rpicam-hello --list-cameras counts them")),
       stallMs,
     })
     .describe("Raspberry Pi camera"),
   z
     .strictObject({
-      kind: z.literal("gstreamer"),
+      kind: kind("gstreamer"),
       name: name.default("gstreamer"),
       widthPx,
       heightPx,
       framesPerSecond,
-      sensor: z.int().min(0).max(7).default(0),
+      sensor: z
+        .int()
+        .min(0)
+        .max(7)
+        .default(0)
+        .meta(setting("Sensor", "sensor-id of nvarguscamerasrc")),
       stallMs,
     })
     .describe("Jetson CSI camera"),
   z
     .strictObject({
-      kind: z.literal("ffmpeg"),
+      kind: kind("ffmpeg"),
       name: name.default("ffmpeg"),
       device: devicePath.default("/dev/video0"),
       widthPx,
@@ -59,9 +101,9 @@ export const cameraConfigSchema = z.discriminatedUnion("kind", [
     .describe("USB or other V4L2 camera that gives MJPEG"),
   z
     .strictObject({
-      kind: z.literal("socket"),
+      kind: kind("socket"),
       name: name.default("socket"),
-      path: z.string().describe("Unix socket of porchlight-camera@.service"),
+      path: z.string().meta(setting("Socket", "Unix socket of porchlight-camera@.service")),
       stallMs,
     })
     .describe("network camera, read by a process of its own"),

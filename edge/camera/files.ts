@@ -2,11 +2,11 @@
 import { existsSync, globSync, readdirSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
-import { pause } from "../../shared/retry.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { pause } from "../../shared/core/retry.ts";
 import type { CameraConfigOf } from "./config.ts";
 import type { Camera, CameraStats, Frame } from "./frame.ts";
-import { createLatest } from "./latest.ts";
+import { createLatest } from "./latest-value.ts";
 import { createMjpegSplitter } from "./mjpeg.ts";
 import { readProcess } from "./source.ts";
 import type { CameraParts } from "./stream.ts";

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { invariant, messageOf, PorchlightError } from "../../shared/errors.ts";
+import { invariant, messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import type { CameraConfigOf } from "./config.ts";
 
 type Config = CameraConfigOf<"libcamera">;

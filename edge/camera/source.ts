@@ -1,7 +1,7 @@
 /** A stream of bytes that can be started again and again: a child process, or a socket. */
 import { spawn } from "node:child_process";
 import { createConnection } from "node:net";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 
 /** One run of a source. `data` is called until `closed` is; `stop` ends it for good. */
 export interface RunningSource {

@@ -1,10 +1,10 @@
 /** A camera that never gives up: starts its source, splits frames, and starts it again. */
-import type { Clock } from "../../shared/clock.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { backoffMs, pause } from "../../shared/retry.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { backoffMs, pause } from "../../shared/core/retry.ts";
 import type { Camera, CameraStats, Frame } from "./frame.ts";
-import { createLatest, type Latest } from "./latest.ts";
+import { createLatest, type Latest } from "./latest-value.ts";
 import { createMjpegSplitter } from "./mjpeg.ts";
 import type { StartSource } from "./source.ts";
 

@@ -4,11 +4,13 @@ import * as fs from "node:fs";
 import { userInfo } from "node:os";
 import { type Program, runProgram } from "../../shared/cli/program.ts";
 import { type Call, text } from "../../shared/cli/verb.ts";
-import { systemClock } from "../../shared/clock.ts";
+import { systemClock } from "../../shared/core/clock.ts";
 import { runtimeOf } from "../../shared/core/own-runtime.ts";
-import { type DeviceConfig, loadConfig, logOptions, storeOptions } from "../config.ts";
-import { type OpenLog, openLog } from "../open-log.ts";
-import { openStore, type Store } from "../open-store.ts";
+import { loadConfig } from "../config/load.ts";
+import { logOptions, storeOptions } from "../config/options.ts";
+import type { DeviceConfig } from "../config/schema.ts";
+import { type OpenLog, openLog } from "../log/open-log.ts";
+import { openStore, type Store } from "../store/open-store.ts";
 import { COMMANDS } from "./commands.ts";
 import type { Invocation } from "./verb.ts";
 
@@ -54,7 +56,7 @@ function prepare(call: Call): { readonly invocation: Invocation; close(): void }
   };
 }
 
-/** As an entry's actor takes it (shared/entry.ts). */
+/** As an entry's actor takes it (shared/log/entry.ts). */
 function userName(): string {
   const { username } = userInfo();
   return username.replaceAll(/[\s:\p{Cc}]/gu, "_").slice(0, 64) || "unknown";

@@ -1,12 +1,14 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { table } from "../../shared/cli/terminal.ts";
 import { text } from "../../shared/cli/verb.ts";
 import { similarity } from "../../shared/cli/words.ts";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
-import { silentLogger } from "../../shared/logger.ts";
-import { modelsFolder, programFolder, visionOptions } from "../config.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
+import { visionOptions } from "../config/options.ts";
+import { modelsFolder, programFolder } from "../config/paths.ts";
 import { castFromFolders, castFromGroups } from "../demo/cast.ts";
 import { type DemoCentre, hasCentre, startDemoCentre } from "../demo/centre.ts";
 import { type DemoResult, type DemoVisit, runDemo } from "../demo/demo.ts";
@@ -60,38 +62,71 @@ function words(result: DemoResult): string {
       : "THE STORE IS READABLE",
     centreWords(result),
     `contact sheet: ${result.sheet}`,
+    ...leftOut(result).map((step) => `LEFT OUT: ${step}`),
   ].join("\n");
 }
 
-function isFine({ visits, logWhole, sealed, centre }: DemoResult): boolean {
+function isFine(result: DemoResult): boolean {
+  const { visits, logWhole, sealed, centre } = result;
   const fooled = visits.some(({ stranger, right }) => stranger && !right);
   return (
-    logWhole && sealed && centre?.whole !== false && !fooled && visits.some(({ right }) => right)
+    leftOut(result).length === 0 &&
+    logWhole &&
+    sealed &&
+    centre?.whole !== false &&
+    !fooled &&
+    visits.some(({ right }) => right)
   );
 }
 
 function centreWords({ centre, visits }: DemoResult): string {
-  if (centre === null) return "no centre ran here: the log stayed on the device";
+  if (centre === null) return "no centre was asked for: the log stayed on the device";
   if (!centre.whole) return "THE CENTRE'S COPY OF THE LOG IS BROKEN";
   const delays = visits.flatMap(({ arrivedAfterMs }) => arrivedAfterMs ?? []);
   const most = delays.length === 0 ? "" : `, the slowest ${Math.max(...delays)} ms after the door`;
   return `the centre holds the same log, and ${centre.visits} visits in its PostgreSQL${most}`;
 }
 
-/** A centre beside it, where this machine can run one; else the reason why not. */
+/** A centre beside it: without one the demo would leave out where everything goes. */
 async function centreIn(
   folder: string,
   { environment, signal, terminal }: Pick<Invocation, "environment" | "signal" | "terminal">,
-): Promise<DemoCentre | null> {
-  if (!hasCentre()) return null;
-  terminal.note("starting a centre: a broker and a PostgreSQL of its own …");
-  try {
-    return await startDemoCentre({ folder: join(folder, "centre"), environment, signal });
-  } catch (error) {
-    if (!(error instanceof PorchlightError)) throw error;
-    terminal.note(`${error.message}\n  ${error.hint ?? ""}`);
-    return null;
+): Promise<DemoCentre> {
+  if (!hasCentre()) {
+    throw new PorchlightError("demo.centre", "the centre is not part of this installation", {
+      hint: "the device alone: porchlight demo --no-centre",
+    });
   }
+  terminal.note("starting a centre: a broker and a PostgreSQL of its own …");
+  return await startDemoCentre({ folder: join(folder, "centre"), environment, signal });
+}
+
+/** Steps that were to be seen and were not: a demo that leaves one out has failed. */
+function leftOut({ visits, centre }: DemoResult): readonly string[] {
+  const unseen = visits.filter(({ msPerFrame }) => msPerFrame === null).length;
+  const kept = visits.filter(({ arrivedAfterMs }) => arrivedAfterMs === null).length;
+  return [
+    ...(unseen > 0 ? [`${unseen} of ${visits.length} visits were not seen at the door`] : []),
+    ...(centre !== null && kept > 0
+      ? [`${kept} of ${visits.length} visits did not reach the centre in time`]
+      : []),
+  ];
+}
+
+/** In the clone; where that is another's or read-only, in this user's cache, or a temporary one. */
+function freshFolder({ HOME, XDG_CACHE_HOME }: Invocation["environment"]): string {
+  const caches = [XDG_CACHE_HOME, HOME === undefined ? undefined : join(HOME, ".cache")];
+  const own = caches.flatMap((cache) => (cache ? [join(cache, "porchlight")] : []));
+  for (const folder of [join(programFolder(), ".cache"), ...own]) {
+    try {
+      mkdirSync(folder, { recursive: true });
+      accessSync(folder, constants.W_OK);
+      return join(folder, "demo");
+    } catch {
+      // Not ours to write to: the next one may be.
+    }
+  }
+  return mkdtempSync(join(tmpdir(), "porchlight-demo-"));
 }
 
 export const demo: Verb = {
@@ -107,7 +142,7 @@ export const demo: Verb = {
   example: "porchlight demo --photos ~/photos/family",
   operands: { min: 0, max: 0 },
   async run({ config, terminal, values, signal, environment }) {
-    const folder = text(values, "data") ?? join(programFolder(), ".cache/demo");
+    const folder = text(values, "data") ?? freshFolder(environment);
     const own = text(values, "photos");
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { parseEntry } from "../log/open-entry.ts";
-import type { OpenLog } from "../open-log.ts";
+import { parseEntry } from "../../shared/log/entry.ts";
+import type { OpenLog } from "../log/open-log.ts";
 
 /** Who this device is: its store has said so in its first entry. Null when that cannot be read. */
 export function deviceOf({ reader }: OpenLog): string | null {

@@ -1,17 +1,18 @@
 import { closeSync, existsSync, readdirSync } from "node:fs";
 import { table } from "../../shared/cli/terminal.ts";
-import { systemClock } from "../../shared/clock.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { runtimeWords } from "../../shared/core/own-runtime.ts";
-import { EXIT, messageOf, PorchlightError } from "../../shared/errors.ts";
-import { silentLogger } from "../../shared/logger.ts";
 import { LIBCAMERA_PROGRAMS, libcameraStill } from "../camera/libcamera.ts";
 import { findProgram, openCamera } from "../camera/open-camera.ts";
-import { keySources, modelsFolder, visionOptions } from "../config.ts";
+import { visionOptions } from "../config/options.ts";
+import { keySources, modelsFolder } from "../config/paths.ts";
 import { openButton } from "../doorbell/button.ts";
-import { clockState } from "../log/clock-state.ts";
-import { keyPath, readKey } from "../store/key-file.ts";
+import { clockState } from "../host/clock-state.ts";
+import { keyPath, readKey } from "../host/key-file.ts";
 import { decodeImage } from "../vision/image.ts";
-import { listPacks } from "../vision/models.ts";
+import { listPacks } from "../vision/packs/models.ts";
 import { openVision, type Vision } from "../vision/vision.ts";
 import type { Invocation, Verb } from "./verb.ts";
 

@@ -2,17 +2,17 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { table } from "../../shared/cli/terminal.ts";
 import { text, usageError } from "../../shared/cli/verb.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { knownEntry } from "../../shared/entry.ts";
-import { EXIT, type ExitCode, PorchlightError } from "../../shared/errors.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT, type ExitCode, PorchlightError } from "../../shared/core/errors.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
+import { knownEntry, parseEntry } from "../../shared/log/entry.ts";
 import { openCamera } from "../camera/open-camera.ts";
-import { visionOptions } from "../config.ts";
-import { thresholdsOf } from "../daemon.ts";
-import { openPersonal, parseEntry } from "../log/open-entry.ts";
-import type { Store } from "../open-store.ts";
+import { visionOptions } from "../config/options.ts";
+import { openPersonal } from "../log/open-entry.ts";
 import { enrol, type Photo, type PhotoReport } from "../recognition/enrol.ts";
-import type { Person } from "../recognition/gallery.ts";
+import { thresholdsOf } from "../recognition/thresholds.ts";
+import type { Store } from "../store/open-store.ts";
+import type { Person } from "../vault/gallery.ts";
 import { openVision } from "../vision/vision.ts";
 import { checkedName } from "./people.ts";
 import { photosIn } from "./photos.ts";
@@ -147,7 +147,7 @@ export const enroll: Verb = {
       const options = {
         vision,
         gallery: store.gallery,
-        thresholds: thresholdsOf(config(), vision.pack),
+        thresholds: thresholdsOf(config().recognition, vision.pack),
         maxSidePx: config().recognition.maxSidePx,
         newId: randomUUID,
       };

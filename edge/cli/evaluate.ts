@@ -2,12 +2,12 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { table } from "../../shared/cli/terminal.ts";
 import { number, text, usageError, type Values } from "../../shared/cli/verb.ts";
-import { systemClock } from "../../shared/clock.ts";
-import type { Embedding } from "../../shared/embedding.ts";
-import { EXIT, messageOf, PorchlightError } from "../../shared/errors.ts";
-import { silentLogger } from "../../shared/logger.ts";
-import { modelsFolder, visionOptions } from "../config.ts";
-import { thresholdsOf } from "../daemon.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
+import type { Embedding } from "../../shared/log/embedding.ts";
+import { visionOptions } from "../config/options.ts";
+import { modelsFolder } from "../config/paths.ts";
 import { type Calibration, calibrate } from "../evaluate/calibrate.ts";
 import {
   type Evaluated,
@@ -19,9 +19,10 @@ import { drawPairs, type Pair, parsePairs, scoresCsv } from "../evaluate/pairs.t
 import { detSvg } from "../evaluate/plot.ts";
 import { rateInWords } from "../evaluate/rate.ts";
 import { curve } from "../evaluate/verification.ts";
-import { writeLocal } from "../vision/install.ts";
-import { verifyPack } from "../vision/models.ts";
+import { thresholdsOf } from "../recognition/thresholds.ts";
 import type { PackIdentity } from "../vision/pack.ts";
+import { writeLocal } from "../vision/packs/install.ts";
+import { verifyPack } from "../vision/packs/models.ts";
 import { openVision } from "../vision/vision.ts";
 import { peopleIn } from "./photos.ts";
 import type { Invocation, Verb } from "./verb.ts";
@@ -209,7 +210,7 @@ export const evaluate: Verb = {
         vision,
         folder,
         maxSidePx: config().recognition.maxSidePx,
-        thresholds: thresholdsOf(config(), vision.pack),
+        thresholds: thresholdsOf(config().recognition, vision.pack),
         signal,
         progress: (done, total) => terminal.progress("photos", done, total),
       });

@@ -1,5 +1,5 @@
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
-import type { Gallery, Person } from "../recognition/gallery.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import type { Gallery, Person } from "../vault/gallery.ts";
 
 /** Shortest part of an id that is taken for one. */
 const PREFIX_MIN = 4;

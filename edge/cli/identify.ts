@@ -2,13 +2,13 @@ import { readFileSync } from "node:fs";
 import { type Terminal, table } from "../../shared/cli/terminal.ts";
 import { text } from "../../shared/cli/verb.ts";
 import { similarity } from "../../shared/cli/words.ts";
-import type { Embedding } from "../../shared/embedding.ts";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
-import { silentLogger } from "../../shared/logger.ts";
-import { visionOptions } from "../config.ts";
-import { thresholdsOf } from "../daemon.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
+import type { Embedding } from "../../shared/log/embedding.ts";
+import { visionOptions } from "../config/options.ts";
 import { type Candidate, decide, type Thresholds } from "../recognition/match.ts";
 import { createTemplateIndex, type IndexedTemplate } from "../recognition/template-index.ts";
+import { thresholdsOf } from "../recognition/thresholds.ts";
 import { type EmbeddedFace, largestFirst } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";
 import { openVision, type Vision } from "../vision/vision.ts";
@@ -113,7 +113,7 @@ export const identify: Verb = {
         folder === undefined
           ? storeGallery(invocation, vision)
           : await folderGallery(folder, vision, maxSidePx, terminal);
-      const thresholds = thresholdsOf(config(), vision.pack);
+      const thresholds = thresholdsOf(config().recognition, vision.pack);
       const results = [];
       for (const photo of photos) {
         const { faces, error } = await lookAt(vision, photo, maxSidePx);

@@ -1,12 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { systemClock } from "../../shared/clock.ts";
-import { EXIT } from "../../shared/errors.ts";
-import { keySources, loadConfig, storeOptions } from "../config.ts";
-import { logPath } from "../open-log.ts";
-import { createStore } from "../open-store.ts";
-import { createKeyFile, keyPath } from "../store/key-file.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT } from "../../shared/core/errors.ts";
+import { loadConfig } from "../config/load.ts";
+import { storeOptions } from "../config/options.ts";
+import { keySources } from "../config/paths.ts";
+import { createKeyFile, keyPath } from "../host/key-file.ts";
+import { logPath } from "../log/open-log.ts";
+import { createStore } from "../store/create-store.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
 const SAMPLE_CONFIG = `# Every setting with its default: porchlight config schema

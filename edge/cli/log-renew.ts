@@ -1,10 +1,10 @@
 import { usageError } from "../../shared/cli/verb.ts";
-import type { Cursor } from "../../shared/cursor.ts";
-import { EXIT, invariant, PorchlightError } from "../../shared/errors.ts";
-import { syncStatusPath } from "../config.ts";
-import type { OpenLog } from "../open-log.ts";
-import { createAckedStore } from "../sync/acked.ts";
-import { readStatus } from "../sync/status-file.ts";
+import { EXIT, invariant, PorchlightError } from "../../shared/core/errors.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
+import { readStatus } from "../agent/status-file.ts";
+import { syncStatusPath } from "../config/paths.ts";
+import { createAckedStore } from "../log/acked.ts";
+import type { OpenLog } from "../log/open-log.ts";
 import { deviceOf } from "./device-of.ts";
 import type { Invocation, Verb } from "./verb.ts";
 

@@ -1,14 +1,14 @@
 import { existsSync } from "node:fs";
-import { lineOf, type Witness } from "../../shared/chain.ts";
 import { number, text, usageError } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
-import { EXIT } from "../../shared/errors.ts";
-import { pause } from "../../shared/retry.ts";
-import { keySources } from "../config.ts";
+import { EXIT } from "../../shared/core/errors.ts";
+import { pause } from "../../shared/core/retry.ts";
+import { lineOf, type Witness } from "../../shared/log/chain.ts";
+import { parseEntry } from "../../shared/log/entry.ts";
+import { keySources } from "../config/paths.ts";
+import { keyPath } from "../host/key-file.ts";
 import type { EventLog, StoredEntry } from "../log/event-log.ts";
-import { parseEntry } from "../log/open-entry.ts";
-import type { OpenLog } from "../open-log.ts";
-import { keyPath } from "../store/key-file.ts";
+import type { OpenLog } from "../log/open-log.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
 const POLL_MS = 250;

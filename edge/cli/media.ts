@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { text, usageError } from "../../shared/cli/verb.ts";
 import { bytes } from "../../shared/cli/words.ts";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
-import { openMedia } from "../media/media.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { openMedia } from "../vault/media.ts";
 import type { Verb } from "./verb.ts";
 
 /** A face in the clear: for its owner alone. */

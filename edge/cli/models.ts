@@ -1,17 +1,21 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
 import { table } from "../../shared/cli/terminal.ts";
 import { text } from "../../shared/cli/verb.ts";
 import { bytes } from "../../shared/cli/words.ts";
-import { EXIT } from "../../shared/errors.ts";
-import { silentLogger } from "../../shared/logger.ts";
-import { modelsFolder, visionOptions } from "../config.ts";
+import { EXIT } from "../../shared/core/errors.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
+import { visionOptions } from "../config/options.ts";
+import { modelsFolder } from "../config/paths.ts";
+import { rewriteFile } from "../host/atomic-file.ts";
 import { pendingTemplates, reembed } from "../recognition/reembed.ts";
+import type { Template } from "../recognition/template.ts";
+import { enrolledCrop } from "../store/enrolled-crop.ts";
 import { readManifest } from "../vision/manifest.ts";
-import { buildPack, listPacks, verifyPack } from "../vision/models.ts";
-import { pullPack } from "../vision/pull.ts";
+import { buildPack, listPacks, verifyPack } from "../vision/packs/models.ts";
+import { pullPack } from "../vision/packs/pull.ts";
 import { openVision } from "../vision/vision.ts";
 import type { Verb } from "./verb.ts";
 
@@ -106,10 +110,9 @@ export const modelsVerify: Verb = {
 
 /** Changes one setting and leaves every comment where it is. */
 function setPack(file: string, name: string): void {
-  const document = parseDocument(existsSync(file) ? readFileSync(file, "utf8") : "");
+  const document = parseDocument(readFileSync(file, "utf8"));
   document.setIn(["models", "pack"], name);
-  writeFileSync(`${file}.new`, document.toString(), { flush: true });
-  renameSync(`${file}.new`, file);
+  rewriteFile(file, document.toString());
 }
 
 export const modelsUse: Verb = {
@@ -150,7 +153,12 @@ export const modelsReembed: Verb = {
       logger: silentLogger,
     });
     try {
-      const parts = { vision, newId: randomUUID, ...store };
+      const parts = {
+        vision,
+        gallery: store.gallery,
+        crop: (template: Template) => enrolledCrop(store, template),
+        newId: randomUUID,
+      };
       const pending = pendingTemplates(parts);
       let added = 0;
       for (const [i, template] of pending.entries()) {

@@ -2,7 +2,7 @@ import { createInterface } from "node:readline/promises";
 import { type Terminal, table } from "../../shared/cli/terminal.ts";
 import { usageError } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
-import { EXIT } from "../../shared/errors.ts";
+import { EXIT } from "../../shared/core/errors.ts";
 import { findPerson } from "./find-person.ts";
 import type { Verb } from "./verb.ts";
 

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 
 const PHOTO = /\.(jpe?g|png|webp|gif|tiff?|avif)$/i;
 const byNumber = new Intl.Collator("en", { numeric: true });

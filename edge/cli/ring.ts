@@ -1,5 +1,5 @@
 import { text, usageError } from "../../shared/cli/verb.ts";
-import { EXIT } from "../../shared/errors.ts";
+import { EXIT } from "../../shared/core/errors.ts";
 import type { Verb } from "./verb.ts";
 
 const NAME_MAX = 64;

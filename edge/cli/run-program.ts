@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { EXIT, type ExitCode } from "../../shared/errors.ts";
+import { EXIT, type ExitCode } from "../../shared/core/errors.ts";
 import type { Invocation } from "./verb.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { MEMORY_ENVIRONMENT } from "../memory.ts";
+import { MEMORY_ENVIRONMENT } from "../host/memory-environment.ts";
 import { runProgram } from "./run-program.ts";
 import type { Verb } from "./verb.ts";
 

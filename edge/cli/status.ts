@@ -1,8 +1,8 @@
 import { statSync } from "node:fs";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
-import { EXIT } from "../../shared/errors.ts";
-import { logPath } from "../open-log.ts";
-import { vaultPath } from "../open-store.ts";
+import { EXIT } from "../../shared/core/errors.ts";
+import { logPath } from "../log/open-log.ts";
+import { vaultPath } from "../vault/open-vault.ts";
 import type { Verb } from "./verb.ts";
 
 const MIB = 1024 * 1024;
@@ -48,7 +48,7 @@ export const status: Verb = {
       disk: {
         full: reserve.full(),
         writtenBytesPerDay: telemetry?.data.metrics["storeWrittenBytesPerDay"] ?? null,
-        budgetBytesPerDay: config().buffer.wearMiBPerDay * MIB,
+        budgetBytesPerDay: config().buffer.writtenMiBPerDay * MIB,
       },
       pack: model === null ? null : `${model.data.name}@${model.data.version}`,
       startedAtMs: started?.atMs ?? null,

@@ -1,4 +1,4 @@
-import { EXIT } from "../../shared/errors.ts";
+import { EXIT } from "../../shared/core/errors.ts";
 import type { Verb } from "./verb.ts";
 
 export const storeRebuild: Verb = {

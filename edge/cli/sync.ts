@@ -1,20 +1,21 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
-import { fingerprintOf } from "../../shared/site-key.ts";
-import { bundleSources, siteKeyPath, syncStatusPath } from "../config.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { parseEntry } from "../../shared/log/entry.ts";
+import { fingerprintOf } from "../../shared/log/site-key.ts";
+import { readStatus } from "../agent/status-file.ts";
+import { BUNDLE_CREDENTIAL, parseBundle, writeBundle } from "../config/bundle-file.ts";
+import { bundlePath, siteKeyPath, syncStatusPath } from "../config/paths.ts";
 import { credentialPath, encryptCredential } from "../install/credentials.ts";
 import { layoutOf } from "../install/layout.ts";
-import { parseEntry } from "../log/open-entry.ts";
-import { createReleasedRows } from "../log/released-rows.ts";
-import { placeSiteKey } from "../site-key.ts";
-import { createAckedStore } from "../sync/acked.ts";
-import { BUNDLE_CREDENTIAL, parseBundle, writeBundle } from "../sync/bundle-file.ts";
+import { createAckedStore } from "../log/acked.ts";
+import { createReleasedRows } from "../log/key-outbox.ts";
+import { createUploadedStore } from "../log/uploaded.ts";
 import { openLink } from "../sync/link.ts";
-import { type AgentStatus, readStatus } from "../sync/status-file.ts";
-import { createUploadedStore } from "../sync/uploaded.ts";
+import type { AgentStatus } from "../sync/status.ts";
+import { placeSiteKey } from "../vault/site-key.ts";
 import { deviceOf } from "./device-of.ts";
 import { runProgram } from "./run-program.ts";
 import type { Invocation, Verb } from "./verb.ts";
@@ -34,7 +35,7 @@ export const syncJoin: Verb = {
   optionHelp: { "--unchecked": "keep the bundle without trying whether the centre answers" },
   example: "porchlight sync join front-door.bundle",
   operands: { min: 1, max: 1 },
-  async run({ operands, values, config, environment, openedLog, signal, terminal }) {
+  async run({ operands, values, config, openedLog, signal, terminal }) {
     const bundle = parseBundle(operands[0] ?? "");
     const device = deviceOf(openedLog());
     if (bundle.device !== device) {
@@ -54,7 +55,7 @@ export const syncJoin: Verb = {
     const credential = installedCredential();
     if (credential !== null) {
       encryptCredential(credential, BUNDLE_CREDENTIAL, Buffer.from(JSON.stringify(bundle)));
-    } else writeBundle(bundleSources(config(), environment).configuredFile, bundle);
+    } else writeBundle(bundlePath(config()), bundle);
     const next = credential === null ? "porchlight sync run" : "systemctl restart porchlight-sync";
     const { host } = new URL(bundle.url);
     const site =
@@ -137,7 +138,7 @@ export const syncRun: Verb = {
   operands: { min: 0, max: 0 },
   async run(invocation) {
     invocation.config();
-    const main = fileURLToPath(new URL("../sync/main.js", import.meta.url));
+    const main = fileURLToPath(new URL("../agent/main.js", import.meta.url));
     const untilAcked = invocation.values["until-acked"] === true;
     return await runProgram(main, invocation, { args: untilAcked ? ["--until-acked"] : [] });
   },

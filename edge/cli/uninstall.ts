@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 import { text, usageError } from "../../shared/cli/verb.ts";
-import { EXIT } from "../../shared/errors.ts";
+import { EXIT } from "../../shared/core/errors.ts";
 import { leaveToDpkg } from "../install/debian.ts";
 import { uninstall } from "../install/install.ts";
 import { DAEMON_UNIT, layoutOf, SYNC_UNIT } from "../install/layout.ts";

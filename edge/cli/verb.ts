@@ -1,8 +1,8 @@
 import type { Call, Verb as VerbOf } from "../../shared/cli/verb.ts";
-import type { DeviceConfig } from "../config.ts";
+import type { DeviceConfig } from "../config/schema.ts";
 import type { EventLog } from "../log/event-log.ts";
-import type { OpenLog } from "../open-log.ts";
-import type { Store } from "../open-store.ts";
+import type { OpenLog } from "../log/open-log.ts";
+import type { Store } from "../store/open-store.ts";
 
 export type Verb = VerbOf<Invocation>;
 

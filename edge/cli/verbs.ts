@@ -1,5 +1,5 @@
 /** Every verb, in the order a newcomer meets them. */
-import { configCheck, configSchema } from "./config.ts";
+import { configCheck, configMigrate, configSchema } from "./config.ts";
 import { demo } from "./demo.ts";
 import { doctor } from "./doctor.ts";
 import { enroll } from "./enroll.ts";
@@ -60,6 +60,7 @@ export const VERBS: readonly Verb[] = [
   syncRun,
   syncVerify,
   configCheck,
+  configMigrate,
   configSchema,
   storeRebuild,
   installVerb,

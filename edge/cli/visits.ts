@@ -1,11 +1,11 @@
 import { table } from "../../shared/cli/terminal.ts";
 import { number } from "../../shared/cli/verb.ts";
 import { bytes, dateOf, duration, similarity } from "../../shared/cli/words.ts";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
-import { pause } from "../../shared/retry.ts";
-import type { MediaItem } from "../media/media.ts";
-import type { Gallery } from "../recognition/gallery.ts";
-import type { Visit } from "../recognition/visits.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { pause } from "../../shared/core/retry.ts";
+import type { Gallery } from "../vault/gallery.ts";
+import type { MediaItem } from "../vault/media.ts";
+import type { Visit } from "../vault/visits.ts";
 import type { Verb } from "./verb.ts";
 
 const POLL_MS = 250;

@@ -1,7 +1,7 @@
 /** Who comes to the demo's door, and what of their photos is enrolled. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { EXIT, invariant, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, invariant, PorchlightError } from "../../shared/core/errors.ts";
 import type { Box, Face, RgbImage } from "../vision/face.ts";
 import { decodeImage, encodeJpeg } from "../vision/image.ts";
 import { crop } from "../vision/resample.ts";

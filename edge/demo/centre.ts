@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { PorchlightError } from "../../shared/errors.ts";
-import { pause } from "../../shared/retry.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { pause } from "../../shared/core/retry.ts";
 
 /** A visit as the centre's database has it. */
 const visitSchema = z.object({
@@ -36,7 +36,7 @@ export interface DemoCentreOptions {
 
 /** Compiled or not, the programs stand beside each other. */
 const PROGRAM = fileURLToPath(new URL("../../cloud-sync/cli/porchlight-cloud.js", import.meta.url));
-const AGENT = fileURLToPath(new URL("../sync/main.js", import.meta.url));
+const AGENT = fileURLToPath(new URL("../agent/main.js", import.meta.url));
 /** A visit is there milliseconds after it was seen; a busy machine takes longer. */
 const ARRIVE_MS = 15_000;
 const LOOK_EVERY_MS = 250;
@@ -55,7 +55,8 @@ export async function startDemoCentre(options: DemoCentreOptions): Promise<DemoC
   const env = { ...environment, ...ports };
   const centre = spawn(process.execPath, [PROGRAM, "start", ...at], {
     env,
-    stdio: ["ignore", "pipe", "pipe"],
+    // The channel says nothing but that this process lives: killed, it leaves no centre behind.
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   const children: ChildProcess[] = [centre];
   await firstLine(centre);
@@ -73,7 +74,7 @@ export async function startDemoCentre(options: DemoCentreOptions): Promise<DemoC
       const keys = { PORCHLIGHT_LOG_KEY_FILE: key, PORCHLIGHT_SYNC_BUNDLE_FILE: bundle };
       const agent = spawn(process.execPath, [AGENT, ...data], {
         env: { ...environment, ...keys },
-        stdio: "ignore",
+        stdio: ["ignore", "ignore", "ignore", "ipc"],
       });
       children.unshift(agent);
     },

@@ -2,19 +2,20 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../shared/clock.ts";
-import { knownEntry } from "../../shared/entry.ts";
-import { invariant, PorchlightError } from "../../shared/errors.ts";
-import { silentLogger } from "../../shared/logger.ts";
-import { type DeviceConfig, deviceConfigSchema } from "../config.ts";
-import { runDaemon, thresholdsOf } from "../daemon.ts";
-import { parseEntry } from "../log/open-entry.ts";
-import { silentNotifier } from "../notify.ts";
-import { createStore, openStore, type Store, type StoreOptions } from "../open-store.ts";
-import type { FrameTimes } from "../pipeline.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { invariant, PorchlightError } from "../../shared/core/errors.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
+import { knownEntry, parseEntry } from "../../shared/log/entry.ts";
+import { type DeviceConfig, deviceConfigSchema } from "../config/schema.ts";
+import { runDaemon } from "../daemon/daemon.ts";
+import type { FrameTimes } from "../daemon/pipeline.ts";
+import { silentNotifier } from "../host/sd-notify.ts";
+import { VERSION } from "../host/version.ts";
 import { enrol } from "../recognition/enrol.ts";
+import { thresholdsOf } from "../recognition/thresholds.ts";
 import type { Sighting, TrackEvent } from "../recognition/track.ts";
-import { VERSION } from "../version.ts";
+import { createStore } from "../store/create-store.ts";
+import { openStore, type Store, type StoreOptions } from "../store/open-store.ts";
 import type { Box, RgbImage } from "../vision/face.ts";
 import { encodeJpeg } from "../vision/image.ts";
 import type { Vision } from "../vision/vision.ts";
@@ -175,7 +176,7 @@ async function enrolActor(actor: Actor, vision: Vision, store: Store, config: De
     {
       vision,
       gallery: store.gallery,
-      thresholds: thresholdsOf(config, vision.pack),
+      thresholds: thresholdsOf(config.recognition, vision.pack),
       maxSidePx: config.recognition.maxSidePx,
       newId: randomUUID,
     },

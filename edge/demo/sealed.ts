@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { PorchlightError } from "../../shared/errors.ts";
-import { openStore, type StoreOptions, vaultPath } from "../open-store.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { openStore, type StoreOptions } from "../store/open-store.ts";
+import { vaultPath } from "../vault/open-vault.ts";
 import type { Actor } from "./cast.ts";
 
 /** Tries what a thief would: another key, and reading names out of the files. */

@@ -5,23 +5,11 @@
  *     seconds (8) ‖ microseconds (8) ‖ type (2) ‖ code (2) ‖ value (4)
  */
 import { closeSync, constants, openSync, readSync } from "node:fs";
-import { z } from "zod";
-import type { Clock } from "../../shared/clock.ts";
-import { messageOf, PorchlightError, systemCodeOf } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { backoffMs, pause } from "../../shared/retry.ts";
-
-export const buttonConfigSchema = z.strictObject({
-  device: z.string().describe("input device of the button, like /dev/input/event0"),
-  key: z
-    .int()
-    .min(0)
-    .max(0x2ff)
-    .optional()
-    .describe("key code it sends, see linux/input-event-codes.h (default: any)"),
-  name: z.string().min(1).max(64).default("door").describe("what a press is called in the log"),
-});
-export type ButtonConfig = z.infer<typeof buttonConfigSchema>;
+import type { Clock } from "../../shared/core/clock.ts";
+import { messageOf, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { backoffMs, pause } from "../../shared/core/retry.ts";
+import type { ButtonConfig } from "./config.ts";
 
 export interface ButtonParts {
   readonly button: Omit<ButtonConfig, "name">;

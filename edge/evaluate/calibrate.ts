@@ -1,5 +1,5 @@
-import { cosine, type Embedding } from "../../shared/embedding.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { cosine, type Embedding } from "../../shared/log/embedding.ts";
 import { roundToStep, SCORE_STEP } from "./verification.ts";
 
 /** What a door wants, and what it will compare a visitor with. */

@@ -1,8 +1,8 @@
 /** Looks at every photo once, and makes the figures of all of it. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { cosine } from "../../shared/embedding.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { cosine } from "../../shared/log/embedding.ts";
 import { round, type Thresholds } from "../recognition/match.ts";
 import type { Face, RgbImage } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";

@@ -1,4 +1,4 @@
-import type { Embedding } from "../../shared/embedding.ts";
+import type { Embedding } from "../../shared/log/embedding.ts";
 import { decide, type Thresholds } from "../recognition/match.ts";
 import { createTemplateIndex } from "../recognition/template-index.ts";
 import { type Rate, rateOf } from "./rate.ts";

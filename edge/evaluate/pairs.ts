@@ -1,4 +1,4 @@
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import type { ScoredPair } from "./verification.ts";
 
 /** Two photos, as paths relative to the folder of people. */

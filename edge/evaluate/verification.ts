@@ -1,4 +1,4 @@
-import { invariant } from "../../shared/errors.ts";
+import { invariant } from "../../shared/core/errors.ts";
 import { type Rate, rateOf } from "./rate.ts";
 
 /** Two photos compared. Without a face in one of them there is no score, and no match. */

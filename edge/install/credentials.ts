@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 
 export const CREDENTIAL_PREFIX = "porchlight.";
 

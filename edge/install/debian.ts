@@ -1,6 +1,6 @@
 /** What a Debian package has put in place belongs to dpkg(1). */
 import { existsSync, readFileSync } from "node:fs";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 import { type Layout, layoutOf } from "./layout.ts";
 
 const PROGRAM = layoutOf("/").program;

@@ -2,7 +2,7 @@
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { arch as processor } from "node:os";
 import { join, relative } from "node:path";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 import { type Arch, CENTRE_ONLY, copyModule, modulesOf } from "./modules.ts";
 
 const FILES = ["dist", "systemd", "package.json", "package-lock.json", "LICENSE"];

@@ -1,5 +1,8 @@
 /** The log of this device: the only writer, and the way to read and verify it. */
+
 import { z } from "zod";
+import type { Clock } from "../../shared/core/clock.ts";
+import { invariant, PorchlightError } from "../../shared/core/errors.ts";
 import {
   type ChainReport,
   canonicalEntry,
@@ -8,38 +11,24 @@ import {
   type Link,
   verifyChain,
   type Witness,
-} from "../../shared/chain.ts";
-import type { Clock } from "../../shared/clock.ts";
-import { type Cursor, startOf } from "../../shared/cursor.ts";
+} from "../../shared/log/chain.ts";
+import { type Cursor, startOf } from "../../shared/log/cursor.ts";
+import type { AnyDraft } from "../../shared/log/draft.ts";
 import {
   ACTOR,
   ENTRY_BYTES_MAX,
   ENTRY_DATA,
   ENTRY_PERSONAL,
   type Entry,
-  type EntryData,
-  type EntryPersonal,
   type EntryType,
   PERSONAL_CLASSES,
   type PersonalClass,
   type PersonalType,
   subjectSchema,
-} from "../../shared/entry.ts";
-import { invariant, PorchlightError } from "../../shared/errors.ts";
-import type { Database } from "../store/database.ts";
-import type { Keyring } from "../store/keyring.ts";
-import { type Announce, LIVE_ROWS_MAX, type LivePlace } from "./live.ts";
-
-/** A fact about to be appended; the log adds its place, time and hash. */
-export interface Draft<T extends EntryType = EntryType> {
-  readonly type: T;
-  readonly actor: string;
-  readonly data: EntryData<T>;
-  readonly subject?: string | null;
-  /** Content to be sealed under the subject's keys, by class. */
-  readonly personal?: EntryPersonal<T>;
-}
-export type AnyDraft = { [T in EntryType]: Draft<T> }[EntryType];
+} from "../../shared/log/entry.ts";
+import type { Database } from "../sqlite/database.ts";
+import { type Announce, LIVE_ROWS_MAX, type LivePlace } from "./live-messages.ts";
+import type { SubjectKeys } from "./subject-keys.ts";
 
 /** An entry as it is stored: `body` are its canonical bytes, null once shed. */
 export interface StoredEntry extends Link {
@@ -49,7 +38,7 @@ export interface StoredEntry extends Link {
 export interface EventLogOptions {
   readonly database: Database;
   /** Absent where only the log key is held: such a process cannot seal. */
-  readonly keyring?: Keyring;
+  readonly keyring?: SubjectKeys;
   readonly clock: Clock;
   readonly clockState: (nowMs: number) => Entry["clock"];
   readonly newId: () => string;
@@ -235,7 +224,7 @@ function* storedLinks(
 }
 
 /** Keys are durable in the vault before the entry they seal is written to the log. */
-function ensureKeys(draft: AnyDraft, keyring: Keyring | undefined): void {
+function ensureKeys(draft: AnyDraft, keyring: SubjectKeys | undefined): void {
   if (draft.personal === undefined) return;
   invariant(keyring !== undefined, `${draft.type} with personal content needs the vault key`);
   invariant(typeof draft.subject === "string", `${draft.type} names the subject it is about`);
@@ -265,7 +254,7 @@ function compose(
   draft: AnyDraft,
   place: { readonly log: string; readonly seq: number },
   moment: Moment,
-  keyring: Keyring | undefined,
+  keyring: SubjectKeys | undefined,
 ): Entry {
   const { type, actor, subject = null } = draft;
   invariant(ACTOR.test(actor), "an actor is the device or a user somewhere");
@@ -283,7 +272,7 @@ function compose(
 function sealedOf(
   { type, subject, personal }: AnyDraft,
   place: { readonly log: string; readonly seq: number },
-  keyring: Keyring | undefined,
+  keyring: SubjectKeys | undefined,
 ): Entry["sealed"] {
   if (personal === undefined) return null;
   invariant(isPersonalType(type) && keyring !== undefined, `${type} carries personal content`);

@@ -1,4 +1,4 @@
-import type { AnyDraft } from "./event-log.ts";
+import type { AnyDraft } from "../../shared/log/draft.ts";
 
 /** Facts that may wait for company: telemetry. Lost only in the last moment before a power cut. */
 export interface GroupCommit {

@@ -1,18 +1,12 @@
+import { invariant } from "../../shared/core/errors.ts";
 import {
   ENTRY_PERSONAL,
   type Entry,
   type EntryPersonal,
-  entrySchema,
   type PersonalClass,
   type PersonalType,
-} from "../../shared/entry.ts";
-import { invariant } from "../../shared/errors.ts";
-import type { Keyring } from "../store/keyring.ts";
-
-/** Reads the canonical bytes of an entry back into one. */
-export function parseEntry(body: string): Entry {
-  return entrySchema.parse(JSON.parse(body));
-}
+} from "../../shared/log/entry.ts";
+import type { SubjectKeys } from "./subject-keys.ts";
 
 /**
  * The personal content of an entry, or null when the key of one of its classes was destroyed.
@@ -20,7 +14,7 @@ export function parseEntry(body: string): Entry {
  */
 export function openPersonal<T extends PersonalType>(
   entry: Omit<Entry, "type" | "data"> & { readonly type: T },
-  keyring: Pick<Keyring, "open">,
+  keyring: Pick<SubjectKeys, "open">,
 ): EntryPersonal<T> | null {
   const { sealed, subject, log, seq, type } = entry;
   if (sealed === null) return null;

@@ -4,10 +4,11 @@
  * first. Places and hashes stay, and so does everything that no policy names.
  */
 import { z } from "zod";
-import type { Clock } from "../../shared/clock.ts";
-import type { Entry, EntryType } from "../../shared/entry.ts";
-import type { Database } from "../store/database.ts";
-import type { AnyDraft, EventLog } from "./event-log.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import type { AnyDraft } from "../../shared/log/draft.ts";
+import type { Entry, EntryType } from "../../shared/log/entry.ts";
+import type { Database } from "../sqlite/database.ts";
+import type { EventLog } from "./event-log.ts";
 
 /** What may be given up, by the names of the configuration. */
 export const SHEDDABLE = {

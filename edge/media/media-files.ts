@@ -10,8 +10,8 @@ import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { hashSchema } from "../../shared/cursor.ts";
-import { systemCodeOf } from "../../shared/errors.ts";
+import { systemCodeOf } from "../../shared/core/errors.ts";
+import { hashSchema } from "../../shared/log/cursor.ts";
 
 export interface MediaFiles {
   /** Keeps sealed bytes; durable when it resolves. Their SHA-256. */

@@ -1,11 +1,11 @@
 /** Pictures of visits: made small, sealed, kept beside the log, and then said in it. */
 import { createHash, randomBytes } from "node:crypto";
-import type { Cursor } from "../../shared/cursor.ts";
-import { messageOf, PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { SUBJECT_KEY_BYTES, sealObject } from "../../shared/seal.ts";
-import type { AnyDraft } from "../log/event-log.ts";
-import { isDiskFull } from "../store/disk-full.ts";
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
+import type { AnyDraft } from "../../shared/log/draft.ts";
+import { SUBJECT_KEY_BYTES, sealObject } from "../../shared/log/seal.ts";
+import { isDiskFull } from "../host/disk-full.ts";
 import { jpegOfWidth, type SizedJpeg } from "../vision/image.ts";
 import type { MediaConfig } from "./config.ts";
 import type { MediaFiles } from "./media-files.ts";

@@ -1,14 +1,14 @@
 /** Enrolment: which photos of a person become templates, and why the others do not. */
 import { createHash } from "node:crypto";
-import { embeddingToBytes } from "../../shared/embedding.ts";
-import type { TemplateSource } from "../../shared/entry.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import type { AnyDraft } from "../log/event-log.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import type { AnyDraft } from "../../shared/log/draft.ts";
+import { embeddingToBytes } from "../../shared/log/embedding.ts";
+import type { TemplateSource } from "../../shared/log/entry.ts";
 import { type EmbeddedFace, largestFirst } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";
 import { cropFace, encodeCrop, type Vision } from "../vision/vision.ts";
-import type { Gallery } from "./gallery.ts";
 import type { Thresholds } from "./match.ts";
+import type { TemplateGallery } from "./template.ts";
 
 export type PhotoRefusal =
   | "unreadable"
@@ -41,7 +41,7 @@ export interface Photo {
 
 export interface EnrolOptions {
   readonly vision: Vision;
-  readonly gallery: Pick<Gallery, "nearest" | "templates">;
+  readonly gallery: TemplateGallery;
   readonly thresholds: Thresholds;
   /** Photos are decoded at most this large. */
   readonly maxSidePx: number;

@@ -1,4 +1,4 @@
-import { type Outcome, SIMILARITY_DECIMALS } from "../../shared/entry.ts";
+import { type Outcome, SIMILARITY_DECIMALS } from "../../shared/log/entry.ts";
 
 /** A person's best template for one probe. */
 export interface Candidate {

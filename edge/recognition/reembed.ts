@@ -1,21 +1,24 @@
 /** Gives everybody templates of another pack, from the crops sealed at enrolment. */
-import { embeddingToBytes } from "../../shared/embedding.ts";
-import { knownEntry } from "../../shared/entry.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import type { AnyDraft, EventLog } from "../log/event-log.ts";
-import { openPersonal, parseEntry } from "../log/open-entry.ts";
-import type { Keyring } from "../store/keyring.ts";
+
+import type { AnyDraft } from "../../shared/log/draft.ts";
+import { embeddingToBytes } from "../../shared/log/embedding.ts";
 import { largestFirst } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";
 import type { Vision } from "../vision/vision.ts";
-import type { Gallery, Template } from "./gallery.ts";
+import type { Template, TemplateGallery } from "./template.ts";
 
 export interface ReembedParts {
   readonly vision: Vision;
-  readonly gallery: Pick<Gallery, "templates">;
-  readonly log: Pick<EventLog, "readAfter">;
-  readonly keyring: Pick<Keyring, "open">;
+  readonly gallery: Pick<TemplateGallery, "templates">;
+  /** What was sealed with a template at enrolment; null when there is no crop, or its key is gone. */
+  readonly crop: (template: Template) => EnrolledCrop | null;
   readonly newId: () => string;
+}
+
+export interface EnrolledCrop {
+  readonly jpeg: Buffer;
+  /** SHA-256 of the photo that it was cut from. */
+  readonly photo: string | null;
 }
 
 export interface Reembedded {
@@ -38,7 +41,7 @@ export async function reembed(
   parts: ReembedParts,
   actor: string,
 ): Promise<Reembedded> {
-  const crop = cropOf(template, parts);
+  const crop = parts.crop(template);
   if (crop === null) return { template, draft: null };
   const { vision, newId } = parts;
   const { faces } = await vision.analyse(await decodeImage(crop.jpeg));
@@ -66,20 +69,4 @@ export async function reembed(
     },
   };
   return { template, draft };
-}
-
-function cropOf(
-  { seq }: Template,
-  { log, keyring }: ReembedParts,
-): { readonly jpeg: Buffer; readonly photo: string | null } | null {
-  const [stored] = log.readAfter(seq - 1, 1);
-  const entry = stored?.body == null ? null : knownEntry(parseEntry(stored.body));
-  if (entry?.type !== "template.added") {
-    throw new PorchlightError("template.entry.missing", `entry ${seq} is not the template's`, {
-      hint: "rebuild the gallery from the log: porchlight store rebuild",
-    });
-  }
-  const personal = openPersonal(entry, keyring);
-  if (personal === null || personal.biometric.crop === null) return null;
-  return { jpeg: Buffer.from(personal.biometric.crop, "base64"), photo: personal.biometric.photo };
 }

@@ -1,6 +1,6 @@
-import type { Embedding } from "../../shared/embedding.ts";
-import { invariant } from "../../shared/errors.ts";
-import { dotProducts } from "../vision/dot-products.ts";
+import { invariant } from "../../shared/core/errors.ts";
+import type { Embedding } from "../../shared/log/embedding.ts";
+import { dotProducts } from "./dot-products.ts";
 import { type Candidate, round } from "./match.ts";
 
 /** One template of one pack, as the index holds it. */

@@ -1,6 +1,6 @@
 /** From faces in frames to visits: a pure state machine, told the time by the frames. */
-import { cosine, type Embedding } from "../../shared/embedding.ts";
-import type { Decision } from "../../shared/entry.ts";
+import { cosine, type Embedding } from "../../shared/log/embedding.ts";
+import type { Decision } from "../../shared/log/entry.ts";
 import { overlap } from "../vision/detection.ts";
 import type { Box, RgbImage } from "../vision/face.ts";
 import {

@@ -1,6 +1,6 @@
 /** A network camera through ffmpeg, so that its password is in no process list and in no log. */
 import { z } from "zod";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { mjpegArgs } from "../camera/ffmpeg.ts";
 import { processSource, type StartSource } from "../camera/source.ts";
 

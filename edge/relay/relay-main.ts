@@ -1,14 +1,11 @@
-/** Composition root of porchlight-camera@.service: network camera → Unix socket. No key, no store. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { systemClock } from "../../shared/clock.ts";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
-import { createLogger } from "../../shared/logger.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { createLogger } from "../../shared/core/logger.ts";
 import { streamCamera } from "../camera/stream.ts";
-import { createNotifier } from "../notify.ts";
-import { isExposed } from "../private-file.ts";
-import { onStopAsked } from "../stop.ts";
+import { createNotifier } from "../host/sd-notify.ts";
+import { readSecret } from "../host/secret-file.ts";
+import { onStopAsked } from "../host/signals.ts";
 import { networkSource, networkSourceSchema, parseCameraUrl } from "./network-source.ts";
 import { relayFrames } from "./relay.ts";
 
@@ -27,22 +24,17 @@ const logger = createLogger({
 
 /** Never an argument: every user of the machine can read those. */
 function readUrl(): URL {
-  const credential = join(environment["CREDENTIALS_DIRECTORY"] ?? "", "camera-url");
-  const given = environment["CREDENTIALS_DIRECTORY"] !== undefined && existsSync(credential);
-  const path = given ? credential : environment["PORCHLIGHT_CAMERA_URL_FILE"];
-  if (path === undefined || !existsSync(path)) {
-    throw new PorchlightError("camera.url.missing", `no camera URL: ${path ?? "not configured"}`, {
-      exitCode: EXIT.config,
-      hint: "store it for the unit: porchlight install --camera NAME < file-with-the-url",
-    });
-  }
-  if (!given && isExposed(path)) {
-    throw new PorchlightError("camera.url.exposed", `${path} can be read by others`, {
-      exitCode: EXIT.config,
-      hint: `chmod 600 ${path}`,
-    });
-  }
-  return parseCameraUrl(readFileSync(path, "utf8"));
+  const name = {
+    credential: "camera-url",
+    code: "camera.url",
+    missing: "no camera URL",
+    hint: "store it for the unit: porchlight install --camera NAME < file-with-the-url",
+  };
+  const content = readSecret(name, {
+    credentialsDirectory: environment["CREDENTIALS_DIRECTORY"],
+    environmentFile: environment["PORCHLIGHT_CAMERA_URL_FILE"],
+  });
+  return parseCameraUrl(content.toString("utf8"));
 }
 
 function readArguments() {

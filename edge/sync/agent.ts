@@ -1,11 +1,11 @@
 /** Connects again and again, and lets the uplink speak while a session lasts. */
-import type { Clock } from "../../shared/clock.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { backoffMs, pause } from "../../shared/retry.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { backoffMs, pause } from "../../shared/core/retry.ts";
 import { isNetworkDown } from "./link.ts";
 import { runSession, type SessionOptions } from "./session.ts";
-import type { AgentStatus } from "./status-file.ts";
+import type { AgentStatus } from "./status.ts";
 
 export interface AgentOptions extends Omit<SessionOptions, "answered" | "told"> {
   readonly clock: Clock;

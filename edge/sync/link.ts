@@ -1,15 +1,15 @@
 /** One MQTT session of this device. The only home of mqtt on it. */
 import { setTimeout as sleep } from "node:timers/promises";
 import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
-import type { Bundle } from "../../shared/bundle.ts";
 import {
   invariant,
   messageOf,
   numericCodeOf,
   PorchlightError,
   systemCodeOf,
-} from "../../shared/errors.ts";
-import { type Channel, parseTopic, topicOf } from "../../shared/wire.ts";
+} from "../../shared/core/errors.ts";
+import type { Bundle } from "../../shared/protocol/bundle.ts";
+import { type Channel, parseTopic, topicOf } from "../../shared/protocol/wire.ts";
 
 export interface Link {
   /** 5 where the broker has it, else 4 (MQTT 3.1.1). */

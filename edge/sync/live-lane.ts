@@ -1,10 +1,10 @@
 /** Publishes what a person waits for, ahead of the log; gone from the store once the broker has it. */
-import type { Bell } from "../../shared/bell.ts";
-import { messageOf } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import type { LiveRows } from "../log/live-rows.ts";
-import { isDiskFull } from "../store/disk-full.ts";
+
+import { messageOf } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import type { Bell } from "../../shared/core/wake-signal.ts";
 import type { Link } from "./link.ts";
+import type { LiveQueue } from "./ports.ts";
 
 export interface LiveLane {
   /** Hands over whatever is there and not on its way yet. */
@@ -14,7 +14,7 @@ export interface LiveLane {
 }
 
 export interface LiveLaneParts {
-  readonly live: LiveRows;
+  readonly live: LiveQueue;
   readonly logger: Logger;
 }
 
@@ -24,25 +24,15 @@ export function createLiveLane(
   { link, bell }: { readonly link: Pick<Link, "publish">; readonly bell: Pick<Bell, "ring"> },
 ): LiveLane {
   const onTheirWay = new Set<number>();
-  /** With the broker, but still in the store: a full disk takes not even a deletion. */
+  /** With the broker, and not removed yet. */
   const taken = new Set<number>();
-  const remove = (position: number): void => {
-    try {
-      live.remove(position);
-      taken.delete(position);
-    } catch (error) {
-      if (!isDiskFull(error)) throw error;
-      taken.add(position);
-    }
-  };
   return {
     pump() {
       for (const { position, channel, payload, stale } of live.read()) {
         if (onTheirWay.has(position)) continue;
         if (stale || taken.has(position)) {
-          if (stale && !taken.has(position))
-            logger.debug("too old to be told at once", { channel });
-          remove(position);
+          if (!taken.delete(position)) logger.debug("live message expired", { channel });
+          live.remove(position);
           continue;
         }
         onTheirWay.add(position);
@@ -55,7 +45,7 @@ export function createLiveLane(
           (error: unknown) => {
             // The session is over, and says why itself.
             onTheirWay.delete(position);
-            logger.debug("not told at once", { channel, reason: messageOf(error) });
+            logger.debug("live message not delivered", { channel, reason: messageOf(error) });
           },
         );
       }

@@ -2,8 +2,9 @@
  * Keeps what is on its way to the broker so short that a press is not held up behind it: one
  * connection is one queue, and on a slow line a megabyte of backlog would be a minute of silence.
  */
-import { SEND_BYTES_MAX } from "../../shared/batch.ts";
-import type { Clock } from "../../shared/clock.ts";
+
+import type { Clock } from "../../shared/core/clock.ts";
+import { SEND_BYTES_MAX } from "../../shared/protocol/batch.ts";
 
 export interface Pace {
   /** Bytes, unpacked, that the next batch may hold; 0 while enough is on its way. */

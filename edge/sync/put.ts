@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { request as requestPlain } from "node:http";
 import { request as requestTls } from "node:https";
 import { rootCertificates } from "node:tls";
-import { messageOf, PorchlightError } from "../../shared/errors.ts";
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 
 export interface PutTarget {
   /** Checked where it came in: https, or this machine. */

@@ -4,17 +4,17 @@
  * is told again, and only then comes the next.
  */
 import { createHash } from "node:crypto";
-import type { Clock } from "../../shared/clock.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { backoffMs } from "../../shared/retry.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { backoffMs } from "../../shared/core/retry.ts";
 import {
   encodeMessage,
   KEYS_MAX,
   type KeysAck,
   type KeysMessage,
   keysSchema,
-} from "../../shared/wire.ts";
-import type { ReleasedRow, ReleasedRows } from "../log/released-rows.ts";
+} from "../../shared/protocol/wire.ts";
+import type { KeyQueue, QueuedKey } from "./ports.ts";
 
 export interface ReleasedKeys {
   /** A session begins: what the last one was not answered is told again. */
@@ -25,7 +25,7 @@ export interface ReleasedKeys {
 }
 
 export interface ReleasedKeysOptions {
-  readonly rows: Pick<ReleasedRows, "next" | "settle">;
+  readonly rows: KeyQueue;
   readonly clock: Pick<Clock, "monotonicMs">;
   /** Even in [0, 1). */
   readonly random: () => number;
@@ -51,7 +51,7 @@ class KeysInTurn implements ReleasedKeys {
   #send: (payload: Buffer) => void = () => undefined;
   #asked: {
     readonly sha256: string;
-    readonly rows: readonly ReleasedRow[];
+    readonly rows: readonly QueuedKey[];
     readonly sentAtMs: number;
   } | null = null;
   /** The version of the store in which nothing waited. */
@@ -112,7 +112,7 @@ class KeysInTurn implements ReleasedKeys {
   }
 }
 
-function messageOf(site: string, rows: readonly ReleasedRow[]): Buffer {
+function messageOf(site: string, rows: readonly QueuedKey[]): Buffer {
   const keys: KeysMessage["keys"] = rows.map(({ subject, class: of, number, wrapped }) => ({
     subject,
     class: of,

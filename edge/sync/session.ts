@@ -1,10 +1,10 @@
 /** One session with the centre, from connecting to its end. */
 import { setImmediate as breathe, setTimeout as sleep } from "node:timers/promises";
-import { type Bell, createBell } from "../../shared/bell.ts";
-import type { Bundle } from "../../shared/bundle.ts";
-import type { Clock } from "../../shared/clock.ts";
-import { messageOf, PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { type Bell, createBell } from "../../shared/core/wake-signal.ts";
+import type { Bundle } from "../../shared/protocol/bundle.ts";
 import {
   ackSchema,
   type Channel,
@@ -15,11 +15,11 @@ import {
   statusSchema,
   uploadGrantSchema,
   uploadRequestSchema,
-} from "../../shared/wire.ts";
-import type { LiveRows } from "../log/live-rows.ts";
+} from "../../shared/protocol/wire.ts";
 import { type Link, openLink } from "./link.ts";
 import { createLiveLane } from "./live-lane.ts";
 import { createPace } from "./pace.ts";
+import type { LiveQueue } from "./ports.ts";
 import type { ReleasedKeys } from "./released-keys.ts";
 import { HALTED, type Halt, type Uplink } from "./uplink.ts";
 import type { Uploads } from "./uploads.ts";
@@ -34,7 +34,7 @@ export interface SessionOptions {
   /** Keys that the owner has released, wrapped for the site. */
   readonly keys: ReleasedKeys;
   /** What is to be sent before anything else. */
-  readonly live: LiveRows;
+  readonly live: LiveQueue;
   /** Changes when somebody else has appended to the log. */
   readonly logVersion: () => number;
   readonly clock: Pick<Clock, "monotonicMs">;

@@ -6,14 +6,14 @@
  *       │  batches in flight │  not sent yet │        acked moves on an ack alone; a nack for a gap
  *       └── ack ────────────►│               │        takes both back to what the centre holds
  */
-import { BATCH_ENTRIES_MAX, encodeBatch, SEND_BYTES_MAX } from "../../shared/batch.ts";
-import type { Clock } from "../../shared/clock.ts";
-import type { Cursor } from "../../shared/cursor.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import type { Nack } from "../../shared/wire.ts";
-import type { LogReader } from "../log/log-reader.ts";
-import type { AckedStore } from "./acked.ts";
+
+import type { Clock } from "../../shared/core/clock.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
+import { BATCH_ENTRIES_MAX, encodeBatch, SEND_BYTES_MAX } from "../../shared/protocol/batch.ts";
+import type { Nack } from "../../shared/protocol/wire.ts";
+import type { AckedPlace, SentLog } from "./ports.ts";
 
 /** One connection, as far as the log is concerned. */
 export interface UplinkSession {
@@ -53,8 +53,8 @@ export interface Uplink {
 }
 
 export interface UplinkOptions {
-  readonly reader: LogReader;
-  readonly store: AckedStore;
+  readonly reader: SentLog;
+  readonly store: AckedPlace;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -78,8 +78,8 @@ export function createUplink(options: UplinkOptions): Uplink {
 }
 
 class LogUplink implements Uplink {
-  readonly #reader: LogReader;
-  readonly #store: AckedStore;
+  readonly #reader: SentLog;
+  readonly #store: AckedPlace;
   readonly #clock: Clock;
   readonly #logger: Logger;
   #session: UplinkSession | null = null;

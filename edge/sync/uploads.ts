@@ -6,19 +6,19 @@
  *        │  a few are under way  │  not looked at yet  │       nothing is asked for before the centre
  *        └── the first is done ─►│                     │       holds the entry that announces it
  */
-import type { Clock } from "../../shared/clock.ts";
-import type { Cursor } from "../../shared/cursor.ts";
-import { ENTRY_DATA } from "../../shared/entry.ts";
-import { messageOf, PorchlightError } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
-import { backoffMs } from "../../shared/retry.ts";
-import { UPLOAD_BYTES_MAX, type UploadAnswer, type UploadRequest } from "../../shared/wire.ts";
-import type { StoredEntry } from "../log/event-log.ts";
-import type { LogReader } from "../log/log-reader.ts";
-import { parseEntry } from "../log/open-entry.ts";
-import type { MediaFiles } from "../media/media-files.ts";
+import type { Clock } from "../../shared/core/clock.ts";
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { backoffMs } from "../../shared/core/retry.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
+import { bodyEnding, ENTRY_DATA, parseEntry } from "../../shared/log/entry.ts";
+import {
+  UPLOAD_BYTES_MAX,
+  type UploadAnswer,
+  type UploadRequest,
+} from "../../shared/protocol/wire.ts";
+import type { SealedObjects, SentEntry, SentLog, UploadedPlace } from "./ports.ts";
 import type { Put, PutTarget } from "./put.ts";
-import { ANNOUNCING, type UploadedStore } from "./uploaded.ts";
 
 export interface Uploads {
   /** A session begins: what the last one was asked about is asked again. */
@@ -31,9 +31,9 @@ export interface Uploads {
 }
 
 export interface UploadsOptions {
-  readonly reader: LogReader;
-  readonly store: Pick<UploadedStore, "read" | "write">;
-  readonly files: Pick<MediaFiles, "read">;
+  readonly reader: SentLog;
+  readonly store: UploadedPlace;
+  readonly files: SealedObjects;
   readonly put: Put;
   readonly clock: Pick<Clock, "monotonicMs">;
   /** Even in [0, 1). */
@@ -230,8 +230,8 @@ class ObjectUploads implements Uploads {
 }
 
 /** What an entry announces; null where that is nothing, or nothing any more. */
-function requestOf({ log, seq, body }: StoredEntry): UploadRequest | null {
-  if (body === null || !body.endsWith(ANNOUNCING)) return null;
+function requestOf({ log, seq, body }: SentEntry): UploadRequest | null {
+  if (body === null || !body.endsWith(bodyEnding("media.captured"))) return null;
   const { data } = ENTRY_DATA["media.captured"].safeParse(parseEntry(body).data);
   if (data === undefined || data.bytes > UPLOAD_BYTES_MAX) return null;
   return { log, seq, sha256: data.sha256, bytes: data.bytes };

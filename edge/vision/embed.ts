@@ -1,5 +1,5 @@
-import { type Embedding, normalise } from "../../shared/embedding.ts";
-import { invariant } from "../../shared/errors.ts";
+import { invariant } from "../../shared/core/errors.ts";
+import { type Embedding, normalise } from "../../shared/log/embedding.ts";
 import type { Session } from "./session.ts";
 
 export interface EmbedderShape {

@@ -1,4 +1,4 @@
-import type { Embedding } from "../../shared/embedding.ts";
+import type { Embedding } from "../../shared/log/embedding.ts";
 
 /** A decoded picture: RGB bytes, interleaved, rows without padding. */
 export interface RgbImage {

@@ -1,5 +1,5 @@
-import { cosine, type Embedding, embeddingFromBytes } from "../../shared/embedding.ts";
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { cosine, type Embedding, embeddingFromBytes } from "../../shared/log/embedding.ts";
 import type { PackFile } from "./pack-schema.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import sharp, { type OverlayOptions, type Sharp } from "sharp";
-import { messageOf, PorchlightError } from "../../shared/errors.ts";
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import type { RgbImage } from "./face.ts";
 import { drawScaled } from "./resample.ts";
 

@@ -1,4 +1,4 @@
-import { invariant } from "../../shared/errors.ts";
+import { invariant } from "../../shared/core/errors.ts";
 import { warpChip } from "./align.ts";
 import type { Box, RgbImage } from "./face.ts";
 import type { Pyramid } from "./resample.ts";

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { z } from "zod";
-import { EXIT, PorchlightError } from "../../shared/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { packSchema } from "./pack-schema.ts";
 
 /**

@@ -4,7 +4,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
-import { PorchlightError, systemCodeOf } from "../../shared/errors.ts";
+import { PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 import { howToGet } from "./manifest.ts";
 import {
   type LocalThresholds,

@@ -1,4 +1,4 @@
-import { invariant } from "../../shared/errors.ts";
+import { invariant } from "../../shared/core/errors.ts";
 import type { Box, RgbImage } from "./face.ts";
 
 /** Where a picture is drawn inside a larger one, in whole pixels. */

@@ -1,10 +1,6 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
-import { invariant, messageOf, PorchlightError } from "../../shared/errors.ts";
-
-export const PROVIDERS = ["cpu", "cuda", "tensorrt", "coreml"] as const;
-
-/** What computes the nets. */
-export type Provider = (typeof PROVIDERS)[number];
+import { invariant, messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Provider } from "./config.ts";
 
 export interface SessionOptions {
   readonly file: string;

@@ -1,4 +1,4 @@
-import { invariant } from "../../shared/errors.ts";
+import { invariant } from "../../shared/core/errors.ts";
 import type { Face } from "./face.ts";
 
 /** Where an embedder wants a face: the points of it that are used, and their place in its chip. */

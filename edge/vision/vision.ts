@@ -1,8 +1,9 @@
 import { availableParallelism } from "node:os";
-import type { Embedding } from "../../shared/embedding.ts";
-import { invariant } from "../../shared/errors.ts";
-import type { Logger } from "../../shared/logger.ts";
+import { invariant } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import type { Embedding } from "../../shared/log/embedding.ts";
 import { fitSimilarity, invertSimilarity, type Similarity, warpChip } from "./align.ts";
+import type { Provider } from "./config.ts";
 import { createDetector } from "./detect.ts";
 import type { Detection } from "./detection.ts";
 import { embedChips } from "./embed.ts";
@@ -13,7 +14,7 @@ import { findLandmarks } from "./landmarks.ts";
 import { identityOf, loadPack, type Pack, type PackIdentity } from "./pack.ts";
 import { assess } from "./quality.ts";
 import { createPyramid, crop, type Pyramid } from "./resample.ts";
-import { openSession, type Provider, type Session } from "./session.ts";
+import { openSession, type Session } from "./session.ts";
 import { fiveOf, templateOf } from "./templates.ts";
 
 /** How long each stage of one picture took. */

@@ -1,7 +1,8 @@
-/** `config check` and `config schema`, the same for every program. */
+/** `config check`, `config migrate` and `config schema`, the same for every program. */
 import type { z } from "zod";
-import { configJsonSchema, settingsOf } from "../config.ts";
-import { EXIT } from "../errors.ts";
+import { configJsonSchema, type Migrations, settingsOf } from "../core/config.ts";
+import { migrateText } from "../core/config-migration.ts";
+import { EXIT, PorchlightError } from "../core/errors.ts";
 import type { Call, Verb } from "./verb.ts";
 
 export interface Configured extends Call {
@@ -17,6 +18,17 @@ export interface ConfigOf {
   readonly defaultFile: string;
   /** "porchlight.yaml": for the examples. */
   readonly file: string;
+  readonly migrations: Migrations;
+  /** Files of the owner's; writing keeps owner and mode. */
+  readonly files: ConfigFiles;
+}
+
+export interface ConfigFiles {
+  /** Null where there is none. */
+  read(path: string): string | null;
+  rewrite(path: string, text: string): void;
+  /** A copy beside it, with its owner and mode; one that is there already stays. */
+  copy(path: string, to: string): void;
 }
 
 export function configCheck<I extends Configured>(of: ConfigOf): Verb<I> {
@@ -50,6 +62,48 @@ export function configSchema<I extends Configured>(of: ConfigOf): Verb<I> {
     async run({ terminal }) {
       const schema = configJsonSchema(of.schema);
       terminal.data(schema, JSON.stringify(schema, null, 2));
+      return EXIT.ok;
+    },
+  };
+}
+
+export function configMigrate<I extends Configured>(of: ConfigOf): Verb<I> {
+  return {
+    name: "config migrate",
+    usage: "[--config FILE]",
+    summary: "rewrite a configuration of an earlier version; what was there is kept beside it",
+    options: {},
+    optionHelp: {},
+    example: `${of.program} config migrate --config ${of.file}`,
+    operands: { min: 0, max: 0 },
+    async run({ config, configFile, terminal }) {
+      const { files, migrations } = of;
+      const file = configFile || of.defaultFile;
+      const text = files.read(file);
+      if (text === null) {
+        throw new PorchlightError("config.missing", `there is no configuration at ${file}`, {
+          exitCode: EXIT.config,
+          hint: `name it: ${of.program} config migrate --config FILE`,
+        });
+      }
+      // What is wrong with it is said before anything is written.
+      config();
+      const migrated = migrateText(text, migrations.steps, migrations.newest);
+      if (migrated === null) {
+        terminal.data({ file, changed: false }, `${file} is of version ${migrations.newest}`);
+        return EXIT.ok;
+      }
+      const backup = `${file}.before-${migrations.newest}`;
+      files.copy(file, backup);
+      files.rewrite(file, migrated.text);
+      const { from, renamed } = migrated;
+      const lines = [
+        `${file}: version ${from} → ${migrations.newest}`,
+        ...renamed,
+        `what was there: ${backup}`,
+      ];
+      const { newest: to } = migrations;
+      terminal.data({ file, changed: true, from, to, renamed, backup }, lines.join("\n"));
       return EXIT.ok;
     },
   };

@@ -1,8 +1,8 @@
 /** A command line: finds the verb, checks its options, runs it, and turns errors into exits. */
 import { parseArgs } from "node:util";
+import { EXIT, type ExitCode, PorchlightError } from "../core/errors.ts";
+import { didYouMean } from "../core/near-miss.ts";
 import { type Runtime, runtimeWords } from "../core/own-runtime.ts";
-import { EXIT, type ExitCode, PorchlightError } from "../errors.ts";
-import { didYouMean } from "../near-miss.ts";
 import { overview, verbHelp } from "./help.ts";
 import { createTerminal, type Terminal } from "./terminal.ts";
 import { type Call, type Options, usageError, type Values, type Verb } from "./verb.ts";
@@ -30,7 +30,7 @@ export interface Program<I extends Call> extends CommandTable<I> {
 /** What of the process a command line uses: the composition root hands it over. */
 export type Host = Pick<
   NodeJS.Process,
-  "argv" | "stdin" | "stdout" | "stderr" | "once" | "removeListener" | "exit"
+  "argv" | "channel" | "stdin" | "stdout" | "stderr" | "once" | "removeListener" | "exit"
 >;
 
 const EVERYWHERE: Options = {
@@ -96,6 +96,8 @@ async function obey<I extends Call>(
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   host.once("SIGINT", onSignal).once("SIGTERM", onSignal);
+  // A program that started us through a channel and is gone would leave us behind unseen.
+  if (host.channel != null) host.once("disconnect", onSignal).channel?.unref();
   const parsed = parse(program, verb, rest);
   const { runtime } = program;
   const call: Call = { ...parsed, terminal, signal: stop.signal, runtime };
@@ -104,7 +106,7 @@ async function obey<I extends Call>(
     return await verb.run(invocation);
   } finally {
     await close();
-    host.removeListener("SIGINT", onSignal).removeListener("SIGTERM", onSignal);
+    for (const event of ["SIGINT", "SIGTERM", "disconnect"]) host.removeListener(event, onSignal);
   }
 }
 

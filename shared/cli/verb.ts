@@ -1,7 +1,7 @@
 /** What a command of a command line is, and how its options are read. */
 import type { ParseArgsConfig } from "node:util";
+import { EXIT, type ExitCode, PorchlightError } from "../core/errors.ts";
 import type { Runtime } from "../core/own-runtime.ts";
-import { EXIT, type ExitCode, PorchlightError } from "../errors.ts";
 import type { Terminal } from "./terminal.ts";
 
 export type Options = NonNullable<ParseArgsConfig["options"]>;

@@ -105,7 +105,7 @@ export function isOnOwnRuntime(program: Program, machine: Machine): boolean {
       `runs on its own Node.js ${pinned}, this is ${node}: start it with ${start}${file}`,
     );
   }
-  host.execve(own, [own, ...process.execArgv, ...process.argv.slice(1)], host.env);
+  host.execve(own, [own, ...host.execArgv, ...host.argv.slice(1)], host.env);
   return false;
 }
 

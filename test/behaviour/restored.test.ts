@@ -1,7 +1,7 @@
 import { chmodSync, cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { readStatus, writeStatus } from "../../edge/sync/status-file.ts";
+import { readStatus, writeStatus } from "../../edge/agent/status-file.ts";
 import { json, porchlight } from "../support/cli.ts";
 import { type CentreProcess, porchlightCloud, startCentre } from "../support/cloud.ts";
 import { suite } from "../support/suite.ts";

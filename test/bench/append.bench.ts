@@ -5,13 +5,13 @@
  */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { openDatabase } from "../../edge/store/database.ts";
+import { openDatabase } from "../../edge/sqlite/database.ts";
 import { paired, quantile, report } from "../support/bench.ts";
 import { sampled, visit } from "../support/facts.ts";
 import { testStore } from "../support/store.ts";
 import { tempFolder } from "../support/temp.ts";
 
-const MIGRATIONS = new URL("../../edge/store/migrations/log/", import.meta.url);
+const MIGRATIONS = new URL("../../edge/log/migrations/", import.meta.url);
 const GROUP = 100;
 const CASES = [
   { name: "one durable entry", drafts: 1, turns: 100 },

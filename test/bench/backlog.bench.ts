@@ -6,10 +6,10 @@
  */
 import { randomBytes, randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
-import type { AnyDraft } from "../../edge/log/event-log.ts";
-import { logPath } from "../../edge/open-log.ts";
-import { createWear } from "../../edge/store/wear.ts";
-import { systemClock } from "../../shared/clock.ts";
+import { logPath } from "../../edge/log/open-log.ts";
+import { createWear } from "../../edge/sqlite/write-volume.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import type { AnyDraft } from "../../shared/log/draft.ts";
 import { quantile, report } from "../support/bench.ts";
 import { captured, pressed, sampled, seeded, visit } from "../support/facts.ts";
 import { testStore } from "../support/store.ts";

@@ -5,8 +5,8 @@
  */
 import { hash, randomUUID } from "node:crypto";
 import { gunzipSync } from "node:zlib";
-import { decodeBatch, encodeBatch } from "../../shared/batch.ts";
-import { startOf } from "../../shared/cursor.ts";
+import { startOf } from "../../shared/log/cursor.ts";
+import { decodeBatch, encodeBatch } from "../../shared/protocol/batch.ts";
 import { paired, quantile, report } from "../support/bench.ts";
 import { logOf, visitLike } from "../support/links.ts";
 

@@ -7,10 +7,10 @@
 import { randomUUID } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Outcome } from "../../cloud-sync/log/append.ts";
+import { COPY_ROWS, copyRows } from "../../cloud-sync/log/copy-format.ts";
 import { createCentralLog } from "../../cloud-sync/log/event-log.ts";
-import { COPY_ROWS, copyRows } from "../../cloud-sync/log/rows.ts";
-import { decodeBatch, encodeBatch } from "../../shared/batch.ts";
-import { startOf } from "../../shared/cursor.ts";
+import { startOf } from "../../shared/log/cursor.ts";
+import { decodeBatch, encodeBatch } from "../../shared/protocol/batch.ts";
 import { paired, quantile, report } from "../support/bench.ts";
 import { type Engine, startOwn, startServer } from "../support/engines.ts";
 import { logOf, opened, visitLike } from "../support/links.ts";

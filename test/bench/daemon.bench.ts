@@ -9,7 +9,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MEMORY_ENVIRONMENT } from "../../edge/memory.ts";
+import { MEMORY_ENVIRONMENT } from "../../edge/host/memory-environment.ts";
 import { quantile, report } from "../support/bench.ts";
 import { porchlight, startDaemon } from "../support/cli.ts";
 import { bundledPeople, writePhotos, writeScenes } from "../support/people.ts";

@@ -6,8 +6,8 @@
 import { randomUUID } from "node:crypto";
 import { createCentralLog } from "../../cloud-sync/log/event-log.ts";
 import type { Database } from "../../cloud-sync/postgres/database.ts";
-import { decodeBatch, encodeBatch } from "../../shared/batch.ts";
-import { startOf } from "../../shared/cursor.ts";
+import { startOf } from "../../shared/log/cursor.ts";
+import { decodeBatch, encodeBatch } from "../../shared/protocol/batch.ts";
 import { quantile, report } from "../support/bench.ts";
 import { startServer } from "../support/engines.ts";
 import { logOf, opened, visitLike } from "../support/links.ts";

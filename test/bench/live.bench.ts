@@ -4,8 +4,8 @@
  * Agent, broker and the centre that acknowledges are processes of their own.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { openLog } from "../../edge/open-log.ts";
-import { createAckedStore } from "../../edge/sync/acked.ts";
+import { createAckedStore } from "../../edge/log/acked.ts";
+import { openLog } from "../../edge/log/open-log.ts";
 import { startAcker } from "../support/acker-process.ts";
 import { startAgent } from "../support/agent-process.ts";
 import { quantile, report } from "../support/bench.ts";

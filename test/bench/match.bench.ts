@@ -8,13 +8,13 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createTemplateIndex } from "../../edge/recognition/template-index.ts";
-import { type Database, openDatabase } from "../../edge/store/database.ts";
-import { embeddingToBytes } from "../../shared/embedding.ts";
+import { type Database, openDatabase } from "../../edge/sqlite/database.ts";
+import { embeddingToBytes } from "../../shared/log/embedding.ts";
 import { quantile, report } from "../support/bench.ts";
 import { randomEmbedding, seeded } from "../support/facts.ts";
 import { tempFolder } from "../support/temp.ts";
 
-const MIGRATIONS = new URL("../../edge/store/migrations/vault/", import.meta.url);
+const MIGRATIONS = new URL("../../edge/vault/migrations/", import.meta.url);
 const SIZES = [1_000, 10_000, 100_000];
 const DIMENSION = 128;
 /** Templates of one person. */
@@ -46,6 +46,7 @@ function stored(vectors: readonly Float32Array[], name: string): Database {
     path: join(folder.path, `${name}.db`),
     key: randomBytes(32),
     migrations: MIGRATIONS,
+    vectors: true,
     mode: 0o600,
     create: true,
     now: Date.now,

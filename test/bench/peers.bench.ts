@@ -8,14 +8,14 @@
  */
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { dequantiseWeights, keepRealInputs } from "../../edge/vision/convert/rewrite.ts";
 import type { RgbImage } from "../../edge/vision/face.ts";
 import { decodeImage } from "../../edge/vision/image.ts";
 import { decodeModel } from "../../edge/vision/onnx/decode.ts";
 import { encodeModel } from "../../edge/vision/onnx/encode.ts";
-import { dequantiseWeights, keepRealInputs } from "../../edge/vision/onnx/rewrite.ts";
 import { packSchema } from "../../edge/vision/pack-schema.ts";
 import { openVision, type Vision } from "../../edge/vision/vision.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { paired, quantile, report } from "../support/bench.ts";
 import { frameOf, type Peer, portraitOf, startPeer } from "../support/frames.ts";
 import { npmPeers, opencvPython } from "../support/peers.ts";

@@ -8,7 +8,7 @@
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { decodeImage, encodeJpeg } from "../../edge/vision/image.ts";
 import { openVision } from "../../edge/vision/vision.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { paired, quantile, report } from "../support/bench.ts";
 import { frameOf } from "../support/frames.ts";
 import { DEFAULT_PACK } from "../support/people.ts";

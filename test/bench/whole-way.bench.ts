@@ -10,7 +10,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { quantile, report } from "../support/bench.ts";
 import { startCentre } from "../support/cloud.ts";
 import { visitLike } from "../support/links.ts";

@@ -2,11 +2,11 @@
 
 import * as assert from "uvu/assert";
 import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
-import { createSinkControl } from "../../cloud-sync/sinks/control.ts";
-import { createLogOwners } from "../../cloud-sync/sinks/log-owners.ts";
-import { createPostgresSink } from "../../cloud-sync/sinks/postgres.ts";
+import { createPostgresSink } from "../../cloud-sync/sinks/read-models/sink.ts";
+import { createSinkControl } from "../../cloud-sync/sinks/runner/control.ts";
 import type { Sink } from "../../cloud-sync/sinks/sink.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { createLogOwners } from "../../cloud-sync/sinks/support/device-of-log.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { Central } from "../support/central.ts";
 import { eventually } from "../support/ingest.ts";
 import { batchOf } from "../support/links.ts";

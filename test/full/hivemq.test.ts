@@ -3,7 +3,7 @@ import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { openLink } from "../../edge/sync/link.ts";
-import { encodeMessage, statusSchema } from "../../shared/wire.ts";
+import { encodeMessage, statusSchema } from "../../shared/protocol/wire.ts";
 import { AgentDevice } from "../support/agent.ts";
 import { arrivalPromises, drained, same } from "../support/arrivals.ts";
 import { startCentre } from "../support/cloud.ts";

@@ -4,7 +4,13 @@
  */
 import { gunzipSync } from "node:zlib";
 import mqtt from "mqtt";
-import { ackSchema, encodeMessage, filterOf, parseTopic, topicOf } from "../../shared/wire.ts";
+import {
+  ackSchema,
+  encodeMessage,
+  filterOf,
+  parseTopic,
+  topicOf,
+} from "../../shared/protocol/wire.ts";
 
 const NEWLINE = 0x0a;
 const client = mqtt.connect(process.argv[2] ?? "");

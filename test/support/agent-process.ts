@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { userEnvironment } from "./cli.ts";
 import type { TestStore } from "./store.ts";
 
-const AGENT = fileURLToPath(new URL("../../dist/edge/sync/main.js", import.meta.url));
+const AGENT = fileURLToPath(new URL("../../dist/edge/agent/main.js", import.meta.url));
 
 /** The built agent in a process of its own. */
 export interface AgentProcess {

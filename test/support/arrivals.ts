@@ -2,7 +2,7 @@
 import * as assert from "uvu/assert";
 import { type CentralLog, createCentralLog } from "../../cloud-sync/log/event-log.ts";
 import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { AgentDevice } from "./agent.ts";
 import { lines } from "./central.ts";
 import { eventually, RunningIngest } from "./ingest.ts";

@@ -1,7 +1,7 @@
 import type { Camera, Frame } from "../../edge/camera/frame.ts";
 import type { OpenCameraParts } from "../../edge/camera/open-camera.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { createLogger, type Logger } from "../../shared/logger.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { createLogger, type Logger } from "../../shared/core/logger.ts";
 
 /** Everything a camera needs, with the lines it logs. */
 export function cameraParts(path = process.env["PATH"] ?? ""): OpenCameraParts & {

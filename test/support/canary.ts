@@ -1,4 +1,4 @@
-import { embeddingToBytes } from "../../shared/embedding.ts";
+import { embeddingToBytes } from "../../shared/log/embedding.ts";
 import { CANARY_NAME, canaryFace } from "./facts.ts";
 
 /** The bytes of a picture, to look for where nobody may find them. */

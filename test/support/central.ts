@@ -6,8 +6,8 @@ import {
   createCentralLog,
 } from "../../cloud-sync/log/event-log.ts";
 import type { Database } from "../../cloud-sync/postgres/database.ts";
-import type { Link } from "../../shared/chain.ts";
-import { type Cursor, GENESIS_HASH } from "../../shared/cursor.ts";
+import type { Link } from "../../shared/log/chain.ts";
+import { type Cursor, GENESIS_HASH } from "../../shared/log/cursor.ts";
 import type { Engine } from "./engines.ts";
 import { batchOf, logOf, opened, visitLike } from "./links.ts";
 

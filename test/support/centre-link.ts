@@ -6,7 +6,7 @@ import {
   nackSchema,
   parseTopic,
   topicOf,
-} from "../../shared/wire.ts";
+} from "../../shared/protocol/wire.ts";
 import { Centre } from "./centre.ts";
 
 /** The centre's side of the wire: what arrives is judged and answered. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { decodeBatch } from "../../shared/batch.ts";
-import { type Cursor, cursorSchema, startOf } from "../../shared/cursor.ts";
-import type { Nack } from "../../shared/wire.ts";
+import { type Cursor, cursorSchema, startOf } from "../../shared/log/cursor.ts";
+import { decodeBatch } from "../../shared/protocol/batch.ts";
+import type { Nack } from "../../shared/protocol/wire.ts";
 
 const openedSchema = z.object({ data: z.object({ parent: cursorSchema.nullable() }) });
 

@@ -1,13 +1,18 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { cpSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { type AckedStore, createAckedStore } from "../../edge/log/acked.ts";
 import { createEventLog, type EventLog } from "../../edge/log/event-log.ts";
-import { type LogOptions, type OpenLog, openLog, openLogDatabase } from "../../edge/open-log.ts";
-import { type AckedStore, createAckedStore } from "../../edge/sync/acked.ts";
+import {
+  type LogOptions,
+  type OpenLog,
+  openLog,
+  openLogDatabase,
+} from "../../edge/log/open-log.ts";
 import { createUplink, type Uplink } from "../../edge/sync/uplink.ts";
-import { systemClock } from "../../shared/clock.ts";
-import type { Cursor } from "../../shared/cursor.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
 import type { Answer } from "./centre.ts";
 import { deviceOf, logsOf } from "./device.ts";
 import { sampled } from "./facts.ts";

@@ -1,11 +1,11 @@
 import * as assert from "uvu/assert";
 import { z } from "zod";
-import type { LogReader } from "../../edge/log/log-reader.ts";
-import { type OpenLog, openLog } from "../../edge/open-log.ts";
-import { createAckedStore } from "../../edge/sync/acked.ts";
+import { createAckedStore } from "../../edge/log/acked.ts";
+import { type OpenLog, openLog } from "../../edge/log/open-log.ts";
+import type { LogReader } from "../../edge/log/reader.ts";
 import { ACK_TIMEOUT_MS, createUplink, type Uplink } from "../../edge/sync/uplink.ts";
-import { lineOf } from "../../shared/chain.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
+import { lineOf } from "../../shared/log/chain.ts";
 import type { Answer, Centre } from "./centre.ts";
 import { sampled } from "./facts.ts";
 import { type TestStore, testStore } from "./store.ts";

@@ -5,8 +5,8 @@
 import { writeSync } from "node:fs";
 import { createDatabase } from "../../cloud-sync/postgres/database.ts";
 import { createEmbeddedPostgres } from "../../cloud-sync/postgres/embedded.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 
 const STDOUT = 1;
 const [folder = ""] = process.argv.slice(2);

@@ -11,7 +11,7 @@ import {
   createEmbeddedPostgres,
   type EmbeddedPostgres,
 } from "../../cloud-sync/postgres/embedded.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { tempFolder } from "./temp.ts";
 
 const PROCESS = fileURLToPath(new URL("./embedded-process.ts", import.meta.url));

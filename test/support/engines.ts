@@ -2,7 +2,7 @@ import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
 import { createEmbeddedPostgres } from "../../cloud-sync/postgres/embedded.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { PROGRAMS, startPostgres } from "./postgres.ts";
 import { tempFolder } from "./temp.ts";
 

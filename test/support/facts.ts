@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import type { AnyDraft, Draft } from "../../edge/log/event-log.ts";
-import { type Embedding, embeddingToBytes, normalise } from "../../shared/embedding.ts";
-import type { Decision, TemplateSource } from "../../shared/entry.ts";
+import type { AnyDraft, Draft } from "../../shared/log/draft.ts";
+import { type Embedding, embeddingToBytes, normalise } from "../../shared/log/embedding.ts";
+import type { Decision, TemplateSource } from "../../shared/log/entry.ts";
 
 /** Drafts of facts, as the pipeline and the command line would append them. */
 

@@ -9,8 +9,8 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import mqtt from "mqtt";
-import { encodeBatch } from "../../shared/batch.ts";
-import { type Cursor, startOf } from "../../shared/cursor.ts";
+import { type Cursor, startOf } from "../../shared/log/cursor.ts";
+import { encodeBatch } from "../../shared/protocol/batch.ts";
 import {
   ackSchema,
   decodeMessage,
@@ -18,7 +18,7 @@ import {
   nackSchema,
   parseTopic,
   topicOf,
-} from "../../shared/wire.ts";
+} from "../../shared/protocol/wire.ts";
 import { logOf, opened, visitLike } from "./links.ts";
 
 const IN_FLIGHT = 8;

@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Broker, createMqttSource } from "../../cloud-sync/ingest/mqtt-source.ts";
 import { createIngestService, type IngestService } from "../../cloud-sync/ingest/run-ingest.ts";
-import type { Receiver } from "../../cloud-sync/ingest/source.ts";
 import type { CentralLog } from "../../cloud-sync/log/event-log.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { createLogger, type Logger } from "../../shared/logger.ts";
-import type { Topic } from "../../shared/wire.ts";
+import { type Broker, createMqttSource } from "../../cloud-sync/mqtt/external-broker.ts";
+import type { Receiver } from "../../cloud-sync/mqtt/transport.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { createLogger, type Logger } from "../../shared/core/logger.ts";
+import type { Topic } from "../../shared/protocol/wire.ts";
 
 /** A logger that keeps what it is told, `warn` and above. */
 export function keepingLogger(): { readonly logger: Logger; readonly lines: string[] } {

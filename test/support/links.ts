@@ -1,7 +1,7 @@
-import { type Batch, decodeBatch, encodeBatch } from "../../shared/batch.ts";
-import { canonicalEntry, chainHash, type Link } from "../../shared/chain.ts";
-import { type Cursor, GENESIS_HASH, startOf } from "../../shared/cursor.ts";
-import type { Entry } from "../../shared/entry.ts";
+import { canonicalEntry, chainHash, type Link } from "../../shared/log/chain.ts";
+import { type Cursor, GENESIS_HASH, startOf } from "../../shared/log/cursor.ts";
+import type { Entry } from "../../shared/log/entry.ts";
+import { type Batch, decodeBatch, encodeBatch } from "../../shared/protocol/batch.ts";
 
 /** An entry without its place. */
 export type Fact = Omit<Entry, "log" | "seq">;

@@ -5,7 +5,7 @@ import { type Actor, castFromGroups } from "../../edge/demo/cast.ts";
 import { composeVisit, emptyPorch } from "../../edge/demo/scenes.ts";
 import { encodeJpeg } from "../../edge/vision/image.ts";
 import { openVision, type Vision } from "../../edge/vision/vision.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 
 /** The default pack, as scripts/setup.mjs builds it. */
 export const DEFAULT_PACK = fileURLToPath(new URL("../../.cache/models/default", import.meta.url));

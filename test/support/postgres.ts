@@ -4,7 +4,7 @@ import { chownSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { messageOf, systemCodeOf } from "../../shared/errors.ts";
+import { messageOf, systemCodeOf } from "../../shared/core/errors.ts";
 import { needs } from "./needs.ts";
 import { freePort } from "./port.ts";
 import { tempFolder } from "./temp.ts";

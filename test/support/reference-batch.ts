@@ -20,7 +20,7 @@ const header = z.strictObject({
 const EMPTIED = /^\{"hash":"([0-9a-f]{64})","seq":([0-9]+)\}$/;
 
 /**
- * Reads a batch as docs/sync.md and shared/batch.ts describe it, the slow and simple way, to be held
+ * Reads a batch as docs/sync.md and shared/protocol/batch.ts describe it, the slow and simple way, to be held
  * against the real one. Null when it is none.
  */
 export function referenceBatch(payload: Buffer): ReferenceBatch | null {

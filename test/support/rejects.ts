@@ -1,4 +1,4 @@
-import { PorchlightError } from "../../shared/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 
 /** Awaits a failure and returns it; fails when there is none or it is of another code. */
 export async function rejects(

@@ -1,13 +1,13 @@
 import { generateKeyPairSync } from "node:crypto";
-import { createReleasedRows } from "../../edge/log/released-rows.ts";
-import type { Store } from "../../edge/open-store.ts";
-import type { ReleaseStep } from "../../edge/release.ts";
-import type { Database } from "../../edge/store/database.ts";
+import { createReleasedRows } from "../../edge/log/key-outbox.ts";
+import type { Database } from "../../edge/sqlite/database.ts";
+import type { ReleaseStep } from "../../edge/store/key-release.ts";
+import type { Store } from "../../edge/store/open-store.ts";
 import { createReleasedKeys, type ReleasedKeys } from "../../edge/sync/released-keys.ts";
-import { systemClock } from "../../shared/clock.ts";
-import type { PersonalClass } from "../../shared/entry.ts";
-import { silentLogger } from "../../shared/logger.ts";
-import { type SitePair, sitePairOf } from "../../shared/site-key.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
+import type { PersonalClass } from "../../shared/log/entry.ts";
+import { type SitePair, sitePairOf } from "../../shared/log/site-key.ts";
 
 /** A site with a key of its own. */
 export function newSite(): SitePair {

@@ -1,10 +1,10 @@
 import * as assert from "uvu/assert";
 import { createIngest, type Ingest } from "../../cloud-sync/ingest/ingest.ts";
-import { WAIT_MS } from "../../cloud-sync/ingest/waiting.ts";
+import { WAIT_MS } from "../../cloud-sync/ingest/reorder-buffer.ts";
 import { type CentralLog, createCentralLog } from "../../cloud-sync/log/event-log.ts";
 import type { Database } from "../../cloud-sync/postgres/database.ts";
-import { PorchlightError } from "../../shared/errors.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { lines } from "./central.ts";
 import type { Answer } from "./centre.ts";
 import { CrashingDevice, type DeviceTemplate } from "./crashing-device.ts";

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { CentralLog } from "../../cloud-sync/log/event-log.ts";
 import type { Database } from "../../cloud-sync/postgres/database.ts";
-import { createSinkCursor, type SinkCursor } from "../../cloud-sync/sinks/cursors.ts";
-import { createSinkRunner, type SinkRunner } from "../../cloud-sync/sinks/runner.ts";
+import { createSinkCursor, type SinkCursor } from "../../cloud-sync/sinks/runner/cursors.ts";
+import { createSinkRunner, type SinkRunner } from "../../cloud-sync/sinks/runner/runner.ts";
 import type { Sink } from "../../cloud-sync/sinks/sink.ts";
-import { systemClock } from "../../shared/clock.ts";
+import { systemClock } from "../../shared/core/clock.ts";
 import { keepingLogger } from "./ingest.ts";
 
 /** Quick enough for a test, and long enough to be seen. */

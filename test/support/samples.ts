@@ -1,5 +1,5 @@
 import type { StoredEntry } from "../../cloud-sync/log/event-log.ts";
-import type { InfluxOptions } from "../../cloud-sync/sinks/influx.ts";
+import type { InfluxOptions } from "../../cloud-sync/sinks/influx/sink.ts";
 
 export const METRICS_DEVICE = "7d8e4f6c-50c5-4a6b-9a3e-000000000001";
 const LOG = "7d8e4f6c-50c5-4a6b-9a3e-000000000002";

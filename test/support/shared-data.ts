@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readManifest } from "../../edge/vision/manifest.ts";
-import { pullPack } from "../../edge/vision/pull.ts";
+import { pullPack } from "../../edge/vision/packs/pull.ts";
 
 /** Photos and nets that are not part of the program: $PORCHLIGHT_SHARED, or ../shared. */
 const FOLDER = resolve(process.env["PORCHLIGHT_SHARED"] ?? "../shared");

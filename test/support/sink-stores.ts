@@ -1,17 +1,17 @@
 /** Every sink, in front of a real store that can be taken away. */
 import { randomUUID } from "node:crypto";
-import { createErasures } from "../../cloud-sync/keyring/erasures.ts";
 import { createKeyring, type Keyring } from "../../cloud-sync/keyring/keyring.ts";
 import { createCentralLog } from "../../cloud-sync/log/event-log.ts";
 import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
-import { createFaceEncodings } from "../../cloud-sync/sinks/face-encodings.ts";
-import { createInflux } from "../../cloud-sync/sinks/influx.ts";
-import { createLogOwners } from "../../cloud-sync/sinks/log-owners.ts";
-import { createPostgresSink } from "../../cloud-sync/sinks/postgres.ts";
+import { createFaceEncodings } from "../../cloud-sync/sinks/faces/sink.ts";
+import { createInflux } from "../../cloud-sync/sinks/influx/sink.ts";
+import { createErasures } from "../../cloud-sync/sinks/key-erasure/sink.ts";
+import { createTimeSeries } from "../../cloud-sync/sinks/metrics/sink.ts";
+import { createPostgresSink } from "../../cloud-sync/sinks/read-models/sink.ts";
 import type { Sink } from "../../cloud-sync/sinks/sink.ts";
-import { createTimeSeries } from "../../cloud-sync/sinks/time-series.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { createLogOwners } from "../../cloud-sync/sinks/support/device-of-log.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { ADMIN, needsInflux, needsVictoria, startInflux, startVictoria } from "./influx.ts";
 import { needsPgvector, startPgvector } from "./pgvector.ts";
 import { needsPostgres, type PostgresServer } from "./postgres.ts";

@@ -7,11 +7,11 @@ import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { setImmediate as turn } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import type { AnyDraft } from "../../edge/log/event-log.ts";
-import { openStore, type Store } from "../../edge/open-store.ts";
-import { openDatabase } from "../../edge/store/database.ts";
-import { systemClock } from "../../shared/clock.ts";
-import type { Cursor } from "../../shared/cursor.ts";
+import { openDatabase } from "../../edge/sqlite/database.ts";
+import { openStore, type Store } from "../../edge/store/open-store.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
+import type { AnyDraft } from "../../shared/log/draft.ts";
 import {
   CANARY_NAME,
   canaryFace,

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { createStore, openStore, type Store, type StoreOptions } from "../../edge/open-store.ts";
-import { type Clock, systemClock } from "../../shared/clock.ts";
+import { createStore } from "../../edge/store/create-store.ts";
+import { openStore, type Store, type StoreOptions } from "../../edge/store/open-store.ts";
+import { type Clock, systemClock } from "../../shared/core/clock.ts";
 import { tempFolder } from "./temp.ts";
 
 /** A real, encrypted store in a folder of its own. `reopen` closes it and opens it again. */

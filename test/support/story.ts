@@ -1,8 +1,8 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import type { Link } from "../../shared/chain.ts";
-import { type Embedding, embeddingToBytes } from "../../shared/embedding.ts";
-import type { PersonalClass } from "../../shared/entry.ts";
-import { type SealPlace, seal, unseal } from "../../shared/seal.ts";
+import type { Link } from "../../shared/log/chain.ts";
+import { type Embedding, embeddingToBytes } from "../../shared/log/embedding.ts";
+import type { PersonalClass } from "../../shared/log/entry.ts";
+import { type SealPlace, seal, unseal } from "../../shared/log/seal.ts";
 import { PACK, randomEmbedding, seeded, visit } from "./facts.ts";
 import { type Fact, logOf, opened } from "./links.ts";
 

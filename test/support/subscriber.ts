@@ -5,7 +5,7 @@ import {
   parseTopic,
   ringSchema,
   visitorSchema,
-} from "../../shared/wire.ts";
+} from "../../shared/protocol/wire.ts";
 import { until } from "./until.ts";
 
 /** Somebody who waits for the door, as Home Assistant does. */

@@ -38,7 +38,7 @@ export interface TortureReport {
   readonly seconds: number;
 }
 
-const AGENT = fileURLToPath(new URL("../../dist/edge/sync/main.js", import.meta.url));
+const AGENT = fileURLToPath(new URL("../../dist/edge/agent/main.js", import.meta.url));
 const CENTRE = fileURLToPath(
   new URL("../../dist/cloud-sync/cli/porchlight-cloud.js", import.meta.url),
 );

@@ -1,11 +1,11 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { type ApiOptions, createApi } from "../../cloud-sync/api/server.ts";
-import { createUploadDoor, UPLOAD_PATH } from "../../cloud-sync/api/upload-door.ts";
+import { type ApiOptions, createApi } from "../../cloud-sync/http/server.ts";
 import { createFolderStore, type FolderStore } from "../../cloud-sync/objects/folder.ts";
 import type { ObjectStore } from "../../cloud-sync/objects/object-store.ts";
 import { createS3Store } from "../../cloud-sync/objects/s3.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { createUploadDoor, UPLOAD_PATH } from "../../cloud-sync/uploads/receive-route.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 import { tempFolder } from "./temp.ts";
 import { type S3Server, startVersitygw } from "./versitygw.ts";
 

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
+import type { OpenLog } from "../../edge/log/open-log.ts";
+import { createUploadedStore } from "../../edge/log/uploaded.ts";
 import { createMediaFiles, mediaFolder } from "../../edge/media/media-files.ts";
-import type { OpenLog } from "../../edge/open-log.ts";
 import { createPut, type Put } from "../../edge/sync/put.ts";
-import { createUploadedStore } from "../../edge/sync/uploaded.ts";
 import { createUploads, type Uploads } from "../../edge/sync/uploads.ts";
-import { systemClock } from "../../shared/clock.ts";
-import { silentLogger } from "../../shared/logger.ts";
+import { systemClock } from "../../shared/core/clock.ts";
+import { silentLogger } from "../../shared/core/logger.ts";
 
 /** The uploads of a device in this folder, as its agent has them. */
 export function uploadsOf(

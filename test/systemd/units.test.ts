@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { MEMORY_ENVIRONMENT } from "../../edge/memory.ts";
+import { MEMORY_ENVIRONMENT } from "../../edge/host/memory-environment.ts";
 import { porchlight, startDaemon } from "../support/cli.ts";
 import { needsProgram } from "../support/needs.ts";
 import { bundledPeople, writeScenes } from "../support/people.ts";

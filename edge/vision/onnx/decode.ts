@@ -1,4 +1,4 @@
-import { PorchlightError } from "../../../shared/errors.ts";
+import { PorchlightError } from "../../../shared/core/errors.ts";
 import {
   type Attribute,
   ELEMENT,

@@ -1,4 +1,4 @@
-import { invariant } from "../../../shared/errors.ts";
+import { invariant } from "../../../shared/core/errors.ts";
 import {
   type Attribute,
   elementBytes,

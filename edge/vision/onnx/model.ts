@@ -1,5 +1,5 @@
 import { endianness } from "node:os";
-import { invariant } from "../../../shared/errors.ts";
+import { invariant } from "../../../shared/core/errors.ts";
 
 /**
  * A neural net as ONNX describes it, reduced to what our nets use: one graph without subgraphs.

@@ -1,4 +1,4 @@
-import { invariant, PorchlightError } from "../../../shared/errors.ts";
+import { invariant, PorchlightError } from "../../../shared/core/errors.ts";
 
 /**
  * The protocol buffer wire format, as much of it as ONNX files use.

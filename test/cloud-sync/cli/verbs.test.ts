@@ -4,7 +4,7 @@ import mqtt from "mqtt";
 import * as assert from "uvu/assert";
 import { VERBS } from "../../../cloud-sync/cli/verbs.ts";
 import { verbHelp } from "../../../shared/cli/help.ts";
-import { topicOf } from "../../../shared/wire.ts";
+import { topicOf } from "../../../shared/protocol/wire.ts";
 import { json, porchlight } from "../../support/cli.ts";
 import { type CentreProcess, porchlightCloud, startCentre } from "../../support/cloud.ts";
 import { eventually } from "../../support/ingest.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { parse } from "yaml";
 import { z } from "zod";
-import { loadConfig } from "../../../cloud-sync/config.ts";
+import { loadConfig } from "../../../cloud-sync/config/load.ts";
 import { createAuthority } from "../../support/certificates.ts";
 import { json, porchlight } from "../../support/cli.ts";
 import { porchlightCloud, startCentre } from "../../support/cloud.ts";

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
-import { encodeBatch } from "../../../shared/batch.ts";
-import type { Link } from "../../../shared/chain.ts";
-import { startOf } from "../../../shared/cursor.ts";
+import type { Link } from "../../../shared/log/chain.ts";
+import { startOf } from "../../../shared/log/cursor.ts";
+import { encodeBatch } from "../../../shared/protocol/batch.ts";
 import { Central, lines } from "../../support/central.ts";
 import { DeviceTemplate } from "../../support/crashing-device.ts";
 import { startFast } from "../../support/engines.ts";

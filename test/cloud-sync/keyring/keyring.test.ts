@@ -1,7 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import * as assert from "uvu/assert";
-import { createErasures } from "../../../cloud-sync/keyring/erasures.ts";
 import {
   createKeyring,
   type Keyring,
@@ -14,12 +13,18 @@ import {
   renewSiteKey,
   siteKeyFile,
 } from "../../../cloud-sync/keyring/site-key.ts";
-import { createLogOwners } from "../../../cloud-sync/sinks/log-owners.ts";
-import type { PersonalClass } from "../../../shared/entry.ts";
-import { type SealPlace, seal } from "../../../shared/seal.ts";
-import { siteIdOf } from "../../../shared/site-key.ts";
-import { decodeMessage, encodeMessage, keysAckSchema, keysSchema } from "../../../shared/wire.ts";
-import { wrapKey } from "../../../shared/wrap.ts";
+import { createErasures } from "../../../cloud-sync/sinks/key-erasure/sink.ts";
+import { createLogOwners } from "../../../cloud-sync/sinks/support/device-of-log.ts";
+import type { PersonalClass } from "../../../shared/log/entry.ts";
+import { type SealPlace, seal } from "../../../shared/log/seal.ts";
+import { siteIdOf } from "../../../shared/log/site-key.ts";
+import { wrapKey } from "../../../shared/log/wrap.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  keysAckSchema,
+  keysSchema,
+} from "../../../shared/protocol/wire.ts";
 import { Central, Device } from "../../support/central.ts";
 import { startFast } from "../../support/engines.ts";
 import { eventually, keepingLogger } from "../../support/ingest.ts";

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
-import { decodeBatch, encodeBatch } from "../../../shared/batch.ts";
-import { lineOf } from "../../../shared/chain.ts";
-import type { Cursor } from "../../../shared/cursor.ts";
+import { lineOf } from "../../../shared/log/chain.ts";
+import type { Cursor } from "../../../shared/log/cursor.ts";
+import { decodeBatch, encodeBatch } from "../../../shared/protocol/batch.ts";
 import { Central, Device, lines } from "../../support/central.ts";
 import { type Engine, startOwn, startServer } from "../../support/engines.ts";
 import { batchOf, logOf, opened, visitLike } from "../../support/links.ts";

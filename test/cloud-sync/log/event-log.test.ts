@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
 import { createCentralLog } from "../../../cloud-sync/log/event-log.ts";
-import { lineOf } from "../../../shared/chain.ts";
+import { lineOf } from "../../../shared/log/chain.ts";
 import { Central, Device, lines } from "../../support/central.ts";
 import { type Engine, startOwn, startServer } from "../../support/engines.ts";
 import { logOf, visitLike } from "../../support/links.ts";

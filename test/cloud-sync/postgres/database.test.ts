@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import { createDatabase, type Database } from "../../../cloud-sync/postgres/database.ts";
-import { silentLogger } from "../../../shared/logger.ts";
+import { silentLogger } from "../../../shared/core/logger.ts";
 import { freePort } from "../../support/port.ts";
 import { needsPostgres, type PostgresServer, startPostgres } from "../../support/postgres.ts";
 import { rejects } from "../../support/rejects.ts";

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import * as assert from "uvu/assert";
 import { createDatabase, type Database } from "../../../cloud-sync/postgres/database.ts";
 import { migrate, migrateDown } from "../../../cloud-sync/postgres/migrate.ts";
-import { silentLogger } from "../../../shared/logger.ts";
+import { silentLogger } from "../../../shared/core/logger.ts";
 import { needsPostgres, type PostgresServer, startPostgres } from "../../support/postgres.ts";
 import { rejects } from "../../support/rejects.ts";
 import { suite } from "../../support/suite.ts";

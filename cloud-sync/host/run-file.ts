@@ -1,0 +1,37 @@
+/** Where a running centre says how it is reached: other commands on the same folder look there. */
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { replaceFile } from "./atomic-file.ts";
+import { isAlive } from "./process-alive.ts";
+
+const runSchema = z.strictObject({
+  /** Its process: what a process that is gone has said is old. */
+  pid: z.int(),
+  database: z.string(),
+  mqtt: z.string(),
+  http: z.string(),
+});
+export type Run = z.infer<typeof runSchema>;
+
+export function writeRun(data: string, run: Run): void {
+  const path = pathIn(data);
+  replaceFile(path, `${JSON.stringify(run)}\n`, { mode: 0o644 });
+}
+
+/** Leaves alone what another centre has said. */
+export function removeRun(data: string, pid: number): void {
+  if (readRun(data)?.pid === pid) rmSync(pathIn(data), { force: true });
+}
+
+/** Null where no centre runs on this folder. */
+export function readRun(data: string): Run | null {
+  const path = pathIn(data);
+  if (!existsSync(path)) return null;
+  const run = runSchema.safeParse(JSON.parse(readFileSync(path, "utf8"))).data;
+  return run !== undefined && isAlive(run.pid) ? run : null;
+}
+
+function pathIn(data: string): string {
+  return join(resolve(data), "centre.json");
+}

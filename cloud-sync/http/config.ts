@@ -1,0 +1,36 @@
+import { z } from "zod";
+import { setting } from "../../shared/core/setting.ts";
+
+const httpUrl = z
+  .url({ protocol: /^https?$/, error: "a server is named as https://host:port" })
+  .refine((url) => new URL(url).password === "", {
+    error: "a URL with a password ends up in logs",
+  });
+
+export const httpConfig = z
+  .strictObject({
+    host: z
+      .string()
+      .default("127.0.0.1")
+      .meta(
+        setting(
+          "Listen address",
+          "where health and metrics are served; with TLS, unless it is loopback",
+        ),
+      ),
+    port: z
+      .int()
+      .min(0)
+      .max(65_535)
+      .default(8480)
+      .meta(setting("Port", "of health, metrics and uploads; 0: any that is free")),
+    url: httpUrl
+      .optional()
+      .meta(
+        setting(
+          "Advertised URL",
+          "as devices reach it, to upload objects (default: where it listens)",
+        ),
+      ),
+  })
+  .prefault({});

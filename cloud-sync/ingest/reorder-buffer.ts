@@ -1,0 +1,80 @@
+/**
+ * Batches that came ahead of the one before them: several connections, or several instances, pass
+ * on what one device has sent in a row. They are looked at again when their log has moved, and from
+ * time to time because another instance may have moved it.
+ */
+import type { Batch } from "../../shared/protocol/batch.ts";
+
+/** A batch on its way into the log. */
+export interface Item {
+  readonly device: string;
+  readonly payload: Buffer;
+  readonly batch: Batch;
+  /** What it takes in memory, about. */
+  readonly bytes: number;
+  /** When it was first found to be early, monotonic ms; null when it never was. */
+  readonly earlySinceMs: number | null;
+  /** How often it was looked at since. */
+  readonly looks: number;
+}
+
+/** A connection that is slower than its neighbour is so by milliseconds; then it was lost. */
+export const WAIT_MS = 1_000;
+/** As many as a device has in flight (edge/sync/session.ts), twice. */
+const OF_ONE_LOG_MAX = 16;
+const MESSAGES_MAX = 256;
+const BYTES_MAX = 64 * 1024 * 1024;
+const LOOK_AGAIN_MS = 10;
+
+interface Early {
+  readonly item: Item;
+  readonly log: string;
+  readonly dueMs: number;
+}
+
+export class Waiting {
+  #early: Early[] = [];
+  #bytes = 0;
+
+  get messages(): number {
+    return this.#early.length;
+  }
+
+  /** Keeps a batch until `log` has moved. False when it has waited long enough, or there is no room. */
+  hold(item: Item, log: string, nowMs: number): boolean {
+    const sinceMs = item.earlySinceMs ?? nowMs;
+    const ofLog = this.#early.filter((each) => each.log === log).length;
+    const room = this.#early.length < MESSAGES_MAX && this.#bytes + item.bytes <= BYTES_MAX;
+    if (nowMs - sinceMs >= WAIT_MS || ofLog >= OF_ONE_LOG_MAX || !room) return false;
+    const dueMs = Math.min(sinceMs + WAIT_MS, nowMs + LOOK_AGAIN_MS * 2 ** item.looks);
+    const held = { ...item, earlySinceMs: sinceMs, looks: item.looks + 1 };
+    this.#early.push({ item: held, log, dueMs });
+    this.#bytes += item.bytes;
+    return true;
+  }
+
+  /** Takes out what is to be looked at now. */
+  due(nowMs: number): Item[] {
+    return this.#take(({ dueMs }) => dueMs <= nowMs);
+  }
+
+  /** Takes out what waited for this log. */
+  of(log: string): Item[] {
+    return this.#take((each) => each.log === log);
+  }
+
+  /** When something is due, monotonic ms; Infinity when nothing waits. */
+  nextMs(): number {
+    return this.#early.reduce(
+      (least, { dueMs }) => Math.min(least, dueMs),
+      Number.POSITIVE_INFINITY,
+    );
+  }
+
+  #take(wanted: (early: Early) => boolean): Item[] {
+    const taken = this.#early.filter(wanted);
+    this.#early = this.#early.filter((each) => !wanted(each));
+    for (const { item } of taken) this.#bytes -= item.bytes;
+    return taken.map(({ item }) => item);
+  }
+}

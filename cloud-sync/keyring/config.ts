@@ -1,0 +1,16 @@
+import { z } from "zod";
+import { setting } from "../../shared/core/setting.ts";
+
+export const siteConfig = z
+  .strictObject({
+    key: z
+      .string()
+      .optional()
+      .meta(
+        setting(
+          "Site key file",
+          "PEM file of the key that owners release to (default: <data>/keys/site.key, made at the first start); the same on every instance that runs sinks",
+        ),
+      ),
+  })
+  .prefault({});

@@ -1,0 +1,140 @@
+/** What could not be taken in: dead letters, and the second stories of frozen logs. */
+import { isUtf8 } from "node:buffer";
+import { z } from "zod";
+import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { readEntry } from "../../shared/log/entry-bytes.ts";
+import { decodeBatch } from "../../shared/protocol/batch.ts";
+import type { Database } from "../postgres/database.ts";
+import { LOCK_LOG } from "./append.ts";
+import type { CentralLog } from "./event-log.ts";
+
+export interface DeadLetter {
+  readonly id: number;
+  readonly device: string;
+  /** With a seq, a single entry of this log; else null, and the letter is a whole message. */
+  readonly log: string | null;
+  readonly seq: number | null;
+  readonly reason: string;
+  readonly bytes: number;
+  readonly receivedAt: Date;
+}
+
+/** A place where a device told two stories. */
+export interface Fork {
+  readonly seq: number;
+  /** The hash of the entry that is in the log; null when the log had ended before. */
+  readonly stored: string | null;
+  readonly other: string;
+  readonly receivedAt: Date;
+}
+
+export interface Shelf {
+  /** Oldest first. */
+  letters(device?: string): Promise<readonly DeadLetter[]>;
+  /** As it came. Throws `letter.unknown`. */
+  payload(id: number): Promise<Buffer>;
+  /** Tries again: null when it was taken in, and is a letter no more; else why not. */
+  retry(id: number): Promise<string | null>;
+  /** Throws `letter.unknown`. */
+  drop(id: number): Promise<void>;
+  forks(log: string): Promise<readonly Fork[]>;
+}
+
+const LIST = `SELECT id, device, log, seq, reason, octet_length(payload) AS bytes, received_at
+  FROM dead_letters WHERE $1::uuid IS NULL OR device = $1 ORDER BY id`;
+const LETTER = "SELECT device, log, seq, payload FROM dead_letters WHERE id = $1";
+const DROP = "DELETE FROM dead_letters WHERE id = $1 RETURNING id";
+/** A new position: who has read past the old one still comes to what was not there. */
+const FILL = `UPDATE event_log SET body = $3, type = $4, at = $5, subject = $6, actor = $7,
+    position = nextval(pg_get_serial_sequence('event_log', 'position'))
+  WHERE log = $1 AND seq = $2 AND body IS NULL RETURNING seq`;
+const FORKS = `SELECT f.seq, e.hash AS stored, f.hash AS other, f.received_at FROM forks f
+  LEFT JOIN event_log e ON e.log = f.log AND e.seq = f.seq WHERE f.log = $1 ORDER BY f.seq`;
+
+const integer = z.bigint().transform(Number);
+const hex = z.instanceof(Buffer).transform((bytes) => bytes.toString("hex"));
+const letterRows = z.array(
+  z
+    .object({
+      id: integer,
+      device: z.string(),
+      log: z.string().nullable(),
+      seq: integer.nullable(),
+      reason: z.string(),
+      bytes: z.int(),
+      received_at: z.date(),
+    })
+    .transform(({ received_at: receivedAt, ...row }): DeadLetter => ({ ...row, receivedAt })),
+);
+const payloadRow = z.object({
+  device: z.string(),
+  log: z.string().nullable(),
+  seq: integer.nullable(),
+  payload: z.instanceof(Buffer),
+});
+type Letter = z.infer<typeof payloadRow>;
+const forkRows = z.array(
+  z
+    .object({ seq: integer, stored: hex.nullable(), other: hex, received_at: z.date() })
+    .transform(({ received_at: receivedAt, ...row }): Fork => ({ ...row, receivedAt })),
+);
+
+export function createShelf(database: Database, log: Pick<CentralLog, "append">): Shelf {
+  const letterOf = async (id: number): Promise<Letter> => {
+    const row = payloadRow.optional().parse((await database.query(LETTER, [id]))[0]);
+    if (row !== undefined) return row;
+    throw new PorchlightError("letter.unknown", `there is no dead letter ${id}`, {
+      exitCode: EXIT.notFound,
+      hint: "see which there are: porchlight-cloud dead-letters list",
+    });
+  };
+  const drop = async (id: number): Promise<void> => {
+    if ((await database.query(DROP, [id])).length === 0) await letterOf(id);
+  };
+  return {
+    letters: async (device) => letterRows.parse(await database.query(LIST, [device ?? null])),
+    payload: async (id) => (await letterOf(id)).payload,
+    async retry(id) {
+      const letter = await letterOf(id);
+      const { seq } = letter;
+      const problem =
+        seq === null ? await appendAgain(letter, log) : await fillIn(database, letter, seq);
+      if (problem === null) await drop(id);
+      return problem;
+    },
+    drop,
+    forks: async (id) => forkRows.parse(await database.query(FORKS, [id])),
+  };
+}
+
+async function appendAgain(
+  { device, payload }: Letter,
+  log: Pick<CentralLog, "append">,
+): Promise<string | null> {
+  try {
+    const [outcome] = await log.append([{ device, batch: decodeBatch(payload) }]);
+    if (outcome === undefined || ["appended", "duplicate"].includes(outcome.kind)) return null;
+    return outcome.reason ?? `it does not follow what is here (${outcome.kind})`;
+  } catch (error) {
+    if (!(error instanceof PorchlightError) || error.remedy !== "reject") throw error;
+    return messageOf(error);
+  }
+}
+
+/** Puts an entry into the place that its log has kept for it, if this version can read it. */
+async function fillIn(
+  database: Database,
+  { log, payload }: Letter,
+  seq: number,
+): Promise<string | null> {
+  if (!isUtf8(payload)) return "it is not UTF-8";
+  const place = Buffer.from(log ?? "", "latin1");
+  const { columns, fault } = readEntry(payload, [0, payload.length], place, seq);
+  if (columns === null) return fault;
+  const { type, at, subject, actor } = columns;
+  await database.transaction(async (connection) => {
+    await connection.query(LOCK_LOG);
+    await connection.query(FILL, [log, seq, payload.toString("utf8"), type, at, subject, actor]);
+  });
+  return null;
+}

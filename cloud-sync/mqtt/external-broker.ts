@@ -1,0 +1,227 @@
+/**
+ * What devices publish, from a broker, and what we answer. The only home of mqtt in the centre.
+ *
+ * mqtt.js reads the next message of a connection when the handler of the last one is done, and a
+ * PUBACK goes out then: a window that is full stops the reading, so the broker keeps the rest.
+ */
+import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import { messageOf, numericCodeOf } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { backoffMs, pause } from "../../shared/core/retry.ts";
+import {
+  type Channel,
+  filterOf,
+  parseTopic,
+  type Topic,
+  topicOf,
+} from "../../shared/protocol/wire.ts";
+import { HEARD, isHeard, type Receiver, type Source } from "./transport.ts";
+
+export interface Broker {
+  /** `mqtt://host:port`, `mqtts://`, `ws://` or `wss://`; without a password. */
+  readonly url: string;
+  /** PEM of the authority behind the broker's certificate; the system's when absent. */
+  readonly ca?: string;
+  /** PEM of our own certificate and key. */
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly username?: string;
+  readonly password?: string;
+}
+
+export interface SourceOptions {
+  readonly broker: Broker;
+  /** Connections that listen; one more speaks. */
+  readonly connections: number;
+  /** Unique among all that connect to the broker. */
+  readonly instance: string;
+  readonly receiver: Receiver;
+  /** Even in [0, 1). */
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const KEEPALIVE_S = 20;
+/** In the buffers of one connection, of at most 1 MiB each, besides the window. */
+const RECEIVE_MAXIMUM = 16;
+/** Above what a batch may have: too long ones come in, and get an answer. */
+const PACKET_BYTES_MAX = 4 * 1024 * 1024;
+/** Answers of 150 bytes on their way: then the broker has stopped, and devices ask again. */
+const UNSENT_MAX = 10_000;
+const BACKOFF = { firstMs: 100, maxMs: 10_000 } as const;
+const GROUP = "$share/porchlight-ingest/";
+/** CONNACK: 1 in MQTT 3.1.1, 132 in MQTT 5. */
+const UNSUPPORTED_VERSION = [1, 132];
+/** SUBACK and DISCONNECT: shared subscriptions are not supported. */
+const NO_SHARED = 158;
+const SUBACK_FAILURE = 128;
+
+export function createMqttSource(options: SourceOptions): Source {
+  return new MqttSource(options);
+}
+
+class MqttSource implements Source {
+  readonly ready: Promise<void>;
+  readonly #options: SourceOptions;
+  readonly #standing = new Set<string>();
+  #stands: () => void = () => undefined;
+  #protocol: 4 | 5 = 5;
+  /** MQTT 3.1.1 knows no shared subscriptions: there, one connection takes everything. */
+  #shared = true;
+  #speaker: MqttClient | null = null;
+  #unsent = 0;
+
+  constructor(options: SourceOptions) {
+    this.#options = options;
+    this.ready = new Promise((resolve) => {
+      this.#stands = resolve;
+    });
+  }
+
+  /** Connects, and again whenever a connection ends. */
+  async run(signal: AbortSignal): Promise<void> {
+    const listeners = Array.from({ length: this.#options.connections }, (_, i) => `in-${i}`);
+    await Promise.all(["out", ...listeners].map((name) => this.#keep(name, signal)));
+  }
+
+  publish(topic: Topic, payload: Buffer): void {
+    if (this.#speaker?.connected !== true || this.#unsent >= UNSENT_MAX) {
+      this.#options.logger.debug("an answer is not sent: it is asked for again", { ...topic });
+      return;
+    }
+    this.#unsent++;
+    this.#speaker.publish(topicOf(topic), payload, { qos: 1 }, () => {
+      this.#unsent--;
+    });
+  }
+
+  connected(): number {
+    return this.#standing.size;
+  }
+
+  async #keep(name: string, signal: AbortSignal): Promise<void> {
+    const { broker, logger, random } = this.#options;
+    const { host } = new URL(broker.url);
+    for (let failures = 0; !signal.aborted; ) {
+      let stood = false;
+      const reason = await this.#session(name, signal, () => {
+        stood = true;
+        this.#standing.add(name);
+        logger.info("connected to the broker", { host, name, protocol: this.#protocol });
+        if (this.#standing.size > this.#options.connections) this.#stands();
+      });
+      this.#standing.delete(name);
+      if (signal.aborted) return;
+      if (reason === "again") continue;
+      if (stood) failures = 0;
+      const retryInMs = backoffMs(failures++, { ...BACKOFF, random });
+      logger.warn("no connection to the broker", { host, name, reason, retryInMs });
+      await pause(retryInMs, signal);
+    }
+  }
+
+  /** One connection, to its end; says why it ended, or "again" when it is to be tried otherwise. */
+  async #session(name: string, signal: AbortSignal, stands: () => void): Promise<string> {
+    const client = mqtt.connect(this.#options.broker.url, this.#connectOptions(name));
+    let failure: unknown = new Error("the connection was closed");
+    client.on("error", (error) => {
+      failure = error;
+    });
+    client.on("disconnect", ({ reasonCode }) => {
+      failure = Object.assign(new Error("the broker ended it"), { code: reasonCode });
+    });
+    const closed = new Promise<void>((resolve) => client.once("close", () => resolve()));
+    const cancel = (): void => void client.end(true);
+    signal.addEventListener("abort", cancel, { once: true });
+    const ending = new AbortController();
+    const over = AbortSignal.any([signal, ending.signal]);
+    client.handleMessage = (packet, done) => {
+      // A message that found no room before the end is not acknowledged: it comes again.
+      this.#take(packet.topic, packet.payload, over).then(
+        () => done(),
+        () => client.end(true),
+      );
+    };
+    client.once("connect", ({ properties }) => {
+      if (properties?.sharedSubscriptionAvailable === false) this.#shared = false;
+      this.#begin(name, client).then(stands, (error: unknown) => {
+        failure = error;
+        client.end(true);
+      });
+    });
+    await closed;
+    ending.abort();
+    signal.removeEventListener("abort", cancel);
+    if (this.#speaker === client) this.#speaker = null;
+    client.end(true);
+    return this.#otherWay(failure) ? "again" : messageOf(failure);
+  }
+
+  async #begin(name: string, client: MqttClient): Promise<void> {
+    if (name === "out") {
+      this.#speaker = client;
+      this.#unsent = 0;
+      return;
+    }
+    const shared = this.#shared && this.#protocol === 5;
+    const first = name === "in-0";
+    if (!shared && !first) return;
+    const group = shared ? GROUP : "";
+    const filters = [`${group}${filterOf("log")}`];
+    for (const [channel, by] of Object.entries(HEARD)) {
+      const filter = filterOf(channel as Channel); // a key of HEARD, which Object.entries forgets
+      if (first) filters.push(by === "each" ? filter : `${group}${filter}`);
+    }
+    const granted = await client.subscribeAsync(filters, { qos: 1 });
+    const refused = filters.find((_, i) => (granted[i]?.qos ?? SUBACK_FAILURE) >= SUBACK_FAILURE);
+    if (refused === undefined) return;
+    const code = granted.find(({ qos }) => qos >= SUBACK_FAILURE)?.qos;
+    throw Object.assign(new Error(`the broker refuses the subscription ${refused}`), { code });
+  }
+
+  /** Whether what went wrong is a thing this broker does not have: then it is done without. */
+  #otherWay(failure: unknown): boolean {
+    const code = numericCodeOf(failure);
+    if (this.#protocol === 5 && code !== undefined && UNSUPPORTED_VERSION.includes(code)) {
+      this.#protocol = 4;
+      return true;
+    }
+    const without = this.#shared && code === NO_SHARED;
+    if (without) this.#shared = false;
+    return without;
+  }
+
+  async #take(topic: string, payload: Buffer | string, signal: AbortSignal): Promise<void> {
+    const parsed = parseTopic(topic);
+    if (parsed === null) return;
+    const { take, hear } = this.#options.receiver;
+    const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
+    if (parsed.channel === "log") await take(parsed.device, bytes, signal);
+    else if (isHeard(parsed.channel)) hear(parsed, bytes);
+  }
+
+  #connectOptions(name: string): IClientOptions {
+    const { broker, instance } = this.#options;
+    const { ca, certificate, key, username, password } = broker;
+    return {
+      protocolVersion: this.#protocol,
+      clientId: `porchlight-centre-${instance}-${name}`,
+      // What was not taken before the end of a session is sent again by its device.
+      clean: true,
+      // We reconnect by ourselves; what mqtt.js would hold for it would be in memory, unbounded.
+      reconnectPeriod: 0,
+      resubscribe: false,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      keepalive: KEEPALIVE_S,
+      ...(this.#protocol === 5 && {
+        properties: { receiveMaximum: RECEIVE_MAXIMUM, maximumPacketSize: PACKET_BYTES_MAX },
+      }),
+      ...(ca !== undefined && { ca }),
+      ...(certificate !== undefined && { cert: certificate }),
+      ...(key !== undefined && { key }),
+      ...(username !== undefined && { username }),
+      ...(password !== undefined && { password }),
+    };
+  }
+}

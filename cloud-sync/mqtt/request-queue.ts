@@ -1,0 +1,51 @@
+/** What devices ask beside the log, until it is answered: bounded in all, and for each of them. */
+import { createBell } from "../../shared/core/wake-signal.ts";
+
+export interface RequestLimits {
+  readonly max: number;
+  /** Of one device, the one that is being answered included. */
+  readonly ofOneMax: number;
+}
+
+export interface Requests<T> {
+  /** False when there is no room: whoever asked asks again. */
+  take(device: string, request: T): boolean;
+  /** Answers one after the other until the signal is aborted; several may do so at once. */
+  each(signal: AbortSignal, answer: (device: string, request: T) => Promise<void>): Promise<void>;
+}
+
+/** How long a bell is listened for before somebody looks anyway. */
+const LOOK_EVERY_MS = 1_000;
+
+export function createRequests<T>({ max, ofOneMax }: RequestLimits): Requests<T> {
+  const bell = createBell();
+  const waiting: { readonly device: string; readonly request: T }[] = [];
+  const ofOne = new Map<string, number>();
+  const answered = (device: string): void => {
+    const left = (ofOne.get(device) ?? 1) - 1;
+    if (left === 0) ofOne.delete(device);
+    else ofOne.set(device, left);
+  };
+  return {
+    take(device, request) {
+      const own = ofOne.get(device) ?? 0;
+      if (waiting.length >= max || own >= ofOneMax) return false;
+      waiting.push({ device, request });
+      ofOne.set(device, own + 1);
+      bell.ring();
+      return true;
+    },
+    async each(signal, answer) {
+      while (!signal.aborted) {
+        const listener = bell.listen();
+        const next = waiting.shift();
+        if (next === undefined) {
+          await listener.wait(LOOK_EVERY_MS, signal);
+          continue;
+        }
+        await answer(next.device, next.request);
+        answered(next.device);
+      }
+    },
+  };
+}

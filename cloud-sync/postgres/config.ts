@@ -1,0 +1,32 @@
+import { z } from "zod";
+import { setting } from "../../shared/core/setting.ts";
+
+const databaseUrl = z.url({
+  protocol: /^postgres(ql)?$/,
+  error: "a database is named as postgres://user:password@host:port/name",
+});
+
+export const databaseConfig = z
+  .strictObject({
+    url: databaseUrl
+      .optional()
+      .meta(
+        setting(
+          "Database URL",
+          "PostgreSQL 15 or newer (default: one of our own in <data>/postgres)",
+        ),
+      ),
+    connections: z
+      .int()
+      .min(2)
+      .max(100)
+      .default(10)
+      .meta(setting("Connections", "at the same time, at most")),
+    statementTimeoutS: z
+      .int()
+      .min(1)
+      .max(3_600)
+      .default(30)
+      .meta(setting("Statement timeout", "a statement that takes longer is cancelled, s")),
+  })
+  .prefault({});

@@ -1,0 +1,69 @@
+/** What entries mean to the face encodings: pure, apart from what opens them. */
+
+import { z } from "zod";
+import { PorchlightError } from "../../../shared/core/errors.ts";
+import { type Embedding, embeddingFromBytes } from "../../../shared/log/embedding.ts";
+import type { OpenPersonal } from "../../keyring/keyring.ts";
+import type { Body, Projected } from "../support/decode-entries.ts";
+
+/** What an entry can do to them: add one, or take all of somebody away. */
+export const FACE_TYPES = ["template.added", "person.erased"] as const;
+
+export interface Change {
+  readonly position: bigint;
+  readonly subject: string;
+  readonly device: string;
+  /** Null: nobody may read it, or not yet. */
+  readonly added: Added | null;
+  readonly erased: boolean;
+}
+
+export interface Added {
+  readonly template: string;
+  readonly device: string;
+  readonly pack: string;
+  readonly embedding: Embedding;
+}
+
+const dataSchema = z.object({
+  template: z.uuid().lowercase(),
+  pack: z.string(),
+  dimension: z.int(),
+});
+const contentSchema = z.object({ embedding: z.base64() });
+const subjectSchema = z.uuid().lowercase();
+/** What an entry changes; null when nothing. */
+export async function changeOf(
+  entry: Projected,
+  body: Body | null,
+  open: OpenPersonal,
+): Promise<Change | null> {
+  const { type, log, seq, position, device } = entry;
+  if (body === null) return null;
+  if (type === "person.erased") {
+    const subject = subjectSchema.parse(entry.subject);
+    return { position, subject, device, added: null, erased: true };
+  }
+  const sealed = body.sealed?.["biometric"];
+  if (type !== "template.added" || sealed === undefined) return null;
+  const subject = subjectSchema.parse(entry.subject);
+  const plain = await open({ log, seq, type, subject, class: "biometric" }, sealed);
+  if (plain === null) return { position, subject, device, added: null, erased: false };
+  const { template, pack, dimension } = dataSchema.parse(body.data);
+  const embedding = embeddingOf(plain, dimension);
+  const added = { template, device, pack, embedding };
+  return { position, subject, device, added, erased: false };
+}
+
+function embeddingOf(plain: Buffer, dimension: number): Embedding {
+  try {
+    const { embedding } = contentSchema.parse(JSON.parse(plain.toString("utf8")));
+    const values = embeddingFromBytes(Buffer.from(embedding, "base64"));
+    if (values.length === dimension && values.every(Number.isFinite)) return values;
+  } catch {
+    // What it says may quote what it read: a face does not belong into a reason.
+  }
+  throw new PorchlightError("face.embedding", "what was sealed is no embedding of its dimension", {
+    remedy: "reject",
+  });
+}

@@ -1,0 +1,203 @@
+/** InfluxDB over HTTP: what its three versions have in common, and where they differ. */
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import { z } from "zod";
+import { PorchlightError } from "../../../shared/core/errors.ts";
+import { StoreBusy } from "../sink.ts";
+
+export interface InfluxServer {
+  readonly url: string;
+  /** Of its API: 1 is also spoken by VictoriaMetrics and others, 2 as well. */
+  readonly version: 1 | 2 | 3;
+  /** Versions 1 and 3. */
+  readonly database?: string | undefined;
+  /** Version 2. */
+  readonly org?: string | undefined;
+  readonly bucket?: string | undefined;
+  readonly token?: string | undefined;
+  /** Version 1. */
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+}
+
+/** Some lines of a write were not taken. `lines` counts from 1; empty when it does not say which. */
+export interface PartlyWritten {
+  readonly lines: readonly { readonly line: number; readonly reason: string }[];
+  readonly reason: string;
+}
+
+export interface InfluxApi {
+  /** For messages; no secret in it. */
+  readonly place: string;
+  /** Null when every line is durable. `target` is a retention policy or a bucket. */
+  write(
+    target: string,
+    lines: readonly string[],
+    signal: AbortSignal,
+  ): Promise<PartlyWritten | null>;
+  /** A request and its JSON answer; null where the server has no such thing (404). */
+  ask(method: "GET" | "POST", path: string, body: unknown, signal: AbortSignal): Promise<unknown>;
+  /** InfluxQL, which all three understand. `database` is a database or a bucket. */
+  query(database: string, text: string, signal: AbortSignal): Promise<unknown>;
+}
+
+const packed = promisify(gzip);
+const ANSWER_TIMEOUT_MS = 30_000;
+/** A server that says nothing about when to come back. */
+const BUSY_MS = 5_000;
+const BUSY_MS_MAX = 600_000;
+/** More of an answer is not read: it names lines, and nobody reads a thousand. */
+const REASON_CHARACTERS_MAX = 200;
+
+/** v1: {"error"}; v2: {"code","message","line"?}; v3: {"error","data":[{line_number,…}]}. */
+const faultSchema = z.object({
+  error: z.string().optional(),
+  message: z.string().optional(),
+  line: z.int().min(1).optional(),
+  data: z
+    .array(z.object({ line_number: z.int().min(1), error_message: z.string() }))
+    .nullish()
+    .catch(null),
+});
+
+export function createInfluxApi(server: InfluxServer): InfluxApi {
+  const base = server.url.replace(/\/+$/, "");
+  const place = new URL(base).host;
+  const headers = authorization(server);
+  const send = async (
+    method: "GET" | "POST",
+    path: string,
+    body: { readonly bytes: Uint8Array; readonly headers: Record<string, string> } | null,
+    signal: AbortSignal,
+  ): Promise<Response> => {
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]);
+    const init = { method, headers: { ...headers, ...body?.headers }, signal: inTime };
+    try {
+      return await fetch(`${base}${path}`, body === null ? init : { ...init, body: body.bytes });
+    } catch (cause) {
+      if (signal.aborted) throw cause;
+      throw new PorchlightError("influx.unreachable", `InfluxDB at ${place} does not answer`, {
+        remedy: "retry",
+        hint: "see whether it runs there: porchlight-cloud config check names the address",
+        cause,
+      });
+    }
+  };
+  return {
+    place,
+    async write(target, lines, signal) {
+      const bytes = await packed(lines.join("\n"));
+      const body = {
+        bytes: new Uint8Array(bytes),
+        headers: { "content-encoding": "gzip", "content-type": "text/plain; charset=utf-8" },
+      };
+      const response = await send("POST", writePath(server, target), body, signal);
+      const text = await response.text();
+      if (response.ok) return null;
+      if (isAboutLines(response.status)) return faultOf(text);
+      throw failure(place, response, text);
+    },
+    async ask(method, path, value, signal) {
+      const bytes = new TextEncoder().encode(JSON.stringify(value));
+      const body = { bytes, headers: { "content-type": "application/json" } };
+      const response = await send(method, path, value === null ? null : body, signal);
+      const text = await response.text();
+      if (response.status === 404) return null;
+      if (!response.ok) throw failure(place, response, text);
+      return text === "" ? {} : JSON.parse(text);
+    },
+    async query(database, text, signal) {
+      const bytes = new TextEncoder().encode(new URLSearchParams({ q: text }).toString());
+      const body = { bytes, headers: { "content-type": "application/x-www-form-urlencoded" } };
+      const path = `/query?${new URLSearchParams({ db: database, epoch: "ms" })}`;
+      const response = await send("POST", path, body, signal);
+      const answer = await response.text();
+      if (!response.ok) throw failure(place, response, answer);
+      return JSON.parse(answer);
+    },
+  };
+}
+
+/** In a header: what stands in a URL ends up in logs. */
+function authorization({
+  version,
+  token,
+  username,
+  password,
+}: InfluxServer): Record<string, string> {
+  if (token !== undefined) {
+    return { authorization: `${version === 3 ? "Bearer" : "Token"} ${token}` };
+  }
+  if (username === undefined) return {};
+  const account = Buffer.from(`${username}:${password ?? ""}`).toString("base64");
+  return { authorization: `Basic ${account}` };
+}
+
+function writePath({ version, database, org }: InfluxServer, target: string): string {
+  switch (version) {
+    case 1:
+      return `/write?${new URLSearchParams({ db: database ?? "", rp: target, precision: "ns" })}`;
+    case 2:
+      return `/api/v2/write?${new URLSearchParams({ org: org ?? "", bucket: target, precision: "ns" })}`;
+    case 3:
+      return `/api/v3/write_lp?${new URLSearchParams({ db: target, precision: "nanosecond" })}`;
+  }
+}
+
+/** 400: v1, v3 and parse errors of v2; 422: v2; 413: too much at once, so the halves are tried. */
+function isAboutLines(status: number): boolean {
+  return status === 400 || status === 413 || status === 422;
+}
+
+function faultOf(text: string): PartlyWritten {
+  const { error, message, line, data } = parsed(text);
+  const reason = withoutLines(message ?? error ?? "refused");
+  const lines = (data ?? []).map((each) => ({
+    line: each.line_number,
+    reason: withoutLines(each.error_message),
+  }));
+  return { lines: line === undefined ? lines : [{ line, reason }], reason };
+}
+
+function parsed(text: string): z.infer<typeof faultSchema> {
+  try {
+    return faultSchema.parse(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}
+
+/** What it says is wrong, without the line that it quotes. */
+function withoutLines(reason: string): string {
+  return reason.replace(/'[^']*'/g, "'…'").slice(0, REASON_CHARACTERS_MAX);
+}
+
+function failure(place: string, response: Response, text: string): PorchlightError {
+  const { status } = response;
+  const said = `InfluxDB at ${place} answers ${status}`;
+  if (status === 429 || status === 503) {
+    const hint = "nothing to do: it is tried again when the server has said";
+    return new StoreBusy(said, retryAfterMs(response.headers.get("retry-after")), hint);
+  }
+  if (status >= 500) {
+    const hint = "see its own log";
+    return new PorchlightError("influx.unreachable", said, { remedy: "retry", hint });
+  }
+  if (status === 401 || status === 403) {
+    return new PorchlightError("influx.denied", `${said}: it does not let us in`, {
+      hint: "check influx.token, or influx.username and influx.password: porchlight-cloud config check",
+    });
+  }
+  const { error, message } = parsed(text);
+  const why = withoutLines(message ?? error ?? "");
+  return new PorchlightError("influx.missing", `${said}: ${why}`, {
+    hint: "check influx.version, and influx.database or influx.org and influx.bucket",
+  });
+}
+
+/** Seconds or a date (RFC 9110, 10.2.3). */
+function retryAfterMs(value: string | null): number {
+  if (value === null) return BUSY_MS;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - Date.now();
+  return Number.isNaN(ms) ? BUSY_MS : Math.min(Math.max(ms, 0), BUSY_MS_MAX);
+}

@@ -1,0 +1,96 @@
+/** The sinks of a centre, each with a runner of its own: one that waits delays no other. */
+import type { Clock } from "../../shared/core/clock.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import type { CloudConfig } from "../config/schema.ts";
+import type { OpenPersonal } from "../keyring/keyring.ts";
+import { createKeyring, type Keyring } from "../keyring/keyring.ts";
+import { type CentralLog, createCentralLog } from "../log/event-log.ts";
+import type { Database } from "../postgres/database.ts";
+import { createFaceEncodings, type FaceEncodings } from "./faces/sink.ts";
+import { createInflux } from "./influx/sink.ts";
+import { createErasures } from "./key-erasure/sink.ts";
+import type { QueryMetrics } from "./metrics/query.ts";
+import { createTimeSeries } from "./metrics/sink.ts";
+import { createPostgresSink } from "./read-models/sink.ts";
+import { createSinkCursor } from "./runner/cursors.ts";
+import { createSinkRunner, type RunnerFigures } from "./runner/runner.ts";
+import type { Sink } from "./sink.ts";
+import { createLogOwners, type DevicesOf } from "./support/device-of-log.ts";
+
+export interface SinksOptions {
+  readonly config: Pick<CloudConfig, "influx" | "metrics">;
+  readonly database: Database;
+  readonly clock: Clock;
+  /** Opens what was released to this site. Without it, no face is searched for here. */
+  readonly openPersonal?: OpenPersonal;
+  /** The keys that were released (default: one that opens none of them). */
+  readonly keyring?: Keyring;
+}
+
+export interface Sinks {
+  readonly sinks: readonly Sink[];
+  /** Null where nothing is opened. */
+  readonly faces: Pick<FaceEncodings, "nearest"> | null;
+  /** Points in time, from wherever they are kept. */
+  readonly queryMetrics: QueryMetrics;
+}
+
+/** What this centre projects into. */
+export function createSinks(options: SinksOptions): Sinks {
+  const { config, database, clock, openPersonal: open } = options;
+  const devicesOf = createLogOwners(database);
+  const keyring = options.keyring ?? createKeyring({ database, site: null });
+  const late = { keys: keyring, log: createCentralLog(database) };
+  const metrics = createMetrics(config, database, clock, devicesOf);
+  const faces =
+    open === undefined ? null : createFaceEncodings({ database, devicesOf, open, late });
+  const erasures = createErasures({ keyring, devicesOf });
+  const sinks = [createPostgresSink({ database, devicesOf }), metrics.sink, erasures];
+  if (faces !== null) sinks.push(faces.sink);
+  return { sinks, faces, queryMetrics: metrics.query };
+}
+
+/** In InfluxDB where one is configured, else in our own database. */
+function createMetrics(
+  { influx, metrics }: Pick<CloudConfig, "influx" | "metrics">,
+  database: Database,
+  clock: Clock,
+  devicesOf: DevicesOf,
+): { readonly sink: Sink; readonly query: QueryMetrics } {
+  const { url } = influx;
+  const common = { devicesOf, retention: metrics.retention, clock };
+  if (url === undefined) return createTimeSeries({ database, ...common });
+  return createInflux({ ...influx, url, ...common });
+}
+
+export interface RunSinksOptions {
+  readonly sinks: readonly Sink[];
+  readonly log: Pick<CentralLog, "readAfter" | "readOf">;
+  readonly database: Database;
+  /** Who runs them, among several centres on one database. */
+  readonly instance: string;
+  readonly clock: Clock;
+  /** Even in [0, 1). */
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+export interface RunningSinks {
+  /** Until the signal is aborted. */
+  run(signal: AbortSignal): Promise<void>;
+  figures(): readonly RunnerFigures[];
+}
+
+export function createRunningSinks(options: RunSinksOptions): RunningSinks {
+  const { sinks, database, instance, ...common } = options;
+  const runners = sinks.map((sink) => {
+    const cursor = createSinkCursor(database, sink.name, instance);
+    return createSinkRunner({ ...common, sink, cursor });
+  });
+  return {
+    async run(signal) {
+      await Promise.all(runners.map((runner) => runner.run(signal)));
+    },
+    figures: () => runners.map((runner) => runner.figures()),
+  };
+}

@@ -1,0 +1,144 @@
+/** What a person sees of the sinks and asks of them, from whatever process: it stands in the database. */
+import { z } from "zod";
+import { EXIT, PorchlightError } from "../../../shared/core/errors.ts";
+import type { Database } from "../../postgres/database.ts";
+
+export interface SinkState {
+  readonly name: string;
+  readonly position: bigint;
+  readonly written: bigint;
+  /** Entries on the shelf. */
+  readonly rejected: number;
+  readonly breaker: "closed" | "open" | "half-open";
+  readonly errorCode: string | null;
+  readonly errorAt: Date | null;
+  /** Whether an instance runs it at this moment. */
+  readonly running: boolean;
+  /** Entries it has not passed, counted up to LAG_ENTRIES_MAX; and how long the first one waits. */
+  readonly lagEntries: number;
+  readonly lagS: number;
+}
+
+export interface ShelvedEntry {
+  readonly position: bigint;
+  readonly log: string;
+  readonly seq: number;
+  readonly reason: string;
+  readonly at: Date;
+}
+
+export interface SinkControl {
+  /** Every sink that has ever run here, by name. */
+  states(): Promise<readonly SinkState[]>;
+  /** What lies on a sink's shelf after a position, oldest first. Throws `sink.unknown`. */
+  rejects(sink: string, after: bigint, limit: number): Promise<readonly ShelvedEntry[]>;
+  /** Asks for shelved entries to be tried again, all of them or one; says how many. */
+  replayRejects(sink: string, position?: bigint): Promise<number>;
+  /** Gives shelved entries up, all of them or one; says how many. They stay in the log. */
+  dropRejects(sink: string, position?: bigint): Promise<number>;
+  /**
+   * Asks for a replay from the first entry. Throws `sink.archived` when months were dropped after
+   * they were archived: those would be missing, unless `incomplete` says that this is meant.
+   */
+  reset(sink: string, options?: { readonly incomplete?: boolean }): Promise<void>;
+  /** Forgets a sink that runs no more, so that nothing waits for it. */
+  forget(sink: string): Promise<void>;
+}
+
+/** Counting on takes longer and says no more. */
+export const LAG_ENTRIES_MAX = 100_000;
+
+const STATES = `SELECT c.sink, c.position, c.written, c.breaker, c.error_code, c.error_at,
+    coalesce(c.held_until > now(), false) AS running,
+    (SELECT count(*) FROM sink_rejects r WHERE r.sink = c.sink) AS rejected,
+    (SELECT count(*) FROM (SELECT FROM event_log e WHERE e.position > c.position
+      LIMIT ${LAG_ENTRIES_MAX}) AS ahead) AS lag,
+    coalesce((SELECT extract(epoch FROM now() - e.received_at)::float8 FROM event_log e
+      WHERE e.position > c.position ORDER BY e.position LIMIT 1), 0) AS lag_s
+  FROM sink_cursors c ORDER BY c.sink`;
+const KNOWN = "SELECT sink FROM sink_cursors WHERE sink = $1";
+const REJECTS = `SELECT position, log, seq, reason, at FROM sink_rejects
+  WHERE sink = $1 AND position > $2 ORDER BY position LIMIT $3`;
+const REPLAY = `UPDATE sink_rejects SET again = true
+  WHERE sink = $1 AND ($2::bigint IS NULL OR position = $2) RETURNING position`;
+const DROP = `DELETE FROM sink_rejects
+  WHERE sink = $1 AND ($2::bigint IS NULL OR position = $2) RETURNING position`;
+const RESET = "UPDATE sink_cursors SET reset_asked = true WHERE sink = $1";
+const DROPPED = "SELECT month FROM log_archives WHERE dropped_at IS NOT NULL ORDER BY month";
+const FORGET = "DELETE FROM sink_cursors WHERE sink = $1";
+
+const number = z.bigint().transform(Number);
+const stateRows = z.array(
+  z
+    .object({
+      sink: z.string(),
+      position: z.bigint(),
+      written: z.bigint(),
+      breaker: z.enum(["closed", "open", "half-open"]),
+      error_code: z.string().nullable(),
+      error_at: z.date().nullable(),
+      running: z.boolean(),
+      rejected: number,
+      lag: number,
+      lag_s: z.number(),
+    })
+    .transform(
+      ({ sink, error_code, error_at, lag, lag_s, ...row }): SinkState => ({
+        ...row,
+        name: sink,
+        errorCode: error_code,
+        errorAt: error_at,
+        lagEntries: lag,
+        lagS: lag_s,
+      }),
+    ),
+);
+const rejectRows = z.array(
+  z.object({
+    position: z.bigint(),
+    log: z.string(),
+    seq: number,
+    reason: z.string(),
+    at: z.date(),
+  }),
+);
+const monthRows = z.array(z.object({ month: z.string() }));
+
+export function createSinkControl(database: Database): SinkControl {
+  const known = async (sink: string): Promise<void> => {
+    if ((await database.query(KNOWN, [sink])).length > 0) return;
+    throw new PorchlightError("sink.unknown", `no sink ${JSON.stringify(sink)} has run here`, {
+      exitCode: EXIT.notFound,
+      hint: "see which have: porchlight-cloud sinks list",
+    });
+  };
+  const change = async (statement: string, sink: string, position?: bigint): Promise<number> => {
+    await known(sink);
+    return (await database.query(statement, [sink, position ?? null])).length;
+  };
+  return {
+    states: async () => stateRows.parse(await database.query(STATES)),
+    async rejects(sink, after, limit) {
+      await known(sink);
+      return rejectRows.parse(await database.query(REJECTS, [sink, after, limit]));
+    },
+    replayRejects: (sink, position) => change(REPLAY, sink, position),
+    dropRejects: (sink, position) => change(DROP, sink, position),
+    async reset(sink, { incomplete = false } = {}) {
+      await known(sink);
+      const dropped = monthRows.parse(await database.query(DROPPED));
+      const [first] = dropped;
+      if (first !== undefined && !incomplete) {
+        const message = `${dropped.length} months from ${first.month} on lie in the archive alone`;
+        throw new PorchlightError("sink.archived", message, {
+          hint: `bring them back first: porchlight-cloud archive restore ${first.month}`,
+        });
+      }
+      await database.query(RESET, [sink]);
+    },
+    async forget(sink) {
+      await known(sink);
+      await database.query(FORGET, [sink]);
+    },
+  };
+}

@@ -1,0 +1,141 @@
+/** The durable cursor of each sink, and who may move it: the tables of 0004-sinks. */
+import { z } from "zod";
+import type { BreakerKind } from "../../../shared/core/breaker.ts";
+import { PorchlightError } from "../../../shared/core/errors.ts";
+import type { StoredEntry } from "../../log/event-log.ts";
+import type { Connection, Database } from "../../postgres/database.ts";
+import type { Rejection } from "../sink.ts";
+
+/** A holder that says nothing for so long is taken for dead, and another instance goes on. */
+export const LEASE_MS = 15_000;
+/** A shelf that is full stops its sink: so many rejections are a mistake, not a few odd entries. */
+export const REJECTS_MAX = 10_000;
+
+export interface Held {
+  readonly position: bigint;
+  readonly resetAsked: boolean;
+  /** Somebody wants shelved entries to be tried again. */
+  readonly again: boolean;
+}
+
+/** What a write has come to: moved together with the shelf, or not at all. */
+export interface Step {
+  readonly position: bigint;
+  readonly written: number;
+  readonly rejected: readonly (Rejection & Pick<StoredEntry, "log" | "seq">)[];
+  /** Positions of the shelf that were accepted this time. */
+  readonly accepted?: readonly bigint[];
+}
+
+/** One sink's row, for one instance. All but `hold` are refused when another one holds it. */
+export interface SinkCursor {
+  /** Takes the row, or says again that it is held. Null while another instance does. */
+  hold(): Promise<Held | null>;
+  release(): Promise<void>;
+  /** Throws `sink.lost` when it is another's now, `sink.shelf.full` when the shelf has no room. */
+  settle(step: Step): Promise<void>;
+  /** From the first entry again; the shelf is emptied, since the same will come to lie on it. */
+  restart(): Promise<void>;
+  /** Shelved entries that somebody wants to be tried again. */
+  again(limit: number): Promise<readonly bigint[]>;
+  /** For whoever looks: `porchlight-cloud sinks`. */
+  note(breaker: BreakerKind, errorCode: string | null): Promise<void>;
+}
+
+const REGISTER = "INSERT INTO sink_cursors (sink) VALUES ($1) ON CONFLICT DO NOTHING";
+const HOLD = `UPDATE sink_cursors
+  SET holder = $2, held_until = clock_timestamp() + interval '${LEASE_MS} milliseconds'
+  WHERE sink = $1 AND (holder IS NULL OR holder = $2 OR held_until < clock_timestamp())
+  RETURNING position, reset_asked,
+    EXISTS (SELECT FROM sink_rejects r WHERE r.sink = $1 AND r.again) AS again`;
+const RELEASE = `UPDATE sink_cursors SET holder = NULL, held_until = NULL
+  WHERE sink = $1 AND holder = $2`;
+const MOVE = `UPDATE sink_cursors SET position = $3, written = written + $4, moved_at = now(),
+  held_until = clock_timestamp() + interval '${LEASE_MS} milliseconds'
+  WHERE sink = $1 AND holder = $2 AND NOT reset_asked RETURNING sink`;
+const SHELVE = `INSERT INTO sink_rejects (sink, position, log, seq, reason)
+  SELECT $1, * FROM unnest($2::bigint[], $3::uuid[], $4::bigint[], $5::text[])
+  ON CONFLICT (sink, position) DO UPDATE SET reason = excluded.reason, at = now(), again = false`;
+const UNSHELVE = "DELETE FROM sink_rejects WHERE sink = $1 AND position = ANY ($2::bigint[])";
+const SHELVED = "SELECT count(*) AS count FROM sink_rejects WHERE sink = $1";
+const RESTART = `UPDATE sink_cursors SET position = 0, reset_asked = false, moved_at = now()
+  WHERE sink = $1 AND holder = $2 RETURNING sink`;
+const EMPTY_SHELF = "DELETE FROM sink_rejects WHERE sink = $1";
+const AGAIN = `SELECT position FROM sink_rejects WHERE sink = $1 AND again
+  ORDER BY position LIMIT $2`;
+const NOTE = `UPDATE sink_cursors SET breaker = $3, error_code = $4,
+  error_at = CASE WHEN $4::text IS NULL THEN NULL ELSE now() END
+  WHERE sink = $1 AND holder = $2`;
+
+const heldRows = z.array(
+  z
+    .object({ position: z.bigint(), reset_asked: z.boolean(), again: z.boolean() })
+    .transform(({ reset_asked: resetAsked, ...held }): Held => ({ ...held, resetAsked })),
+);
+const countRow = z.tuple([z.object({ count: z.bigint() })]);
+const positionRows = z.array(z.object({ position: z.bigint() }));
+
+export function createSinkCursor(database: Database, sink: string, instance: string): SinkCursor {
+  const mine = async (work: (connection: Connection) => Promise<readonly unknown[]>) => {
+    await database.transaction(async (connection) => {
+      if ((await work(connection)).length === 1) return;
+      throw new PorchlightError(
+        "sink.lost",
+        `another instance runs the sink ${sink}, or resets it`,
+        {
+          remedy: "retry",
+        },
+      );
+    });
+  };
+  return {
+    async hold() {
+      await database.query(REGISTER, [sink]);
+      return heldRows.parse(await database.query(HOLD, [sink, instance]))[0] ?? null;
+    },
+    async release() {
+      await database.query(RELEASE, [sink, instance]);
+    },
+    settle: (step) =>
+      mine(async (connection) => {
+        const { position, written, rejected, accepted = [] } = step;
+        const moved = await connection.query(MOVE, [sink, instance, position, written]);
+        if (accepted.length > 0) await connection.query(UNSHELVE, [sink, accepted]);
+        if (rejected.length > 0) await shelve(connection, sink, rejected);
+        return moved;
+      }),
+    restart: () =>
+      mine(async (connection) => {
+        await connection.query(EMPTY_SHELF, [sink]);
+        return connection.query(RESTART, [sink, instance]);
+      }),
+    async again(limit) {
+      const rows = positionRows.parse(await database.query(AGAIN, [sink, limit]));
+      return rows.map(({ position }) => position);
+    },
+    async note(breaker, errorCode) {
+      await database.query(NOTE, [sink, instance, breaker, errorCode]);
+    },
+  };
+}
+
+async function shelve(
+  connection: Connection,
+  sink: string,
+  rejected: Step["rejected"],
+): Promise<void> {
+  await connection.query(SHELVE, [
+    sink,
+    rejected.map(({ position }) => position),
+    rejected.map(({ log }) => log),
+    rejected.map(({ seq }) => seq),
+    rejected.map(({ reason }) => reason),
+  ]);
+  const [{ count }] = countRow.parse(await connection.query(SHELVED, [sink]));
+  if (count <= REJECTS_MAX) return;
+  const message = `the sink ${sink} has rejected more than ${REJECTS_MAX} entries: it waits`;
+  throw new PorchlightError("sink.shelf.full", message, {
+    remedy: "stop",
+    hint: `see why: porchlight-cloud sinks rejects ${sink}; then replay them or drop them`,
+  });
+}

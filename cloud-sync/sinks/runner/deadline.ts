@@ -1,0 +1,23 @@
+import { PorchlightError } from "../../../shared/core/errors.ts";
+
+/** Aborts work that takes too long. (AbortSignal.any would keep a signal for every batch.) */
+export async function within<T>(
+  ms: number,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const stop = new AbortController();
+  const abort = (): void => stop.abort(signal.reason);
+  const late = new PorchlightError("sink.store.slow", `no answer within ${ms} ms`, {
+    remedy: "retry",
+  });
+  const timer = setTimeout(() => stop.abort(late), ms);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    signal.throwIfAborted();
+    return await work(stop.signal);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,122 @@
+/** Answers devices that ask whether they may bring an object: what their log has announced, and no more. */
+
+import { z } from "zod";
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { ENTRY_DATA } from "../../shared/log/entry.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  type Topic,
+  type UploadAnswer,
+  type UploadRequest,
+  uploadGrantSchema,
+  uploadRequestSchema,
+} from "../../shared/protocol/wire.ts";
+import { createRequests } from "../mqtt/request-queue.ts";
+import { mediaKey } from "../objects/media-key.ts";
+import type { ObjectStore } from "../objects/object-store.ts";
+import type { Database } from "../postgres/database.ts";
+
+export interface UploadFigures {
+  readonly granted: number;
+  readonly held: number;
+  readonly refused: number;
+  /** Not answered: not understood, too many at once, or the store was away. They ask again. */
+  readonly dropped: number;
+}
+
+export interface Uploads {
+  /** A message of an `upload/request` topic. */
+  hear(device: string, payload: Buffer): void;
+  /** Answers until the signal is aborted. */
+  run(signal: AbortSignal): Promise<void>;
+  figures(): UploadFigures;
+}
+
+export interface UploadsOptions {
+  readonly database: Pick<Database, "query">;
+  readonly objects: Pick<ObjectStore, "open" | "head" | "grantPut">;
+  readonly publish: (topic: Topic, payload: Buffer) => void;
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+/** An object of 8 MiB takes this long at 220 kbit/s; longer nobody should have to trust a grant. */
+export const GRANT_LIFE_S = 300;
+/** A hundred bytes each: a fleet that comes back at once. Who finds no room asks again. */
+const WAITING_MAX = 10_000;
+/** A device has two under way; one that asks for more does not get in the way of the others. */
+const WAITING_OF_ONE_MAX = 8;
+/** Looked up at the same time: each is a statement and a question to the object store. */
+const LOOKERS = 4;
+
+const ANNOUNCED = `SELECT body FROM event_log JOIN logs USING (log)
+  WHERE log = $1 AND seq = $2 AND logs.device = $3 AND type = 'media.captured'`;
+const announcedRows = z.array(z.object({ body: z.string().nullable() }));
+const entrySchema = z.object({ data: ENTRY_DATA["media.captured"] });
+
+export function createUploads(options: UploadsOptions): Uploads {
+  const { objects, publish, logger } = options;
+  const requests = createRequests<UploadRequest>({
+    max: WAITING_MAX,
+    ofOneMax: WAITING_OF_ONE_MAX,
+  });
+  const figures = { granted: 0, held: 0, refused: 0, dropped: 0 };
+  let opened = false;
+  const answer = async (device: string, request: UploadRequest): Promise<void> => {
+    try {
+      if (!opened) await objects.open();
+      opened = true;
+      const said = await judge(options, device, request);
+      if ("held" in said) figures.held++;
+      else if ("refused" in said) figures.refused++;
+      else figures.granted++;
+      publish({ device, channel: "upload/grant" }, encodeMessage(uploadGrantSchema, said));
+    } catch (error) {
+      if (!(error instanceof PorchlightError)) throw error;
+      figures.dropped++;
+      const { code, hint, message } = error;
+      logger.warn("nobody can bring an object now", { code, hint, reason: message });
+    }
+  };
+  return {
+    hear(device, payload) {
+      try {
+        const request = decodeMessage(uploadRequestSchema, payload);
+        if (!requests.take(device, request)) figures.dropped++;
+      } catch (error) {
+        figures.dropped++;
+        logger.warn("a request was not understood", { device, reason: messageOf(error) });
+      }
+    },
+    async run(signal) {
+      await Promise.all(Array.from({ length: LOOKERS }, () => requests.each(signal, answer)));
+    },
+    figures: () => ({ ...figures }),
+  };
+}
+
+async function judge(
+  { database, objects, now }: UploadsOptions,
+  device: string,
+  { log, seq, sha256, bytes }: UploadRequest,
+): Promise<UploadAnswer> {
+  const rows = announcedRows.parse(await database.query(ANNOUNCED, [log, seq, device]));
+  const announced = rows.some(({ body }) => {
+    const { data } = entrySchema.safeParse(jsonOf(body));
+    return data?.data.sha256 === sha256 && data.data.bytes === bytes;
+  });
+  if (!announced) return { sha256, refused: "unannounced" };
+  const key = mediaKey(device, sha256);
+  if ((await objects.head(key)) !== null) return { sha256, held: true };
+  const expiresAt = now() + GRANT_LIFE_S * 1_000;
+  const grant = await objects.grantPut({ key, sha256, bytes, expiresInS: GRANT_LIFE_S });
+  if (grant !== null) return { sha256, ...grant, expiresAt };
+  throw new PorchlightError("objects.closed", "nobody but us can write to the object store");
+}
+
+/** An entry that was emptied has announced nothing any more. */
+function jsonOf(body: string | null): unknown {
+  return body === null ? null : JSON.parse(body);
+}

@@ -1,0 +1,121 @@
+/**
+ * Takes in what devices bring, for a centre whose objects lie in a folder: what a presigned PUT is
+ * to S3. A grant is signed, so nothing of it has to be remembered:
+ *
+ *     PUT /upload/<key>
+ *     content-length: <bytes>               signature = HMAC-SHA256 over the canonical JSON array
+ *     x-porchlight-sha256: <hex>                        [key, sha256, bytes, expires]
+ *     x-porchlight-expires: <ms>            under a secret of this process: after a restart of it
+ *     x-porchlight-signature: <hex>         a device asks again
+ */
+import { createHmac, timingSafeEqual } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { messageOf } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { canonicalJson } from "../../shared/log/chain.ts";
+import type { Route } from "../http/server.ts";
+import type { FolderStore, Received } from "../objects/folder.ts";
+import type { UploadGrant, UploadWish } from "../objects/object-store.ts";
+
+export interface UploadDoor {
+  readonly grant: (wish: UploadWish) => UploadGrant;
+  /** For `PUT /upload/`. */
+  readonly route: Route;
+}
+
+export interface UploadDoorOptions {
+  readonly objects: () => Pick<FolderStore, "receive">;
+  /** Of this server, as devices reach it. */
+  readonly url: () => string;
+  /** 32 random bytes, of this process alone. */
+  readonly secret: Buffer;
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+export const UPLOAD_PATH = "/upload/";
+/** Written at the same time: more would only make all of them slower. */
+const UPLOADS_MAX = 64;
+const RETRY_AFTER_S = 5;
+
+interface Granted {
+  readonly key: string;
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly expiresAtMs: number;
+}
+
+export function createUploadDoor(options: UploadDoorOptions): UploadDoor {
+  const { objects, url, secret, now, logger } = options;
+  const sign = ({ key, sha256, bytes, expiresAtMs }: Granted): Buffer =>
+    createHmac("sha256", secret)
+      .update(canonicalJson([key, sha256, bytes, expiresAtMs]))
+      .digest();
+  let underWay = 0;
+  const take = async (request: IncomingMessage, granted: Granted): Promise<Received | "torn"> => {
+    underWay++;
+    try {
+      return await objects().receive(granted, request);
+    } catch (error) {
+      if (request.errored === null) throw error;
+      logger.debug("an upload ended too soon", { reason: messageOf(error) });
+      return "torn";
+    } finally {
+      underWay--;
+    }
+  };
+  return {
+    grant({ key, sha256, bytes, expiresInS }) {
+      const expiresAtMs = now() + expiresInS * 1_000;
+      const signature = sign({ key, sha256, bytes, expiresAtMs }).toString("hex");
+      const headers = {
+        "content-length": String(bytes),
+        "x-porchlight-sha256": sha256,
+        "x-porchlight-expires": String(expiresAtMs),
+        "x-porchlight-signature": signature,
+      };
+      return { url: new URL(`${UPLOAD_PATH.slice(1)}${key}`, folderOf(url())).href, headers };
+    },
+    async route(request, response) {
+      const granted = grantOf(request);
+      const signature = Buffer.from(String(request.headers["x-porchlight-signature"]), "hex");
+      const own = sign(granted);
+      if (signature.length !== own.length || !timingSafeEqual(signature, own)) {
+        return refuse(response, 403, "this was not granted");
+      }
+      if (now() > granted.expiresAtMs) return refuse(response, 403, "the grant is over");
+      if (request.headers["content-length"] !== String(granted.bytes)) {
+        return refuse(response, 400, "another length was granted");
+      }
+      if (underWay >= UPLOADS_MAX) return refuse(response, 503, "too many at once");
+      const received = await take(request, granted);
+      if (received === "stored") response.writeHead(201).end();
+      else if (received === "there") {
+        // Whoever was let in is read to the end, and so hears the answer.
+        request.resume();
+        response.writeHead(412).end("it is there\n");
+      } else refuse(response, 400, "these are not the bytes that were granted");
+    },
+  };
+}
+
+/** As the request says: nothing of it is believed before the signature is right. */
+function grantOf({ url = "/", headers }: IncomingMessage): Granted {
+  const { pathname } = new URL(url, "http://centre");
+  return {
+    key: pathname.slice(pathname.indexOf(UPLOAD_PATH) + UPLOAD_PATH.length),
+    sha256: String(headers["x-porchlight-sha256"]),
+    bytes: Number(headers["content-length"]),
+    expiresAtMs: Number(headers["x-porchlight-expires"]),
+  };
+}
+
+/** The rest of the body is not read: the connection ends with the answer. */
+function refuse(response: ServerResponse, status: number, why: string): void {
+  const later = status === 503 ? { "retry-after": String(RETRY_AFTER_S) } : {};
+  response.writeHead(status, { connection: "close", ...later }).end(`${why}\n`);
+}
+
+function folderOf(url: string): string {
+  return url.endsWith("/") ? url : `${url}/`;
+}

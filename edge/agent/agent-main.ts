@@ -1,0 +1,112 @@
+/** Composition root of porchlight-sync.service: the log → the centre. No camera, no vault key. */
+import { randomUUID } from "node:crypto";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { systemClock } from "../../shared/core/clock.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { createLogger } from "../../shared/core/logger.ts";
+import { readBundle } from "../config/bundle-file.ts";
+import { loadConfig } from "../config/load.ts";
+import { logOptions } from "../config/options.ts";
+import { bundleSources, syncStatusPath } from "../config/paths.ts";
+import { createNotifier } from "../host/sd-notify.ts";
+import { onStopAsked } from "../host/signals.ts";
+import { VERSION } from "../host/version.ts";
+import { createAckedStore } from "../log/acked.ts";
+import { createReleasedRows } from "../log/key-outbox.ts";
+import { createLiveRows } from "../log/live-outbox.ts";
+import { openLog } from "../log/open-log.ts";
+import { createUploadedStore } from "../log/uploaded.ts";
+import { createMediaFiles, mediaFolder } from "../media/media-files.ts";
+import { dataVersion } from "../sqlite/database.ts";
+import { runAgent } from "../sync/agent.ts";
+import { createPut } from "../sync/put.ts";
+import { createReleasedKeys } from "../sync/released-keys.ts";
+import { createUplink } from "../sync/uplink.ts";
+import { createUploads } from "../sync/uploads.ts";
+import { writeStatus } from "./status-file.ts";
+
+const { values } = parseArgs({
+  options: {
+    config: { type: "string" },
+    data: { type: "string" },
+    "until-acked": { type: "boolean", default: false },
+  },
+});
+const environment = process.env;
+const file = values.config ?? environment["PORCHLIGHT_CONFIG"];
+const logger = createLogger({
+  level: "info",
+  now: systemClock.now,
+  write: (line) => process.stderr.write(line),
+});
+
+async function run(): Promise<void> {
+  const config = loadConfig({ file, data: values.data, environment });
+  const bundle = readBundle(bundleSources(config, environment));
+  const stop = new AbortController();
+  onStopAsked(() => stop.abort());
+  const { monotonicMs, now } = systemClock;
+  const notifier = createNotifier({ environment, monotonicMs, logger });
+  const { reader, database, close } = openLog(
+    logOptions(config, environment, systemClock, randomUUID),
+  );
+  const statusPath = syncStatusPath(config);
+  try {
+    const uplink = createUplink({
+      reader,
+      store: createAckedStore(database),
+      clock: systemClock,
+      logger,
+    });
+    const uploads = createUploads({
+      reader,
+      store: createUploadedStore(database),
+      files: createMediaFiles({ folder: mediaFolder(resolve(config.data)), newId: randomUUID }),
+      put: createPut({ ca: bundle.ca }),
+      clock: systemClock,
+      random: Math.random,
+      logger,
+    });
+    const keys = createReleasedKeys({
+      rows: createReleasedRows(database, systemClock),
+      clock: systemClock,
+      random: Math.random,
+      logger,
+    });
+    notifier.ready();
+    await runAgent(
+      {
+        bundle,
+        version: VERSION,
+        uplink,
+        uploads,
+        keys,
+        live: createLiveRows(database, systemClock),
+        logVersion: () => dataVersion(database),
+        clock: systemClock,
+        random: Math.random,
+        logger,
+        untilAcked: values["until-acked"],
+        report(status) {
+          writeStatus(statusPath, { ...status, atMs: now(), pid: process.pid });
+          notifier.status(status.reason ?? status.state);
+        },
+        alive: notifier.alive,
+      },
+      stop.signal,
+    );
+    notifier.stopping();
+  } finally {
+    await notifier.close();
+    close();
+  }
+}
+
+try {
+  await run();
+} catch (error) {
+  if (!(error instanceof PorchlightError)) throw error;
+  logger.error(error.message, { code: error.code, hint: error.hint });
+  process.exitCode = error.exitCode ?? EXIT.failed;
+}

@@ -1,0 +1,98 @@
+/** What the daemon does beside its camera: the button, and what the store needs now and then. */
+import { setImmediate as breathe } from "node:timers/promises";
+import type { Clock } from "../../shared/core/clock.ts";
+import { invariant, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import { pause } from "../../shared/core/retry.ts";
+import { siteKeyPath } from "../config/paths.ts";
+import type { DeviceConfig } from "../config/schema.ts";
+import { watchButton } from "../doorbell/button.ts";
+import { isDiskFull } from "../host/disk-full.ts";
+import type { Store } from "../store/open-store.ts";
+import { readSiteKey } from "../vault/site-key.ts";
+import type { Upkeep } from "./housekeeping.ts";
+
+export interface AlongsideParts {
+  readonly config: () => DeviceConfig;
+  readonly store: Pick<Store, "append" | "release" | "latest">;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+  /** One line of JSON for each event, without its newline. */
+  readonly emit: (line: string) => void;
+}
+
+/** A month of telemetry fills a megabyte a day: what a round gives up lasts for hours. */
+const UPKEEP_EVERY_MS = 5_000;
+/** Whoever enrols somebody does not wait for the centre to know them. */
+const RELEASE_EVERY_MS = 1_000;
+
+/** Everything beside the camera: the button, and what the store needs now and then. */
+export function alongside(
+  parts: AlongsideParts,
+  upkeep: Upkeep,
+  signal: AbortSignal,
+): { stop(): Promise<void> } {
+  const stop = new AbortController();
+  const either = AbortSignal.any([signal, stop.signal]);
+  const running = Promise.all([
+    watchPresses(parts, either),
+    keepUp(upkeep, either),
+    keepReleased(parts, either),
+  ]);
+  return {
+    async stop() {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+async function keepUp(upkeep: Upkeep, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await upkeep.round(signal);
+    await pause(UPKEEP_EVERY_MS, signal);
+  }
+}
+
+/** Hands over what the owner has released, as keys come and go. */
+async function keepReleased(parts: AlongsideParts, signal: AbortSignal): Promise<void> {
+  const { store, config, logger } = parts;
+  let told = "";
+  while (!signal.aborted) {
+    let more = false;
+    try {
+      const site = readSiteKey(siteKeyPath(config()));
+      const device = store.latest.of("store.opened")?.data.device;
+      invariant(device !== undefined, "the first entry of a log names its device");
+      const classes = config().sync.release;
+      const done = await store.release.step({ device, classes, site });
+      const { handedOver, takenBack } = done;
+      if (handedOver + takenBack > 0) {
+        logger.debug("keys for the centre", { handedOver, takenBack });
+      }
+      more = done.more;
+      told = "";
+    } catch (error) {
+      // On a full disk, the next round says it to the agent; a key that cannot be read, to a person.
+      if (isDiskFull(error)) continue;
+      if (!(error instanceof PorchlightError)) throw error;
+      if (told !== error.code) logger.error(error.message, { code: error.code, hint: error.hint });
+      told = error.code;
+    } finally {
+      await (more ? breathe() : pause(RELEASE_EVERY_MS, signal));
+    }
+  }
+}
+
+/** Appends every press of the configured button: durable first, and with it what is told at once. */
+async function watchPresses(parts: AlongsideParts, signal: AbortSignal): Promise<void> {
+  const { button } = parts.config();
+  if (button === undefined) return;
+  const pressed = (): void => {
+    const data = { button: button.name };
+    const [cursor] = parts.store.append([{ type: "button.pressed", actor: "device", data }]);
+    parts.emit(JSON.stringify({ event: "button.pressed", seq: cursor?.seq ?? null, ...data }));
+  };
+  await watchButton({ ...parts, button, pressed }, signal);
+}

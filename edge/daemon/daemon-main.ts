@@ -1,0 +1,120 @@
+/** Composition root of the daemon: configuration → store → rooms → run. Reads argv, env and time. */
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { systemClock } from "../../shared/core/clock.ts";
+import type { Migrated } from "../../shared/core/config-migration.ts";
+import { reloadConfig } from "../../shared/core/config-reload.ts";
+import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { createLogger } from "../../shared/core/logger.ts";
+import { loadConfig } from "../config/load.ts";
+import { storeOptions } from "../config/options.ts";
+import { type DeviceConfig, deviceConfigSchema } from "../config/schema.ts";
+import { createNotifier } from "../host/sd-notify.ts";
+import { onStopAsked } from "../host/signals.ts";
+import { VERSION } from "../host/version.ts";
+import { openStore } from "../store/open-store.ts";
+import { runDaemon } from "./daemon.ts";
+
+/** A stop that takes longer is cut short: systemd would do the same, less politely. */
+const STOP_TIMEOUT_MS = 4_500;
+
+const { values } = parseArgs({ options: { config: { type: "string" }, data: { type: "string" } } });
+const environment = process.env;
+const request = {
+  file: values.config ?? environment["PORCHLIGHT_CONFIG"],
+  data: values.data,
+  environment,
+  migrated({ from, renamed }: Migrated) {
+    logger.warn("configuration is of an earlier version", {
+      version: from,
+      renamed: renamed.join(", "),
+      hint: "rewrite it: porchlight config migrate",
+    });
+  },
+};
+let config: DeviceConfig;
+const logger = createLogger({
+  get level() {
+    return config?.log.level ?? "info";
+  },
+  now: systemClock.now,
+  write: (line) => process.stderr.write(line),
+});
+
+function fail(error: unknown): number {
+  if (!(error instanceof PorchlightError)) throw error;
+  logger.error(error.message, { code: error.code, hint: error.hint });
+  return error.exitCode;
+}
+
+function readAgain(): void {
+  try {
+    const { needsRestart, changed, ...next } = reloadConfig(
+      deviceConfigSchema,
+      config,
+      loadConfig(request),
+    );
+    config = next.config;
+    logger.info("configuration read again", {
+      changed: changed.join(", ") || "nothing",
+      needsRestart: needsRestart.join(", ") || "nothing",
+    });
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function run(): Promise<number> {
+  config = loadConfig(request);
+  const stop = new AbortController();
+  const onStop = (): void => {
+    stop.abort();
+    setTimeout(() => {
+      logger.error("stop took too long");
+      process.exit(EXIT.failed);
+    }, STOP_TIMEOUT_MS).unref();
+  };
+  const { monotonicMs } = systemClock;
+  const notifier = createNotifier({ environment, monotonicMs, logger });
+  const reload = (): void => {
+    readAgain();
+    notifier.reloaded();
+  };
+  onStopAsked(onStop);
+  process.on("SIGHUP", reload);
+  const store = openStore({
+    ...storeOptions(config, environment, systemClock, randomUUID),
+    passedOver: (seq, reason) =>
+      logger.warn("entry passed over", { seq, reason: messageOf(reason) }),
+  });
+  try {
+    await runDaemon(
+      {
+        config: () => config,
+        store,
+        clock: systemClock,
+        newId: randomUUID,
+        random: Math.random,
+        path: environment["PATH"] ?? "",
+        logger,
+        notifier,
+        version: VERSION,
+        boot: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+        emit: (line) => process.stdout.write(`${line}\n`),
+      },
+      stop.signal,
+    );
+    return EXIT.ok;
+  } finally {
+    await notifier.close();
+    store.close();
+    process.removeListener("SIGHUP", reload);
+  }
+}
+
+try {
+  process.exitCode = await run();
+} catch (error) {
+  process.exitCode = fail(error);
+}

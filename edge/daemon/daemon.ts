@@ -1,0 +1,255 @@
+/** The daemon: builds the rooms from a configuration, runs the pipeline, and takes itself down. */
+import type { Clock } from "../../shared/core/clock.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import type { CameraStats } from "../camera/frame.ts";
+import { openCamera } from "../camera/open-camera.ts";
+import { appliedOf, visionOptions } from "../config/options.ts";
+import type { DeviceConfig } from "../config/schema.ts";
+import type { Notifier } from "../host/sd-notify.ts";
+import { createGroupCommit } from "../log/group-commit.ts";
+import { createSnapshots, type Snapshots } from "../media/snapshots.ts";
+import type { Thresholds } from "../recognition/match.ts";
+import { samePersonOf, thresholdsOf } from "../recognition/thresholds.ts";
+import { createTracker, type TrackEvent } from "../recognition/track.ts";
+import { createWear } from "../sqlite/write-volume.ts";
+import { appendUnlessFull } from "../store/append-unless-full.ts";
+import type { Store } from "../store/open-store.ts";
+import type { PackIdentity } from "../vision/pack.ts";
+import { openVision } from "../vision/vision.ts";
+import { alongside } from "./background.ts";
+import { createUpkeep, type Upkeep } from "./housekeeping.ts";
+import { type PipelineObserver, runPipeline } from "./pipeline.ts";
+import { createSampler } from "./telemetry.ts";
+
+export interface DaemonParts {
+  /** The configuration in force; SIGHUP may replace what can change while running. */
+  readonly config: () => DeviceConfig;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly random: () => number;
+  /** $PATH. */
+  readonly path: string;
+  readonly logger: Logger;
+  readonly notifier: Notifier;
+  readonly version: string;
+  /** Names this boot of the machine: monotonic times of one boot can be compared. */
+  readonly boot: string;
+  /** One line of JSON for each event, without its newline. */
+  readonly emit: (line: string) => void;
+  /** Watches frames too: the demo and the tests do. */
+  readonly watch?: PipelineObserver;
+}
+
+/** Telemetry may wait for company this long; a durable entry never does. */
+const TELEMETRY_WAIT_MS = 1_000;
+const TELEMETRY_GROUP = 100;
+/** Runs until the camera ends or the signal is aborted. */
+export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promise<void> {
+  // A full disk ends nothing: what cannot be written is told, and the door is watched.
+  const store: Store = { ...given.store, append: appendUnlessFull(given, "fact") };
+  const parts: DaemonParts = { ...given, store };
+  const { clock, logger, notifier } = parts;
+  const config = parts.config();
+  if (config.camera === undefined) throw noCamera();
+  const startedMs = clock.monotonicMs();
+  const vision = await openVision({ ...visionOptions(config), logger });
+  try {
+    announceStart(parts, vision.pack);
+    const { path, random } = parts;
+    const camera = openCamera(config.camera, { clock, logger, random, signal, path });
+    const sampler = createSampler(config.telemetry.intervalS * 1000, clock);
+    const upkeep = createUpkeep({
+      store,
+      buffer: () => parts.config().buffer,
+      mediaMaxMiB: () => parts.config().media.maxMiB,
+      wear: createWear({ clock }),
+      clock,
+      logger,
+    });
+    const telemetry = createGroupCommit({
+      append: appendUnlessFull(given, "telemetry"),
+      maxWaitMs: TELEMETRY_WAIT_MS,
+      maxDrafts: TELEMETRY_GROUP,
+      failed: (error) => logger.error("telemetry not written", { reason: String(error) }),
+    });
+    const observer = observe(
+      parts,
+      camera,
+      (figures) => {
+        if (!upkeep.takesTelemetry()) return;
+        const metrics = { ...figures, ...upkeep.metrics() };
+        telemetry.add({ type: "telemetry.sampled", actor: "device", data: { metrics } });
+      },
+      sampler,
+    );
+    const beside = alongside(parts, upkeep, signal);
+    const snapshots = openSnapshots(given, upkeep);
+    notifier.ready();
+    logger.info("watching", {
+      camera: camera.name,
+      pack: vision.pack.id,
+      provider: vision.provider,
+    });
+    try {
+      await runPipeline(
+        camera,
+        {
+          vision,
+          gallery: {
+            nearest(packId, probe, limit) {
+              store.catchUp();
+              return store.gallery.nearest(packId, probe, limit);
+            },
+          },
+          tracker: createTracker(trackOptions(parts, vision.pack)),
+          append: store.append,
+          observer,
+          logger,
+          monotonicMs: clock.monotonicMs,
+          maxSidePx: config.recognition.maxSidePx,
+          snapshots,
+        },
+        signal,
+      );
+    } finally {
+      notifier.stopping();
+      await snapshots?.settle();
+      await beside.stop();
+      telemetry.close();
+    }
+  } finally {
+    await vision.close();
+  }
+  const upMs = clock.monotonicMs() - startedMs;
+  const reason = signal.aborted ? "asked to stop" : "the camera ended";
+  store.append([{ type: "daemon.stopped", actor: "device", data: { reason, upMs } }]);
+  logger.info("stopped", { reason, upMs });
+}
+
+function noCamera(): PorchlightError {
+  return new PorchlightError("config.camera.missing", "the configuration names no camera", {
+    exitCode: 78,
+    hint: "see which cameras there are: porchlight doctor; then add one under `camera:`",
+  });
+}
+
+function trackOptions(parts: DaemonParts, pack: PackIdentity) {
+  return {
+    get thresholds(): Thresholds {
+      return thresholdsOf(parts.config().recognition, pack);
+    },
+    get absentMs(): number {
+      return parts.config().recognition.absentMs;
+    },
+    get decideAfterMs(): number {
+      return parts.config().recognition.decideAfterMs;
+    },
+    pack: pack.id,
+    samePerson: samePersonOf(pack),
+    newId: parts.newId,
+  };
+}
+
+/** What changed since the daemon last ran is a fact; what did not change is not told again. */
+function announceStart({ store, config, version, boot }: DaemonParts, pack: PackIdentity): void {
+  const { name, version: packVersion, models } = pack;
+  const actor = "device";
+  const applied = appliedOf(config());
+  const active = store.latest.of("model.activated")?.data;
+  const samePack =
+    active?.name === name &&
+    active.version === packVersion &&
+    JSON.stringify(active.models) === JSON.stringify(models);
+  store.append([
+    {
+      type: "daemon.started",
+      actor,
+      data: { version, boot, pack: { name, version: packVersion } },
+    },
+  ]);
+  endInterrupted(store);
+  if (store.latest.of("config.applied")?.data.sha256 !== applied.sha256) {
+    store.append([{ type: "config.applied", actor, data: applied }]);
+  }
+  if (!samePack) {
+    const data = { name, version: packVersion, models: [...models] };
+    store.append([{ type: "model.activated", actor, data }]);
+  }
+}
+
+/** Null where none are wanted. What a crash has left beside the log is removed either way. */
+function openSnapshots(parts: DaemonParts, upkeep: Upkeep): Snapshots | null {
+  const { store, config, newId, logger } = parts;
+  const { media, mediaFiles, log } = store;
+  // A vault that could not follow, on a full disk, does not know yet what is there.
+  if (store.followed().seq === log.head().seq) {
+    const lost = mediaFiles.sweep(media.isKnown);
+    if (lost > 0) logger.info("snapshots without an entry were removed", { lost });
+  }
+  if (!config().media.snapshots) return null;
+  return createSnapshots({
+    config: () => config().media,
+    files: mediaFiles,
+    append: appendUnlessFull(parts, "telemetry"),
+    hasRoom: upkeep.takesTelemetry,
+    newId,
+    logger,
+  });
+}
+
+/** Visits that the last run could not end: power was lost, or it was killed. */
+function endInterrupted(store: Store): void {
+  for (const { id, outcome } of store.visits.open()) {
+    const data = {
+      visit: id,
+      reason: "interrupted",
+      durationMs: null,
+      frames: null,
+      outcome: outcome ?? "unusable",
+    } as const;
+    store.append([{ type: "visit.ended", actor: "device", data }]);
+  }
+}
+
+function observe(
+  { notifier, emit, watch, logger }: DaemonParts,
+  camera: { readonly stats: CameraStats },
+  sampled: (metrics: Record<string, number>) => void,
+  sampler: ReturnType<typeof createSampler>,
+): PipelineObserver {
+  return {
+    frame(frame, image, sightings, times) {
+      // A frame has reached its decisions: this, and nothing else, feeds the watchdog.
+      notifier.alive();
+      const metrics = sampler.add(times, sightings.length, camera.stats);
+      if (metrics !== null) {
+        sampled(metrics);
+        notifier.status(`${metrics["framesPerSecond"]?.toFixed(1)} frames/s`);
+      }
+      watch?.frame(frame, image, sightings, times);
+    },
+    event(event, seq) {
+      emit(JSON.stringify(lineOf(event, seq)));
+      if (event.kind === "recognised") notifier.status(`last decision: ${event.decision.outcome}`);
+      watch?.event(event, seq);
+    },
+    damaged(frame, error) {
+      logger.debug("frame passed over", { index: frame.index, code: error.code });
+      watch?.damaged(frame, error);
+    },
+  };
+}
+
+/** An event for other programs: pseudonymous ids and figures, never a name. */
+function lineOf(event: TrackEvent, seq: number): Record<string, unknown> {
+  const { kind, visit } = event;
+  const head = { event: `visit.${kind}`, seq, visit };
+  if (kind === "started") return { ...head, camera: event.camera };
+  if (kind === "ended") {
+    return { ...head, outcome: event.outcome, durationMs: event.durationMs, frames: event.frames };
+  }
+  const { outcome, person, score, margin } = event.decision;
+  return { ...head, revision: event.revision, outcome, person, score, margin };
+}

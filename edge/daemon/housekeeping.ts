@@ -1,0 +1,130 @@
+/** What the daemon does now and then for its store: budget, reserve, wear. */
+import { setImmediate as breathe } from "node:timers/promises";
+import type { Clock } from "../../shared/core/clock.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import type { DeviceConfig } from "../config/schema.ts";
+import { isDiskFull } from "../host/disk-full.ts";
+import { RESERVE_BYTES } from "../sqlite/disk-reserve.ts";
+import type { Wear } from "../sqlite/write-volume.ts";
+import type { Store } from "../store/open-store.ts";
+
+export interface UpkeepParts {
+  readonly store: Pick<Store, "retention" | "reserve" | "pruneLive" | "media">;
+  readonly buffer: () => DeviceConfig["buffer"];
+  /** Of all sealed objects together. */
+  readonly mediaMaxMiB: () => number;
+  readonly wear: Wear;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  readonly logger: Logger;
+}
+
+export interface Upkeep {
+  /** One round, with pauses for everything else. */
+  round(signal: AbortSignal): Promise<void>;
+  /** Whether there is room for what may be missing. */
+  takesTelemetry(): boolean;
+  /** Figures for telemetry. */
+  metrics(): Record<string, number>;
+}
+
+/** Of 250 entries and some 30 ms each: a round is over in two seconds, and the next one comes soon. */
+const STEPS_MAX = 50;
+const WARN_EVERY_MS = 86_400_000;
+const HINT = "make room on it, or lower buffer.maxMiB: porchlight status";
+const MIB = 1024 * 1024;
+
+export function createUpkeep(parts: UpkeepParts): Upkeep {
+  const { store, buffer, wear, clock, logger } = parts;
+  const { retention, reserve } = store;
+  let full = false;
+  // On a disk that is full, pages that are free in log.db are all the room there is.
+  const wantedFreeBytes = (): number => (reserve.full() ? RESERVE_BYTES : 0);
+  const warned = new Map<string, number>();
+  const warnDaily = (message: string, fields: Parameters<Logger["warn"]>[1]): void => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - (warned.get(message) ?? Number.NEGATIVE_INFINITY) < WARN_EVERY_MS) return;
+    warned.set(message, nowMs);
+    logger.warn(message, fields);
+  };
+  const shed = async (signal: AbortSignal): Promise<void> => {
+    const { writtenMiBPerDay: _, ...policy } = buffer();
+    const done = await inSteps(() => retention.step(policy, wantedFreeBytes()), signal);
+    if (done !== "over") return;
+    const usedMiB = Math.round(retention.use().usedBytes / MIB);
+    const hint = "raise buffer.maxMiB, or free the disk: porchlight status";
+    warnDaily("the log is over its budget, and nothing is left that may go", { usedMiB, hint });
+  };
+  const shedMedia = async (signal: AbortSignal): Promise<void> => {
+    const { writtenMiBPerDay: _, ...policy } = buffer();
+    const maxMiB = parts.mediaMaxMiB();
+    // Media alone, and whatever room there is in log.db: it is their files that are too many.
+    const only = { ...policy, shed: policy.shed.filter((name) => name === "media") };
+    const done = await inSteps(
+      () =>
+        store.media.bytes() <= maxMiB * MIB
+          ? "within"
+          : retention.step(only, Number.POSITIVE_INFINITY),
+      signal,
+    );
+    if (done !== "over") return;
+    const hint = "let media be shed (buffer.shed), or raise media.maxMiB";
+    warnDaily("snapshots are over their budget", { maxMiB, hint });
+  };
+  const watchWear = (): void => {
+    const perDay = wear.bytesPerDay();
+    const budgetMiB = buffer().writtenMiBPerDay;
+    if (perDay === null || perDay <= budgetMiB * MIB) return;
+    const writtenMiBPerDay = Math.round(perDay / MIB);
+    const hint = "raise telemetry.intervalS, or buffer.writtenMiBPerDay if the disk bears it";
+    warnDaily("more is written to the disk than its budget", { writtenMiBPerDay, budgetMiB, hint });
+  };
+  const watchDisk = (): void => {
+    reserve.restore();
+    if (reserve.full() === full) return;
+    full = reserve.full();
+    if (!full) logger.info("the disk has room again");
+    else
+      logger.warn("the disk is full: telemetry waits, presses and visits use the reserve", {
+        hint: HINT,
+      });
+  };
+  return {
+    async round(signal) {
+      watchDisk();
+      watchWear();
+      try {
+        store.pruneLive();
+        await shed(signal);
+        await shedMedia(signal);
+      } catch (error) {
+        // Said above, or by the next round.
+        if (!isDiskFull(error)) throw error;
+      }
+    },
+    takesTelemetry: () => retention.use().freeBytes >= wantedFreeBytes(),
+    metrics() {
+      const { usedBytes, freeBytes } = retention.use();
+      const written = wear.writtenBytes();
+      const perDay = wear.bytesPerDay();
+      return {
+        bufferUsedBytes: usedBytes,
+        bufferFreeBytes: freeBytes,
+        mediaBytes: store.media.bytes(),
+        diskFull: reserve.full() ? 1 : 0,
+        ...(written !== null && { storeWrittenBytes: written }),
+        ...(perDay !== null && { storeWrittenBytesPerDay: Math.round(perDay) }),
+      };
+    },
+  };
+}
+
+type Step = ReturnType<Store["retention"]["step"]>;
+
+async function inSteps(step: () => Step, signal: AbortSignal): Promise<Step> {
+  let done: Step = "shed";
+  for (let i = 0; i < STEPS_MAX && done === "shed" && !signal.aborted; i++) {
+    done = step();
+    if (done === "shed") await breathe();
+  }
+  return done;
+}

@@ -1,0 +1,173 @@
+/** Joins the rooms: frames → faces → decision → log. */
+
+import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import type { AnyDraft } from "../../shared/log/draft.ts";
+import type { Camera, Frame } from "../camera/frame.ts";
+import type { Snapshots } from "../media/snapshots.ts";
+import type { Sighting, TrackEvent, Tracker } from "../recognition/track.ts";
+import type { Gallery } from "../vault/gallery.ts";
+import type { EmbeddedFace, RgbImage } from "../vision/face.ts";
+import { decodeImage } from "../vision/image.ts";
+import { cropFace, encodeCrop, type Vision } from "../vision/vision.ts";
+
+/** Where the time of one frame went, ms. */
+export interface FrameTimes {
+  readonly decodeMs: number;
+  readonly detectMs: number;
+  readonly alignMs: number;
+  readonly embedMs: number;
+  readonly matchMs: number;
+  readonly totalMs: number;
+}
+
+/** What the pipeline tells whoever watches it: status, telemetry, the demo. */
+export interface PipelineObserver {
+  /** A frame has reached its decisions. `faces` is empty for most frames. */
+  frame(frame: Frame, image: RgbImage, sightings: readonly Sighting[], times: FrameTimes): void;
+  /** An entry was appended for this event. */
+  event(event: TrackEvent, seq: number): void;
+  /** A frame could not be read; the next one may be. */
+  damaged(frame: Frame, error: PorchlightError): void;
+}
+
+export interface PipelineParts {
+  readonly vision: Vision;
+  readonly gallery: Pick<Gallery, "nearest">;
+  readonly tracker: Tracker;
+  /** Appends and waits until the projections have followed. */
+  readonly append: (drafts: readonly AnyDraft[]) => readonly { readonly seq: number }[];
+  readonly observer: PipelineObserver;
+  readonly logger: Logger;
+  readonly monotonicMs: () => number;
+  /** Faces narrower than this many pixels are found in frames at most this large. */
+  readonly maxSidePx: number;
+  /** Null where none are wanted: then no frame is held either. */
+  readonly snapshots: Pick<Snapshots, "take"> | null;
+}
+
+/** Who is compared in one look: the best person, the runner-up, and a few to explain it by. */
+const CANDIDATES = 5;
+/** How often visits are ended and decided while no frame comes. */
+const TICK_MS = 250;
+
+/** Runs until the camera ends or the signal is aborted; then every open visit is decided and ended. */
+export async function runPipeline(
+  camera: Camera,
+  parts: PipelineParts,
+  signal: AbortSignal,
+): Promise<void> {
+  // Appends follow each other: a tick never writes between the events of one frame.
+  let writing: Promise<void> = Promise.resolve();
+  const write = (events: readonly TrackEvent[]): Promise<void> => {
+    writing = writing.then(() => appendEvents(events, parts));
+    return writing;
+  };
+  let failure: unknown;
+  const ticker = setInterval(() => {
+    const events = parts.tracker.tick(parts.monotonicMs());
+    if (events.length > 0) write(events).catch((error: unknown) => (failure ??= error));
+  }, TICK_MS);
+  try {
+    for await (const frame of camera) {
+      if (failure !== undefined) throw failure;
+      const sightings = await look(frame, parts);
+      if (sightings !== null) {
+        const image = parts.snapshots === null ? null : frame.image;
+        await write(parts.tracker.observe({ ...placeOf(frame, camera), image }, sightings));
+      }
+      if (signal.aborted) break;
+    }
+  } finally {
+    clearInterval(ticker);
+    await write(parts.tracker.finish());
+  }
+}
+
+function placeOf({ index, capturedAtMs, monotonicMs }: Frame, { name }: Camera) {
+  return { index, atMs: capturedAtMs, monotonicMs, source: name };
+}
+
+/** The faces of a frame, compared with the gallery; null when the frame cannot be read. */
+async function look(frame: Frame, parts: PipelineParts): Promise<readonly Sighting[] | null> {
+  const { vision, gallery, observer, maxSidePx } = parts;
+  const started = performance.now();
+  let image: RgbImage;
+  try {
+    image = await decodeImage(frame.image, { maxSidePx });
+  } catch (error) {
+    if (!(error instanceof PorchlightError)) throw error;
+    observer.damaged(frame, error);
+    parts.logger.warn("frame not readable", { camera: frame.source, reason: messageOf(error) });
+    return null;
+  }
+  const decoded = performance.now();
+  const { faces, times } = await vision.analyse(image);
+  const analysed = performance.now();
+  const sightings = await Promise.all(
+    faces.map((face) => sightingOf(face, image, vision, gallery)),
+  );
+  const matched = performance.now();
+  observer.frame(frame, image, sightings, {
+    ...times,
+    decodeMs: decoded - started,
+    matchMs: matched - analysed,
+    totalMs: matched - started,
+  });
+  return sightings;
+}
+
+async function sightingOf(
+  face: EmbeddedFace,
+  image: RgbImage,
+  { pack }: Vision,
+  gallery: Pick<Gallery, "nearest">,
+): Promise<Sighting> {
+  const { box, quality, embedding } = face;
+  const { widthPx, score, reasons } = quality;
+  const seen = { box, widthPx, quality: score, reasons };
+  if (!quality.usable) return { ...seen, look: null };
+  const candidates = await gallery.nearest(pack.id, embedding, CANDIDATES);
+  return { ...seen, look: { embedding, candidates, crop: cropFace(image, face) } };
+}
+
+async function appendEvents(
+  events: readonly TrackEvent[],
+  { append, observer, snapshots }: PipelineParts,
+): Promise<void> {
+  for (const event of events) {
+    const [cursor] = append([await draftOf(event)]);
+    if (cursor === undefined) continue;
+    observer.event(event, cursor.seq);
+    if (event.kind !== "recognised" || event.image === null) continue;
+    // After the decision, and waited for by nobody.
+    const { visit, image } = event;
+    snapshots?.take({ visit, subject: subjectOf(event), image });
+  }
+}
+
+/** A known face is that person's data; anybody else's belongs to the visitor of this visit. */
+function subjectOf({ visit, decision }: Extract<TrackEvent, { kind: "recognised" }>): string {
+  return decision.person ?? visit;
+}
+
+async function draftOf(event: TrackEvent): Promise<AnyDraft> {
+  const actor = "device";
+  if (event.kind === "started") {
+    const { visit, camera } = event;
+    return { type: "visit.started", actor, data: { visit, camera } };
+  }
+  if (event.kind === "ended") {
+    const { kind: _, ...data } = event;
+    return { type: "visit.ended", actor, data };
+  }
+  const { visit, revision, decision } = event;
+  const crops = await Promise.all(event.crops.map(encodeCrop));
+  return {
+    type: "visit.recognised",
+    actor,
+    subject: subjectOf(event),
+    data: { visit, revision, decision },
+    personal: { biometric: { crops: crops.map((crop) => crop.toString("base64")) } },
+  };
+}

@@ -1,0 +1,74 @@
+/** What is told at once of an entry, and no more of it than the owner has released. */
+
+import type { AnyDraft } from "../../shared/log/draft.ts";
+import {
+  type Channel,
+  encodeMessage,
+  ringSchema,
+  type Visitor,
+  visitorSchema,
+} from "../../shared/protocol/wire.ts";
+
+export interface LiveMessage {
+  readonly channel: Extract<Channel, "ring" | "visitor">;
+  readonly payload: string;
+}
+
+/** The place of the entry, and its time. */
+export interface LivePlace {
+  readonly log: string;
+  readonly seq: number;
+  readonly at: number;
+}
+
+/** The message about an entry, or null where nobody waits for such a fact. */
+export type Announce = (draft: AnyDraft, place: LivePlace) => LiveMessage | null;
+
+/** More have never been waiting: a minute of presses and visits. Older ones are given up first. */
+export const LIVE_ROWS_MAX = 100;
+
+export interface LivePolicy {
+  /** The name of a person, where the owner has released names; else always null. */
+  readonly nameOf: (person: string) => string | null;
+}
+
+export function createAnnouncer({ nameOf }: LivePolicy): Announce {
+  return (draft, place) => {
+    switch (draft.type) {
+      case "button.pressed": {
+        const message = { ...place, type: draft.type, button: draft.data.button };
+        return { channel: "ring", payload: encodeMessage(ringSchema, message).toString("utf8") };
+      }
+      case "visit.started":
+        return visitor({ ...seen(place, draft.data.visit), type: draft.type, kind: "started" });
+      case "visit.recognised": {
+        const { outcome, person, score } = draft.data.decision;
+        const name = person === null ? null : nameOf(person);
+        return visitor({
+          ...seen(place, draft.data.visit),
+          type: draft.type,
+          kind: "recognised",
+          outcome,
+          person,
+          score,
+          ...(name !== null && { name }),
+        });
+      }
+      case "visit.ended": {
+        const { visit, outcome } = draft.data;
+        return visitor({ ...seen(place, visit), type: draft.type, kind: "ended", outcome });
+      }
+      default:
+        return null;
+    }
+  };
+}
+
+/** A visit of which nothing else is said. */
+function seen(place: LivePlace, visit: string) {
+  return { ...place, visit, outcome: null, person: null, score: null };
+}
+
+function visitor(message: Visitor): LiveMessage {
+  return { channel: "visitor", payload: encodeMessage(visitorSchema, message).toString("utf8") };
+}

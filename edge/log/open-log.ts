@@ -1,0 +1,50 @@
+/** The log alone, as the agent sees it: it reads, verifies and appends, and opens nothing sealed. */
+import { join } from "node:path";
+import type { Clock } from "../../shared/core/clock.ts";
+import type { Entry } from "../../shared/log/entry.ts";
+import { type Database, openDatabase } from "../sqlite/database.ts";
+import { createEventLog, type EventLog } from "./event-log.ts";
+import { createLogReader, type LogReader } from "./reader.ts";
+
+const MIGRATIONS = new URL("./migrations/", import.meta.url);
+
+export interface LogOptions {
+  readonly folder: string;
+  readonly logKey: Uint8Array;
+  readonly clock: Clock;
+  readonly clockState: (nowMs: number) => Entry["clock"];
+  readonly newId: () => string;
+}
+
+export interface OpenLog {
+  readonly log: EventLog;
+  /** Every log of the store, one after the other: of each what belongs into the centre. */
+  readonly reader: LogReader;
+  readonly database: Database;
+  close(): void;
+}
+
+export function logPath(folder: string): string {
+  return join(folder, "log", "log.db");
+}
+
+export function openLog(options: LogOptions): OpenLog {
+  const database = openLogDatabase(options, false);
+  return {
+    log: createEventLog({ database, ...options }),
+    reader: createLogReader(database, "sent"),
+    database,
+    close: () => database.close(),
+  };
+}
+
+export function openLogDatabase(options: LogOptions, create: boolean): Database {
+  return openDatabase({
+    path: logPath(options.folder),
+    key: options.logKey,
+    migrations: MIGRATIONS,
+    mode: 0o660,
+    create,
+    now: options.clock.now,
+  });
+}

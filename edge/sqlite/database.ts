@@ -1,0 +1,144 @@
+/** The only home of SQLite on the device: cipher, key, pragmas, sqlite-vec, migrations. */
+import {
+  closeSync,
+  existsSync,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  statSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import Sqlite from "better-sqlite3";
+import * as sqliteVec from "sqlite-vec";
+import { invariant, PorchlightError } from "../../shared/core/errors.ts";
+import { type MigrationFolder, migrate } from "./migrate.ts";
+
+export type Database = Sqlite.Database;
+
+export interface DatabaseOptions {
+  readonly path: string;
+  /** Raw 32-byte key, SQLCipher 4 format: any SQLCipher 4 tool given it opens the file. */
+  readonly key: Uint8Array;
+  readonly migrations: MigrationFolder;
+  /** Mode of a new file. SQLite gives -wal and -shm the same, so a shared log.db is 0o660. */
+  readonly mode: 0o600 | 0o660;
+  /** Whether a missing file is made (`porchlight init`, tests) or an error (everything else). */
+  readonly create: boolean;
+  /** Whether tables of vectors are in it. Whoever has none loads no extension. */
+  readonly vectors?: boolean;
+  readonly now: () => number;
+}
+
+const KEY_BYTES = 32;
+const PAGE_BYTES = 4096;
+const PLAIN_HEADER = "SQLite format 3\0";
+/** Two processes share log.db; the longest write (a projection batch) takes well under a second. */
+const BUSY_TIMEOUT_MS = 5_000;
+/** 8 MiB of pages: the gallery of a household and the tail of the log stay in memory. */
+const CACHE_KIB = 8_192;
+
+/**
+ * Opens an encrypted database and brings its schema up to date.
+ * Throws `store.missing`, `store.plain`, `store.truncated`, `store.key.wrong` or
+ * `store.schema.newer`; the file is left as it was.
+ */
+export function openDatabase(options: DatabaseOptions): Database {
+  const { path, key } = options;
+  invariant(key.length === KEY_BYTES, "a database key has 32 bytes");
+  if (existsSync(path)) inspect(options);
+  else createFile(options);
+  // The loader of the binary tells glibc from musl by a report of the process: without its network,
+  // which would open a netlink socket and look up the names of peers.
+  Object.assign(process.report, { excludeNetwork: true });
+  const database = new Sqlite(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+  try {
+    unlock(database, path, key);
+    database.pragma("journal_mode = WAL");
+    database.pragma("synchronous = FULL");
+    database.pragma("foreign_keys = ON");
+    database.pragma("secure_delete = ON");
+    database.pragma("temp_store = MEMORY");
+    database.pragma("trusted_schema = OFF");
+    database.pragma(`cache_size = -${CACHE_KIB}`);
+    if (options.vectors) sqliteVec.load(database);
+    migrate(database, options.migrations, { path, now: options.now });
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** Changes whenever another connection, in this or another process, has committed. */
+export function dataVersion(database: Database): number {
+  return Number(database.pragma("data_version", { simple: true }));
+}
+
+/** Leaves nothing of what was deleted in the write-ahead log. */
+export function truncateWal(database: Database): void {
+  database.pragma("wal_checkpoint(TRUNCATE)");
+}
+
+function createFile({ path, mode, create }: DatabaseOptions): void {
+  if (!create) {
+    throw new PorchlightError("store.missing", `there is no store at ${path}`, {
+      hint: "make one: porchlight init",
+    });
+  }
+  const file = openSync(path, "wx", mode);
+  // The umask may have taken bits away, and SQLite copies this mode to -wal and -shm.
+  fchmodSync(file, mode);
+  fsyncSync(file);
+  closeSync(file);
+  const folder = openSync(dirname(path), "r");
+  fsyncSync(folder);
+  closeSync(folder);
+}
+
+/** What can be said of a file without its key. */
+function inspect({ path, create }: DatabaseOptions): void {
+  const { size } = statSync(path);
+  // SQLite would take an empty file for a new database, and any key for the right one.
+  if (size === 0 && !create) throw truncated(path);
+  const header = Buffer.alloc(PLAIN_HEADER.length);
+  const file = openSync(path, "r");
+  readSync(file, header, 0, header.length, 0);
+  closeSync(file);
+  if (header.toString("latin1") === PLAIN_HEADER) {
+    throw new PorchlightError(
+      "store.plain",
+      `${path} is a plain SQLite file, not an encrypted store`,
+      {
+        hint: "name another folder with --data, or move the file away and run: porchlight init",
+      },
+    );
+  }
+  if (size % PAGE_BYTES !== 0) throw truncated(path);
+}
+
+function truncated(path: string, cause?: unknown): PorchlightError {
+  return new PorchlightError("store.truncated", `${path} is cut short or damaged`, {
+    hint: "restore it from a backup; the other file of the store is not affected",
+    cause,
+  });
+}
+
+function unlock(database: Database, path: string, key: Uint8Array): void {
+  database.pragma("cipher = 'sqlcipher'");
+  database.pragma("legacy = 4");
+  database.pragma(`key = "x'${Buffer.from(key).toString("hex")}'"`);
+  try {
+    database.prepare("SELECT count(*) FROM sqlite_schema").get();
+  } catch (cause) {
+    if (!(cause instanceof Sqlite.SqliteError)) throw cause;
+    if (cause.code === "SQLITE_NOTADB") {
+      throw new PorchlightError("store.key.wrong", `the key does not open ${path}`, {
+        hint: "point the configuration at the key this store was made with: porchlight config check",
+        cause,
+      });
+    }
+    if (cause.code.startsWith("SQLITE_CORRUPT")) throw truncated(path, cause);
+    throw cause;
+  }
+}

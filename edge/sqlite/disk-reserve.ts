@@ -1,0 +1,70 @@
+/** Room on the disk that is kept for a press and a visit: given up when everything else is full. */
+import { closeSync, existsSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { publishFile } from "../host/atomic-file.ts";
+import { isDiskFull } from "../host/disk-full.ts";
+
+export interface Reserve {
+  /** Whether the disk is full: the room was given up, and there is not enough to keep it again. */
+  full(): boolean;
+  /** Runs a write; where the disk is full, gives the room up and runs it once more. */
+  through<T>(write: () => T): T;
+  /** Keeps the room, if the disk has it; says whether it is kept. */
+  restore(): boolean;
+}
+
+export interface ReserveOptions {
+  readonly path: string;
+  /** Of random bytes: file systems that compress would keep no room for anything else. */
+  readonly randomBytes: (size: number) => Uint8Array;
+}
+
+/** About a hundred visits with their crops, or 2,000 presses, write-ahead logs included. */
+export const RESERVE_BYTES = 16 * 1024 * 1024;
+/** Made only where as much again stays free, or the next write would take it back. */
+const FREE_BYTES_LEAST = 2 * RESERVE_BYTES;
+const CHUNK_BYTES = 1024 * 1024;
+
+export function createReserve({ path, randomBytes }: ReserveOptions): Reserve {
+  const kept = (): boolean => existsSync(path);
+  const hasRoom = (): boolean => {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize >= FREE_BYTES_LEAST;
+  };
+  return {
+    full: () => !kept() && !hasRoom(),
+    through(write) {
+      try {
+        return write();
+      } catch (error) {
+        if (!isDiskFull(error) || !kept()) throw error;
+        rmSync(path);
+        return write();
+      }
+    },
+    restore() {
+      if (kept()) return true;
+      if (!hasRoom()) return false;
+      try {
+        fill(`${path}.new`, randomBytes);
+        publishFile(`${path}.new`, path);
+        return true;
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+        rmSync(`${path}.new`, { force: true });
+        return false;
+      }
+    },
+  };
+}
+
+function fill(path: string, randomBytes: (size: number) => Uint8Array): void {
+  const file = openSync(path, "w", 0o600);
+  try {
+    for (let left = RESERVE_BYTES; left > 0; left -= CHUNK_BYTES) {
+      writeSync(file, randomBytes(CHUNK_BYTES));
+    }
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,0 +1,24 @@
+import { PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
+import type { AnyDraft } from "../../shared/log/draft.ts";
+import type { Store } from "./open-store.ts";
+
+/** Appends, and goes on without where the disk takes nothing any more, not even in its reserve. */
+export function appendUnlessFull(
+  { store, logger }: { readonly store: Pick<Store, "append">; readonly logger: Logger },
+  what: "telemetry" | "fact",
+) {
+  return (drafts: readonly AnyDraft[]): readonly Cursor[] => {
+    try {
+      return store.append(drafts);
+    } catch (error) {
+      if (!(error instanceof PorchlightError) || error.code !== "disk.full") throw error;
+      const { hint, message } = error;
+      // Telemetry may be missing, and why is told once; of all else a person has to know.
+      if (what === "telemetry") logger.debug("telemetry not written", { reason: message });
+      else logger.error("a fact was not written", { type: drafts[0]?.type, reason: message, hint });
+      return [];
+    }
+  };
+}

@@ -1,0 +1,200 @@
+/** Puts the two files of a store together: log, keyring, and the projections that follow the log. */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Cursor } from "../../shared/log/cursor.ts";
+import type { AnyDraft } from "../../shared/log/draft.ts";
+import { type KnownEntry, knownEntry, parseEntry } from "../../shared/log/entry.ts";
+import { diskFull, isDiskFull } from "../host/disk-full.ts";
+import { createEventLog, type EventLog } from "../log/event-log.ts";
+import { createReleasedRows, type ReleasedRows } from "../log/key-outbox.ts";
+import { createAnnouncer } from "../log/live-messages.ts";
+import { createLiveRows } from "../log/live-outbox.ts";
+import { type LogOptions, openLogDatabase } from "../log/open-log.ts";
+import { createLogReader, type LogReader } from "../log/reader.ts";
+import { createRetention, isSheddable, type Retention } from "../log/retention.ts";
+import { createMediaFiles, type MediaFiles, mediaFolder } from "../media/media-files.ts";
+import { dataVersion, truncateWal } from "../sqlite/database.ts";
+import { createReserve, type Reserve } from "../sqlite/disk-reserve.ts";
+import { removeBackups } from "../sqlite/migrate.ts";
+import { createErasure } from "../vault/erasure.ts";
+import { createGallery, type Gallery } from "../vault/gallery.ts";
+import { createKeyring, type Keyring } from "../vault/keyring.ts";
+import { createLatest, type Latest } from "../vault/latest-entries.ts";
+import { createMedia, type Media } from "../vault/media.ts";
+import { openVaultDatabase, type VaultOptions, vaultPath } from "../vault/open-vault.ts";
+import { createProjectionRunner, type ProjectionSource } from "../vault/projection-runner.ts";
+import { createVisits, type Visits } from "../vault/visits.ts";
+import { createRelease, type Release } from "./key-release.ts";
+
+export interface StoreOptions extends LogOptions, VaultOptions {
+  /** Told of an entry the vault could make nothing of: it is passed over, and stays in the log. */
+  readonly passedOver?: (seq: number, reason: unknown) => void;
+  /** Whether names may be told at once to the centre (`sync.live.names`). */
+  readonly liveNames?: boolean;
+}
+
+export interface Store {
+  readonly log: EventLog;
+  readonly keyring: Keyring;
+  readonly gallery: Gallery;
+  readonly visits: Visits;
+  readonly latest: Latest;
+  readonly media: Media;
+  /** What they are: sealed files beside the log. */
+  readonly mediaFiles: MediaFiles;
+  /**
+   * Appends, and returns when the projections know it: who asks next reads what was written. On a
+   * full disk the reserve is given up for it, not for telemetry; throws `disk.full` when that is gone.
+   */
+  append(drafts: readonly AnyDraft[]): readonly Cursor[];
+  /** Gives up what the policy allows when log.db is over its budget. */
+  readonly retention: Retention;
+  /** Room on the disk for what matters, once everything else is full. */
+  readonly reserve: Reserve;
+  /** Hands over the keys that the owner has released, and takes back those that are so no longer. */
+  readonly release: Release;
+  /** Gives up messages that nobody has taken in time. */
+  pruneLive(): void;
+  /** Follows what other processes have appended. Cheap when nothing has changed. */
+  catchUp(): void;
+  /** Forgets gallery, people and visits, and reads them again from the log. */
+  rebuild(): void;
+  /** How far the vault has followed the log. */
+  followed(): Cursor;
+  close(): void;
+}
+
+/** Opens both files and follows the log to its head before anything is served. */
+export function openStore(options: StoreOptions): Store {
+  const { folder, newId, clock } = options;
+  const reserve = createReserve({ path: join(folder, "reserve"), randomBytes });
+  const database = reserve.through(() => openLogDatabase(options, false));
+  const vault = reserve.through(() => openVaultDatabase(options, false));
+  const keyring = createKeyring(vault);
+  const gallery = createGallery(vault, keyring);
+  const named = options.liveNames === true;
+  const nameOf = (person: string) => (named ? (gallery.person(person)?.name ?? null) : null);
+  const announce = createAnnouncer({ nameOf });
+  const log = createEventLog({ database, keyring, announce, ...options });
+  const live = createLiveRows(database, clock);
+  const released = createReleasedRows(database, clock);
+  const retention = createRetention({ database, log, ...options });
+  const visits = createVisits(vault);
+  const latest = createLatest(vault);
+  const mediaFiles = createMediaFiles({ folder: mediaFolder(folder), newId });
+  const media = createMedia({ vault, files: mediaFiles, keyring });
+  const erasure = createErasure(keyring, {
+    removeCopies: () => removeBackups(vaultPath(folder)),
+    takeBack: () => takeBackGone(released, keyring),
+    truncateWal() {
+      // A name may be waiting there to be sent.
+      live.clear();
+      truncateWal(database);
+      truncateWal(vault);
+    },
+  });
+  const source = sourceOf(log, createLogReader(database), options.passedOver);
+  const projections = [erasure, gallery, visits, latest, media];
+  const runner = createProjectionRunner(vault, source, projections);
+  // The log has it: on a full disk the vault reads it later.
+  const follow = (): void => {
+    try {
+      reserve.through(runner.catchUp);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
+  };
+  let seen = -1;
+  const catchUp = (): void => {
+    const version = dataVersion(database);
+    if (version === seen) return;
+    follow();
+    seen = version;
+  };
+  const close = (): void => {
+    vault.close();
+    database.close();
+  };
+  try {
+    truncateWal(vault);
+    catchUp();
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return {
+    log,
+    keyring,
+    gallery,
+    visits,
+    latest,
+    media,
+    mediaFiles,
+    retention: followed(retention, reserve, follow),
+    reserve,
+    release: createRelease({ vault, keyring, rows: released }),
+    pruneLive: live.prune,
+    append(drafts) {
+      const spare = drafts.every(({ type }) => isSheddable(type));
+      try {
+        const cursors = spare ? log.append(drafts) : reserve.through(() => log.append(drafts));
+        follow();
+        return cursors;
+      } catch (error) {
+        throw isDiskFull(error) ? diskFull(error) : error;
+      }
+    },
+    catchUp,
+    rebuild: runner.rebuild,
+    followed: runner.cursor,
+    close,
+  };
+}
+
+/** Keys that were handed over, and are not in the vault any more. */
+function takeBackGone(released: ReleasedRows, { export: keyOf }: Pick<Keyring, "export">): void {
+  const gone = released
+    .all()
+    .filter(({ site, subject, class: of }) => site !== null && keyOf(subject, of) === null);
+  if (gone.length > 0) released.takeBack(gone);
+}
+
+/** What it has given up is known to the vault when it returns. */
+function followed(retention: Retention, reserve: Reserve, follow: () => void): Retention {
+  return {
+    use: retention.use,
+    step(...request) {
+      const done = reserve.through(() => retention.step(...request));
+      if (done === "shed") follow();
+      return done;
+    },
+  };
+}
+
+/** Entries that this version cannot read are passed over, like emptied ones. */
+function sourceOf(
+  { head }: Pick<EventLog, "head">,
+  reader: LogReader,
+  passedOver: StoreOptions["passedOver"] = () => undefined,
+): ProjectionSource<KnownEntry> {
+  const read = (seq: number, body: string | null): KnownEntry | null => {
+    try {
+      return body === null ? null : knownEntry(parseEntry(body));
+    } catch (reason) {
+      if (!(reason instanceof z.ZodError) && !(reason instanceof SyntaxError)) throw reason;
+      passedOver(seq, reason);
+      return null;
+    }
+  };
+  return {
+    start: reader.start,
+    head,
+    count: reader.count,
+    after: (place, limit) =>
+      reader
+        .after(place, limit)
+        .entries.map(({ body, ...place }) => ({ ...place, entry: read(place.seq, body) })),
+    passedOver,
+  };
+}

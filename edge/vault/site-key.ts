@@ -1,0 +1,32 @@
+/** The public key of the site, as `sync join` has placed it for the daemon. */
+import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { SITE_KEY_BYTES } from "../../shared/log/site-key.ts";
+import { replaceFile } from "../host/atomic-file.ts";
+
+export interface PlacedSiteKey {
+  readonly key: Buffer;
+  /** When this device joined: wall clock, ms since the epoch. */
+  readonly placedAtMs: number;
+}
+
+/** Null where this device has joined no site that has one. Throws `site.key.invalid`. */
+export function readSiteKey(path: string): PlacedSiteKey | null {
+  if (!existsSync(path)) return null;
+  const key = Buffer.from(readFileSync(path, "utf8"), "base64");
+  if (key.length === SITE_KEY_BYTES) return { key, placedAtMs: statSync(path).mtimeMs };
+  throw new PorchlightError("site.key.invalid", `${path} holds no public key of a site`, {
+    exitCode: EXIT.config,
+    hint: "join again with a new bundle: porchlight sync join BUNDLE",
+  });
+}
+
+/** Places it, or takes the one of another site away. It is no secret, but must be the right one. */
+export function placeSiteKey(path: string, key: string | undefined): void {
+  if (key === undefined) {
+    rmSync(path, { force: true });
+    return;
+  }
+  // Whoever joins is root on an installed device, and the daemon reads it.
+  replaceFile(path, `${key}\n`, { mode: 0o644 });
+}

@@ -1,0 +1,256 @@
+/** Reads a YAML configuration against a schema, and says everything that is wrong with it at once. */
+import { type Document, isCollection, isPair, isScalar, LineCounter, parseDocument } from "yaml";
+import { z } from "zod";
+import {
+  type ConfigMigration,
+  type Migrated,
+  migrateDocument,
+  renamedKeys,
+} from "./config-migration.ts";
+import { EXIT, messageOf, PorchlightError } from "./errors.ts";
+import { didYouMean } from "./near-miss.ts";
+
+export interface ConfigSource {
+  /** Shown in messages. */
+  readonly file: string;
+  readonly text: string;
+  /** Environment variables that override single values: PREFIX_SECTION_KEY. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly prefix: string;
+  /** Variables with the prefix that are not settings; one that ends in _ stands for all of them. */
+  readonly reserved: readonly string[];
+  /** The program whose `config schema` shows every setting. */
+  readonly program: string;
+  /** How configurations of earlier versions are read; absent where there are no versions. */
+  readonly migrations?: Migrations;
+  /** Called where keys were found under the names of an earlier version. */
+  readonly migrated?: (found: Migrated) => void;
+}
+
+export interface Migrations {
+  readonly steps: readonly ConfigMigration[];
+  readonly newest: number;
+}
+
+interface Problem {
+  readonly line: number | null;
+  readonly text: string;
+}
+
+type Path = readonly PropertyKey[];
+
+/** The checked configuration. Throws `config.invalid` naming every problem with its line. */
+export function readConfig<S extends z.ZodType>(schema: S, source: ConfigSource): z.infer<S> {
+  const lines = new LineCounter();
+  const document = parseDocument(source.text, { lineCounter: lines, prettyErrors: false });
+  const syntax = document.errors.map(
+    ({ message, pos }): Problem => ({ line: lines.linePos(pos[0]).line, text: message }),
+  );
+  if (syntax.length > 0) throw invalid(source, syntax);
+  migrate(document, source);
+  const value = plainValue(document, source);
+  const overrides = environmentProblems(schema, source);
+  for (const override of overrides.values) setIn(value, override.path, override.value);
+  const result = schema.safeParse(value);
+  const lineOf = (path: Path, key?: string): number | null => {
+    const offset = offsetOf(document.contents, path, key);
+    return offset === null ? null : lines.linePos(offset).line;
+  };
+  const wrong = result.success
+    ? []
+    : result.error.issues.flatMap((issue) => problemsOf(issue, schema, lineOf, overrides.values));
+  if (!result.success || overrides.problems.length > 0) {
+    throw invalid(source, [...wrong, ...overrides.problems]);
+  }
+  return result.data;
+}
+
+export type Setting = string | number | boolean;
+
+/** Secrets in a configuration, by their last key. */
+const SECRET = /(password|token|secret|secretAccessKey)$/i;
+/** The account in a URL: the password of a database. */
+const ACCOUNT = /^([a-z]+:\/\/)[^/@]*@/;
+
+/** The settings in force by dotted path, in words that may be shown: no secret is among them. */
+export function settingsOf(config: object): Record<string, Setting> {
+  return Object.fromEntries(flatten(config, []));
+}
+
+function flatten(value: unknown, path: readonly string[]): [string, Setting][] {
+  if (typeof value === "object" && value !== null) {
+    return Object.entries(value).flatMap(([key, inner]) => flatten(inner, [...path, key]));
+  }
+  if (value === undefined) return [];
+  const name = path.join(".");
+  if (SECRET.test(name)) return [[name, "(set)"]];
+  if (typeof value === "number" || typeof value === "boolean") return [[name, value]];
+  return [[name, String(value).replace(ACCOUNT, "$1…@")]];
+}
+
+/** JSON Schema (2020-12) of a configuration, for editors. */
+export function configJsonSchema(schema: z.ZodType): unknown {
+  return z.toJSONSchema(schema, { io: "input" });
+}
+
+/** The variable that overrides a setting: models.directory → PORCHLIGHT_MODELS_DIRECTORY. */
+export function variableOf(prefix: string, path: readonly string[]): string {
+  const words = path.map((key) => key.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase());
+  return [prefix, ...words].join("_");
+}
+
+function migrate(document: Document, source: ConfigSource): void {
+  const { migrations, program } = source;
+  if (migrations === undefined) return;
+  const found = migrateDocument(document, migrations.steps, migrations.newest);
+  if (found !== null) {
+    if (found.renamed.length > 0) source.migrated?.(found);
+    return;
+  }
+  const known = `this ${program} reads 1 to ${migrations.newest}`;
+  const text = `version: ${String(document.get("version"))} is none that is known: ${known}`;
+  throw invalid(source, [{ line: null, text }]);
+}
+
+/** The plain value of a document. Aliases may make it endless: then it is refused. */
+function plainValue(document: Document, source: ConfigSource): unknown {
+  try {
+    return document.toJS() ?? {};
+  } catch (error) {
+    throw invalid(source, [{ line: null, text: messageOf(error) }]);
+  }
+}
+
+function invalid({ file, program }: ConfigSource, problems: readonly Problem[]): PorchlightError {
+  const sorted = [...problems].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+  const list = sorted.map(({ line, text }) => `  ${line === null ? "" : `line ${line}: `}${text}`);
+  return new PorchlightError("config.invalid", `${file} has mistakes:\n${list.join("\n")}`, {
+    exitCode: EXIT.config,
+    hint: `see every setting: ${program} config schema`,
+  });
+}
+
+function problemsOf(
+  issue: z.core.$ZodIssue,
+  schema: z.ZodType,
+  lineOf: (path: Path, key?: string) => number | null,
+  overrides: readonly Override[],
+): Problem[] {
+  const place = issue.path.map(String).join(".");
+  if (issue.code === "unrecognized_keys") {
+    const known = Object.keys(shapeAt(schema, issue.path));
+    return issue.keys.map((key) => ({
+      line: lineOf(issue.path, key),
+      text: `${[place, key].filter(Boolean).join(".")} is not a setting${didYouMean(key, known)}`,
+    }));
+  }
+  const override = overrides.find(({ path }) => path.join(".") === place);
+  const name = override === undefined ? place : override.variable;
+  const line = override === undefined ? lineOf(issue.path) : null;
+  return [{ line, text: `${name}: ${issue.message}` }];
+}
+
+/** Where a value, or a key inside it, begins; the nearest enclosing thing when it is missing. */
+function offsetOf(root: unknown, path: Path, key: string | undefined): number | null {
+  let node = root;
+  let offset: number | null = null;
+  for (const step of key === undefined ? path : [...path, key]) {
+    if (!isCollection(node)) break;
+    const item: unknown = node.items.find((each, index) =>
+      isPair(each) && isScalar(each.key) ? each.key.value === step : index === step,
+    );
+    const at = isPair(item) ? item.key : item;
+    if (isScalar(at) && at.range) offset = at.range[0];
+    else if (isCollection(at) && at.range) offset = at.range[0];
+    node = isPair(item) ? item.value : item;
+  }
+  return offset;
+}
+
+interface Override {
+  readonly variable: string;
+  readonly path: readonly string[];
+  readonly value: unknown;
+}
+
+function environmentProblems(
+  schema: z.ZodType,
+  { environment, prefix, reserved, migrations }: ConfigSource,
+): { readonly values: Override[]; readonly problems: Problem[] } {
+  const known = new Map(leavesOf(schema).map(({ path }) => [variableOf(prefix, path), path]));
+  for (const [old, now] of renamedKeys(migrations?.steps ?? [])) {
+    known.set(variableOf(prefix, old.split(".")), now.split("."));
+  }
+  const values: Override[] = [];
+  const problems: Problem[] = [];
+  for (const [variable, text] of Object.entries(environment)) {
+    if (text === undefined || !variable.startsWith(`${prefix}_`)) continue;
+    if (reserved.some((name) => isReserved(variable, name))) continue;
+    const path = known.get(variable);
+    if (path === undefined) {
+      const hint = didYouMean(variable, known.keys());
+      problems.push({ line: null, text: `the variable ${variable} is not a setting${hint}` });
+      continue;
+    }
+    const document = parseDocument(text, { prettyErrors: false });
+    const [error] = document.errors;
+    if (error === undefined) values.push({ variable, path, value: document.toJS() });
+    else problems.push({ line: null, text: `${variable}: ${error.message}` });
+  }
+  return { values, problems };
+}
+
+function isReserved(variable: string, reserved: string): boolean {
+  return reserved.endsWith("_") ? variable.startsWith(reserved) : variable === reserved;
+}
+
+export function setIn(root: unknown, path: readonly string[], value: unknown): void {
+  if (typeof root !== "object" || root === null) return; // no mapping: the schema will say so
+  let node = root as Record<string, unknown>; // a list gains a key that the schema refuses too
+  for (const [i, key] of path.entries()) {
+    if (i === path.length - 1) node[key] = value;
+    else {
+      const next = node[key];
+      if (typeof next !== "object" || next === null) node[key] = {};
+      node = node[key] as Record<string, unknown>;
+    }
+  }
+}
+
+/** What a default, an optional or the like is put around; undefined where nothing is. */
+export function innerOf(schema: unknown): unknown {
+  const wraps =
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodOptional ||
+    schema instanceof z.ZodNullable;
+  return wraps ? schema.def.innerType : undefined;
+}
+
+function unwrap(schema: unknown): unknown {
+  const inner = innerOf(schema);
+  return inner === undefined ? schema : unwrap(inner);
+}
+
+function shapeOf(schema: unknown): Record<string, unknown> {
+  const inner = unwrap(schema);
+  if (inner instanceof z.ZodObject) return inner.shape;
+  if (inner instanceof z.ZodUnion) return Object.assign({}, ...inner.options.map(shapeOf));
+  return {};
+}
+
+function shapeAt(schema: unknown, path: Path): Record<string, unknown> {
+  return path.reduce((shape, key) => shapeOf(shape[String(key)]), shapeOf(schema));
+}
+
+export interface Leaf {
+  readonly path: readonly string[];
+  readonly schema: unknown;
+}
+
+/** Every single setting of a schema; of a choice, those of all its branches. */
+export function leavesOf(schema: unknown, path: readonly string[] = []): Leaf[] {
+  const shape = Object.entries(shapeOf(schema));
+  if (shape.length === 0) return [{ path, schema }];
+  return shape.flatMap(([key, inner]) => leavesOf(inner, [...path, key]));
+}

@@ -1,0 +1,181 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createConnection } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import * as assert from "uvu/assert";
+import { parseCameraUrl } from "../../../edge/relay/network-source.ts";
+import { collect, porchlight, userEnvironment } from "../../support/cli.ts";
+import { needs, needsProgram } from "../../support/needs.ts";
+import { bundledPeople, writePhotos, writeScenes } from "../../support/people.ts";
+import { needsRtsp, type RtspServer, startRtsp } from "../../support/rtsp.ts";
+import { suite } from "../../support/suite.ts";
+import { tempFolder } from "../../support/temp.ts";
+
+const RELAY = fileURLToPath(new URL("../../../dist/edge/relay/main.js", import.meta.url));
+const DAEMON = fileURLToPath(new URL("../../../dist/edge/main.js", import.meta.url));
+const PASSWORD = "hunter2-Qx";
+const TIMEOUT_MS = 60_000;
+
+const relay = suite("a network camera, read by a process of its own");
+const folder = tempFolder("relay");
+const socket = join(folder.path, "front.sock");
+const isRoot = process.getuid?.() === 0;
+const able =
+  needsRtsp() &&
+  needsProgram("ffmpeg", "ffmpeg") &&
+  needs(isRoot, "the right to make a network namespace", "run the tests as root");
+
+/** Starts the relay; its URL lies in a file. */
+function startRelay(url: string): { readonly child: ChildProcess; readonly said: () => string } {
+  const file = join(folder.path, "camera-url");
+  writeFileSync(file, `${url}\n`, { mode: 0o600 });
+  const child = spawn(process.execPath, [RELAY, "--socket", socket], {
+    env: userEnvironment({ PORCHLIGHT_CAMERA_URL_FILE: file }),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+  }
+  return { child, said: () => said };
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  const end = Date.now() + TIMEOUT_MS;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+    await sleep(50);
+  }
+}
+
+/** The command lines of all processes, as any user can read them. */
+function commandLines(): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      } catch {
+        return ""; // it has ended meanwhile
+      }
+    });
+}
+
+relay.after(() => folder.remove());
+
+relay("a URL that is none is refused without repeating it", () => {
+  for (const text of ["", "file:///etc/shadow", `rtsp-${PASSWORD}`, "gopher://1.2.3.4"]) {
+    assert.throws(
+      () => parseCameraUrl(text),
+      ({ code, message }: { code: string; message: string }) =>
+        code === "camera.url" && !message.includes(PASSWORD),
+    );
+  }
+});
+
+relay("a file with the URL that others can read is refused", async () => {
+  const file = join(folder.path, "exposed");
+  writeFileSync(file, "rtsp://127.0.0.1/", { mode: 0o644 });
+  const child = spawn(process.execPath, [RELAY, "--socket", socket], {
+    env: userEnvironment({ PORCHLIGHT_CAMERA_URL_FILE: file }),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const { code, err } = await collect(child);
+  assert.is(code, 78);
+  assert.match(err, /chmod 600/);
+});
+
+if (able) {
+  let camera: RtspServer;
+  const config = join(folder.path, "porchlight.yaml");
+
+  relay.before(async () => {
+    const people = await bundledPeople();
+    writePhotos(people, join(folder.path, "photos"));
+    const grace = people.filter(({ name }) => name === "Grace");
+    await writeScenes(grace, join(folder.path, "scenes"), 20);
+    camera = await startRtsp(join(folder.path, "scenes"), "porch", PASSWORD);
+    writeFileSync(
+      config,
+      `data: ${folder.path}/data\nmodels: {threads: 1}\n` +
+        `camera: {kind: socket, path: ${socket}}\nrecognition: {absentMs: 800, decideAfterMs: 300}\n`,
+    );
+    await porchlight(["init", "--data", join(folder.path, "data")]);
+    const at = ["--config", config];
+    const { code, err } = await porchlight([
+      "enroll",
+      "Grace",
+      join(folder.path, "photos/Grace"),
+      ...at,
+    ]);
+    assert.is(code, 0, err);
+  });
+  relay.after(() => camera.stop());
+
+  relay("a daemon without any network recognises who is before a network camera", async () => {
+    const reader = startRelay(`rtsp://porch:${PASSWORD}@127.0.0.1:${camera.port}/door`);
+    const daemon = spawn("unshare", ["--net", process.execPath, DAEMON, "--config", config], {
+      env: userEnvironment(),
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let events = "";
+    daemon.stdout.setEncoding("utf8").on("data", (text: string) => {
+      events += text;
+    });
+    daemon.stderr.resume();
+    await until(() => /"visit.recognised".*"known"/.test(events), "Grace");
+    const lists = commandLines();
+    const links = spawnSync("nsenter", ["-t", String(daemon.pid), "-n", "cat", "/proc/net/dev"]);
+    for (const child of [reader.child, daemon]) {
+      child.kill("SIGTERM");
+      await once(child, "close");
+    }
+    assert.ok(lists.some((line) => line.includes("ffmpeg") && line.includes("concat")));
+    assert.not.ok(
+      lists.some((line) => line.includes(PASSWORD)),
+      "the password is in no argument",
+    );
+    assert.not.match(reader.said(), PASSWORD);
+    const interfaces = links.stdout
+      .toString()
+      .split("\n")
+      .filter((line) => line.includes(":"));
+    assert.ok(interfaces.every((line) => line.trim().startsWith("lo:")));
+  });
+
+  relay("a wrong password is a lost camera that is tried again, and stays unsaid", async () => {
+    const reader = startRelay(`rtsp://porch:${PASSWORD}-wrong@127.0.0.1:${camera.port}/door`);
+    await until(() => reader.said().includes("camera lost"), "the failure");
+    reader.child.kill("SIGTERM");
+    await once(reader.child, "close");
+    assert.not.match(reader.said(), PASSWORD);
+    assert.not.match(reader.said(), /rtsp:/);
+  });
+
+  relay("a listener that does not read misses frames, and holds up nobody", async () => {
+    const reader = startRelay(`rtsp://porch:${PASSWORD}@127.0.0.1:${camera.port}/door`);
+    await until(() => reader.said().includes("relaying"), "the relay");
+    const lazy = createConnection(socket).pause();
+    const eager = createConnection(socket);
+    let bytes = 0;
+    eager.on("data", (chunk) => {
+      bytes += chunk.length;
+    });
+    await until(() => bytes > 3_000_000, "frames");
+    const status = readFileSync(`/proc/${reader.child.pid}/status`, "utf8");
+    const residentKb = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
+    assert.ok(residentKb < 150_000, `${residentKb} kB: frames are queued`);
+    lazy.destroy();
+    eager.destroy();
+    reader.child.kill("SIGTERM");
+    const [code] = (await once(reader.child, "close")) as [number];
+    assert.is(code, 0);
+  });
+}
+
+relay.run();

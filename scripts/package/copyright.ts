@@ -1,6 +1,6 @@
 /** The copyright file of a package, in Debian's format 1.0: ours, Node.js, and each npm package. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { PackageName } from "./program.ts";
 import type { Tree } from "./tree.ts";
@@ -35,7 +35,22 @@ License: MIT-and-others
     .paths()
     .filter((path) => /\/node_modules\/(@[^/]+\/)?[^/@.][^/]*\/package\.json$/.test(path))
     .map((path) => stanza(tree, path.slice(0, -"/package.json".length)));
-  return [HEAD, node, ...modules].join("\n");
+  return [HEAD, node, ...packs(tree), ...modules].join("\n");
+}
+
+/** The nets of a door, which say by themselves where they come from. */
+function packs(tree: Tree): string[] {
+  const file = tree.paths().find((path) => path.endsWith("models/default/pack.json"));
+  if (file === undefined) return [];
+  const text = readFileSync(tree.at(file), "utf8");
+  const { licence } = z.object({ licence: z.string() }).parse(JSON.parse(text));
+  return [
+    `Files: ${dirname(file)}/*
+Copyright: Vladimir Mandic, and the authors of dlib
+License: MIT
+ ${licence}
+`,
+  ];
 }
 
 function stanza(tree: Tree, folder: string): string {

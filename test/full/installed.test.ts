@@ -71,6 +71,7 @@ porchlight log export | head -5 > /probe/log-after
 porchlight log verify --json > /probe/verified
 answers centre-upgraded
 porchlight-cloud log list --json > /probe/centre-logs
+porchlight models build > /probe/models 2>&1; echo $? > /probe/models-code
 porchlight install > /probe/refused 2>&1; echo $? > /probe/refused-code
 
 apt-get remove --yes porchlight porchlight-cloud > /probe/remove 2>&1; echo $? > /probe/remove-code
@@ -161,6 +162,10 @@ function tellOf(release: Release, packages: string): void {
     assert.match(probe("verified"), /"fault":null/);
     assert.is(probe("centre-upgraded"), "ready\n");
     assert.is(logs("centre-logs").length, 1);
+  });
+
+  installed(`${release}: a new pack can be built beside the door, as its user`, () => {
+    assert.is(code("models"), 0, probe("models"));
   });
 
   installed(`${release}: porchlight install leaves the package's files to dpkg`, () => {

@@ -26,3 +26,11 @@ export function packagesOf(folder: string, version: string): { door: string; cen
   const file = (name: string): string => join(folder, `${name}_${version}_${DEBIAN_ARCH}.deb`);
   return { door: file("porchlight"), centre: file("porchlight-cloud") };
 }
+
+/** Installs packages into a root folder that is not booted; its boot starts what they bring. */
+export function installInto(root: string, ...files: string[]): void {
+  const { status, stderr } = spawnSync("dpkg", [`--root=${root}`, "--install", ...files], {
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`dpkg: ${stderr}`);
+}

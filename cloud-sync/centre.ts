@@ -16,8 +16,8 @@ import { createIngestService } from "./ingest/run-ingest.ts";
 import { openKeyring } from "./keyring/open.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import { createBroker, type EmbeddedBroker } from "./mqtt/embedded-broker.ts";
-import { createMqttSource } from "./mqtt/external-broker.ts";
-import type { Receiver, Source } from "./mqtt/transport.ts";
+import { createMqttTransport } from "./mqtt/external-broker.ts";
+import type { Transport } from "./mqtt/transport.ts";
 import type { Database } from "./postgres/database.ts";
 import { openDatabase } from "./postgres/open.ts";
 import {
@@ -42,7 +42,7 @@ export interface CentreOptions {
 export interface ReadyCentre {
   readonly log: CentralLog;
   readonly devices: Devices;
-  readonly sinks: Pick<RunningSinks, "figures">;
+  readonly sinks: Pick<RunningSinks, "stats">;
   /** Who looks like somebody that was released; null where nothing is opened. */
   readonly faces: Sinks["faces"];
   /** `host:port/name` of the database, and the URLs of the broker and of health and metrics. */
@@ -76,7 +76,7 @@ export async function runCentre(
         }),
       ),
     );
-    await Promise.race([centre.source.ready, ended]);
+    await Promise.race([centre.transport.ready, ended]);
     const mqtt = centre.own?.url() ?? config.mqtt.url ?? "";
     const addresses = { database: database.place, mqtt, http: centre.api.url() };
     const { log, devices, sinks, faces } = centre;
@@ -94,7 +94,7 @@ interface Assembled {
   readonly devices: Devices;
   readonly sinks: RunningSinks;
   readonly faces: Sinks["faces"];
-  readonly source: Source;
+  readonly transport: Transport;
   /** Our own broker, where there is no other. */
   readonly own: EmbeddedBroker | null;
   readonly api: Api;
@@ -111,23 +111,14 @@ async function assemble(
   const log = createCentralLog(database);
   await log.open();
   const devices = createDevices(database);
+  const own = config.mqtt.url === undefined ? ownBroker(options, devices, identity) : null;
+  const transport = own ?? otherBroker(options, config.mqtt.url ?? "");
+  const publish: Transport["publish"] = (...message) => transport.publish(...message);
   const presence = createPresenceBook({ database, now: clock.now, logger });
-  const publish: Source["publish"] = (...message) => source.publish(...message);
   const { released, opening } = await openKeyring({ config, database, publish, logger });
-  const receiver: Receiver = {
-    take: (...batch) => service.ingest.take(...batch),
-    hear({ device, channel }, payload) {
-      if (channel === "status") presence.hear(device, payload);
-      else if (channel === "upload/request") uploads.hear(device, payload);
-      else if (channel === "keys") released.hear(device, payload);
-    },
-  };
-  const own =
-    config.mqtt.url === undefined ? ownBroker(options, devices, receiver, identity) : null;
-  const source = own ?? otherBroker(options, config.mqtt.url ?? "", receiver);
   const service = createIngestService({
     log,
-    source,
+    transport,
     clock,
     random,
     logger,
@@ -142,13 +133,21 @@ async function assemble(
     publish,
     url: () => api.url(),
   });
+  transport.attach({
+    onBatch: (...batch) => service.ingest.take(...batch),
+    onMessage: {
+      status: presence.hear,
+      "upload/request": uploads.hear,
+      keys: (...message) => released.hear(...message),
+    },
+  });
   const metrics = createMetrics({
     database,
-    uploads: uploads.figures,
-    keys: () => released.figures(),
-    ingest: () => service.ingest.figures(),
+    uploads: uploads.stats,
+    keys: () => released.stats(),
+    ingest: () => service.ingest.stats(),
     sinks: createSinkControl(database).states,
-    connections: () => source.connected(),
+    connections: () => transport.connected(),
   });
   const { host, port } = config.http;
   const api = createApi({
@@ -157,7 +156,7 @@ async function assemble(
     tls: isLoopback(host) ? null : identity,
     routes: {
       "GET /health/live": live,
-      "GET /health/ready": readyRoute(checksOf(database, source)),
+      "GET /health/ready": readyRoute(checksOf(database, transport)),
       "GET /metrics": metrics.route,
       ...routes,
     },
@@ -170,10 +169,10 @@ async function assemble(
     if (own !== null) all.push(watchDevices({ devices, disconnect, logger }, running));
     return all;
   };
-  return { log, devices, sinks, faces: stores.faces, source, own, api, tasks };
+  return { log, devices, sinks, faces: stores.faces, transport, own, api, tasks };
 }
 
-function checksOf(database: Database, source: Source): readonly Check[] {
+function checksOf(database: Database, transport: Transport): readonly Check[] {
   const asked = async (): Promise<string | null> => {
     try {
       await database.query("SELECT 1");
@@ -183,7 +182,7 @@ function checksOf(database: Database, source: Source): readonly Check[] {
     }
   };
   let stands = false;
-  void source.ready.then(() => {
+  void transport.ready.then(() => {
     stands = true;
   });
   return [
@@ -195,7 +194,6 @@ function checksOf(database: Database, source: Source): readonly Check[] {
 function ownBroker(
   { config, logger }: CentreOptions,
   devices: Pick<Devices, "verify">,
-  receiver: Receiver,
   identity: Identity | null,
 ): EmbeddedBroker {
   const { host, port } = config.broker;
@@ -203,14 +201,10 @@ function ownBroker(
   const named = config.tls.certificate !== undefined;
   const tls = named || !isLoopback(host) ? identity : null;
   const authenticate = devices.verify.bind(devices);
-  return createBroker({ host, port, tls, authenticate, receiver, logger });
+  return createBroker({ host, port, tls, authenticate, logger });
 }
 
-function otherBroker(
-  { config, newId, random, logger }: CentreOptions,
-  url: string,
-  receiver: Receiver,
-): Source {
+function otherBroker({ config, newId, random, logger }: CentreOptions, url: string): Transport {
   const { username, password, ca, certificate, key, connections } = config.mqtt;
   const broker = {
     url,
@@ -220,5 +214,5 @@ function otherBroker(
     ...(certificate !== undefined && { certificate: readFileSync(certificate, "utf8") }),
     ...(key !== undefined && { key: readFileSync(key, "utf8") }),
   };
-  return createMqttSource({ broker, connections, instance: newId(), receiver, random, logger });
+  return createMqttTransport({ broker, connections, instance: newId(), random, logger });
 }

@@ -6,20 +6,20 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import { z } from "zod";
 import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/log/entry.ts";
 import type { Route } from "../http/server.ts";
-import type { IngestFigures } from "../ingest/ingest.ts";
-import type { KeyFigures } from "../keyring/receive-keys.ts";
+import type { IngestStats } from "../ingest/ingest.ts";
+import type { KeyStats } from "../keyring/receive-keys.ts";
 import type { Database } from "../postgres/database.ts";
 import type { SinkControl, SinkState } from "../sinks/runner/control.ts";
-import type { UploadFigures } from "../uploads/grants.ts";
+import type { UploadStats } from "../uploads/grants.ts";
 
 export interface MetricsOptions {
   readonly database: Pick<Database, "query">;
-  readonly ingest: () => IngestFigures;
+  readonly ingest: () => IngestStats;
   /** Connections of the broker that stand. */
   readonly connections: () => number;
   readonly sinks: SinkControl["states"];
-  readonly uploads: () => UploadFigures;
-  readonly keys: () => KeyFigures;
+  readonly uploads: () => UploadStats;
+  readonly keys: () => KeyStats;
 }
 
 export interface Metrics {
@@ -58,12 +58,12 @@ const tablesRow = z.tuple([
 type Tables = Omit<z.infer<typeof tablesRow>[0], "keys">;
 
 const TABLE_GAUGES: Readonly<Record<keyof Tables, readonly [string, string]>> = {
-  letters: ["porchlight_dead_letters", "messages and entries that could not be taken in"],
-  frozen: ["porchlight_logs_frozen", "logs whose device has told two stories"],
+  letters: ["porchlight_dead_letters", "dead letters: messages and entries that were not ingested"],
+  frozen: ["porchlight_logs_frozen", "frozen logs: forked"],
   online: ["porchlight_devices_online", "devices with a session"],
-  halted: ["porchlight_devices_halted", "devices that send no more of their log"],
-  registered: ["porchlight_devices_registered", "devices that may come in"],
-  lag: ["porchlight_devices_lag_entries", "entries on devices that are not here yet, as they say"],
+  halted: ["porchlight_devices_halted", "devices whose sync is halted"],
+  registered: ["porchlight_devices_registered", "registered devices that are not revoked"],
+  lag: ["porchlight_devices_lag_entries", "sync lag of all devices, entries, as they report it"],
 };
 
 export function createMetrics(options: MetricsOptions): Metrics {
@@ -80,7 +80,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const tellSinks = sinkGauges(registers);
   const seconds = new Histogram({
     name: "porchlight_ingest_commit_seconds",
-    help: "time of a group commit, from its first statement to the database's word",
+    help: "duration of a group commit, from its first statement to its commit, seconds",
     buckets: COMMIT_BUCKETS,
     registers,
   });
@@ -111,10 +111,14 @@ const BREAKER = { closed: 0, "half-open": 1, open: 2 } as const;
 /** By the name of the sink, of which there is a handful. */
 function sinkGauges(registers: Registry[]): (states: readonly SinkState[]) => void {
   const of = [
-    ["porchlight_sink_lag_entries", "entries a sink has not passed", "lagEntries"],
-    ["porchlight_sink_lag_seconds", "how long the first of them waits", "lagS"],
-    ["porchlight_sink_written_entries", "entries a sink has passed", "written"],
-    ["porchlight_sink_rejected_entries", "entries on the shelf of a sink", "rejected"],
+    ["porchlight_sink_lag_entries", "consumer lag of a sink, entries", "lagEntries"],
+    [
+      "porchlight_sink_lag_seconds",
+      "consumer lag of a sink, age of the oldest entry, seconds",
+      "lagS",
+    ],
+    ["porchlight_sink_written_entries", "entries written by a sink", "written"],
+    ["porchlight_sink_rejected_entries", "entries rejected by a sink's store", "rejected"],
   ] as const;
   const labelNames = ["sink"] as const;
   const gauges = of.map(
@@ -132,33 +136,33 @@ function sinkGauges(registers: Registry[]): (states: readonly SinkState[]) => vo
 }
 
 /** What ingest counts by itself. */
-function follow(
-  registers: Registry[],
-  figures: () => IngestFigures,
-  connections: () => number,
-): void {
+function follow(registers: Registry[], stats: () => IngestStats, connections: () => number): void {
   const counters = [
-    ["appendedEntries", "porchlight_ingest_entries_total", "entries taken into the log"],
-    ["duplicates", "porchlight_ingest_duplicates_total", "batches that were there already"],
-    ["gaps", "porchlight_ingest_gaps_total", "batches that came without the one before them"],
-    ["forks", "porchlight_ingest_forks_total", "batches that tell another story"],
-    ["invalid", "porchlight_ingest_invalid_total", "messages that were no batch"],
+    ["appendedEntries", "porchlight_ingest_entries_total", "entries appended to the log"],
+    ["duplicates", "porchlight_ingest_duplicates_total", "duplicate batches"],
+    [
+      "gaps",
+      "porchlight_ingest_gaps_total",
+      "batches with a gap before them, after the reorder wait",
+    ],
+    ["forks", "porchlight_ingest_forks_total", "batches of a forked log"],
+    [
+      "invalid",
+      "porchlight_ingest_invalid_total",
+      "undecodable or invalid batches, moved to the dead-letter queue",
+    ],
   ] as const;
   for (const [key, name, help] of counters) {
-    countElsewhere(registers, { name, help, value: () => figures()[key] });
+    countElsewhere(registers, { name, help, value: () => stats()[key] });
   }
   const gauges = [
     [
       "porchlight_ingest_window_messages",
-      "messages taken and not settled",
-      () => figures().inWindow,
+      "messages in the admission window",
+      () => stats().inWindow,
     ],
-    [
-      "porchlight_ingest_early_batches",
-      "batches that wait for the one before",
-      () => figures().early,
-    ],
-    ["porchlight_broker_connections", "connections of the broker that stand", connections],
+    ["porchlight_ingest_early_batches", "batches in the reorder buffer", () => stats().early],
+    ["porchlight_broker_connections", "open connections to the broker", connections],
   ] as const;
   for (const [name, help, value] of gauges) {
     new Gauge({
@@ -189,38 +193,46 @@ function countElsewhere(
 }
 
 /** What was answered to those who asked whether they may bring an object. */
-function followUploads(registers: Registry[], figures: () => UploadFigures): void {
+function followUploads(registers: Registry[], stats: () => UploadStats): void {
   const counters = [
-    ["granted", "porchlight_uploads_granted_total", "objects that may be brought"],
-    ["held", "porchlight_uploads_held_total", "objects that were here already"],
-    ["refused", "porchlight_uploads_refused_total", "objects that no entry has announced so"],
-    ["dropped", "porchlight_uploads_dropped_total", "requests that were not answered"],
+    ["granted", "porchlight_uploads_granted_total", "upload grants issued"],
+    [
+      "held",
+      "porchlight_uploads_held_total",
+      "upload requests for objects that are stored already",
+    ],
+    [
+      "refused",
+      "porchlight_uploads_refused_total",
+      "upload requests refused: not announced by an entry",
+    ],
+    [
+      "dropped",
+      "porchlight_uploads_dropped_total",
+      "upload requests dropped: invalid, over the limit, or the store unavailable",
+    ],
   ] as const;
   for (const [key, name, help] of counters) {
-    countElsewhere(registers, { name, help, value: () => figures()[key] });
+    countElsewhere(registers, { name, help, value: () => stats()[key] });
   }
 }
 
 /** What was released to this site: how much of it is here, by its class, and what was refused. */
 function followKeys(
   registers: Registry[],
-  figures: () => KeyFigures,
+  stats: () => KeyStats,
 ): (held: Partial<Record<PersonalClass, number>> | null) => void {
   const counters = [
-    ["kept", "porchlight_keys_kept_total", "words about released keys that were kept"],
-    ["refused", "porchlight_keys_refused_total", "released keys that do not open"],
-    [
-      "dropped",
-      "porchlight_keys_dropped_total",
-      "messages about released keys that were not taken",
-    ],
+    ["kept", "porchlight_keys_kept_total", "released-key updates stored"],
+    ["refused", "porchlight_keys_refused_total", "released keys rejected: they do not unwrap"],
+    ["dropped", "porchlight_keys_dropped_total", "released-key messages dropped"],
   ] as const;
   for (const [key, name, help] of counters) {
-    countElsewhere(registers, { name, help, value: () => figures()[key] });
+    countElsewhere(registers, { name, help, value: () => stats()[key] });
   }
   const held = new Gauge({
     name: "porchlight_keys_held",
-    help: "released keys that are here",
+    help: "released keys stored, by class",
     labelNames: ["class"] as const,
     registers,
   });

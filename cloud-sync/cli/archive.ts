@@ -1,17 +1,18 @@
 import { randomUUID } from "node:crypto";
+import { confirmation } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { usageError } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT, type ExitCode } from "../../shared/core/errors.ts";
 import { readPublicKey } from "../keyring/site-key.ts";
 import { type Archive, createArchive } from "../lifecycle/archive.ts";
-import { archivedMonths, createAway } from "../lifecycle/archive-reader.ts";
-import type { Away } from "../log/event-log.ts";
+import { archivedMonths, createArchiveReader } from "../lifecycle/archive-reader.ts";
+import type { ArchiveReader } from "../log/event-log.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
 import { openObjects } from "../objects/open.ts";
 import { createSinks } from "../sinks/registry.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
 async function withObjects(
   { config }: Invocation,
@@ -44,26 +45,24 @@ async function withArchive(
 }
 
 /** Lets a verb read what left the database as well: undefined where nothing has. */
-export async function withAway(
+export async function withArchiveReader(
   invocation: Invocation,
-  work: (away: Away | undefined) => Promise<ExitCode>,
+  work: (archived: ArchiveReader | undefined) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const { database } = await invocation.centre();
   const left = (await archivedMonths(database)).some(({ droppedAt }) => droppedAt !== null);
   if (!left) return await work(undefined);
-  return await withObjects(invocation, (objects) => work(createAway(database, objects)));
+  return await withObjects(invocation, (objects) => work(createArchiveReader(database, objects)));
 }
 
-const NONE = { options: {}, optionHelp: {} } as const;
-const ONE = { min: 1, max: 1 } as const;
+const MONTH = oneOperand("<month>");
 
-export const archiveList: Verb = {
+export const archiveList: Verb = verb({
   name: "archive list",
-  usage: "",
   summary: "months of the log in the object store, and those that could be there",
-  ...NONE,
+  options: {},
   example: "porchlight-cloud archive list",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   run: (invocation) =>
     withArchive(invocation, async (archive) => {
       const [months, due] = [await archive.list(), await archive.due()];
@@ -79,15 +78,14 @@ export const archiveList: Verb = {
       invocation.terminal.data({ months: facts, due }, words);
       return EXIT.ok;
     }),
-};
+});
 
-export const archiveCreate: Verb = {
+export const archiveCreate: Verb = verb({
   name: "archive create",
-  usage: "[month]",
   summary: "put months that are over into the object store, and read them back",
-  ...NONE,
+  options: {},
   example: "porchlight-cloud archive create 2026-10",
-  operands: { min: 0, max: 1 },
+  operands: { usage: "[month]", min: 0, max: 1 },
   run: (invocation) =>
     withArchive(invocation, async (archive) => {
       const { operands, signal, terminal } = invocation;
@@ -99,15 +97,14 @@ export const archiveCreate: Verb = {
       terminal.data({ months }, months.length === 0 ? "no month is due" : "archived and read back");
       return EXIT.ok;
     }),
-};
+});
 
-export const archiveVerify: Verb = {
+export const archiveVerify: Verb = verb({
   name: "archive verify",
-  usage: "<month>",
   summary: "hold an archived month against its manifest, and against the database",
-  ...NONE,
+  options: {},
   example: "porchlight-cloud archive verify 2026-10",
-  operands: ONE,
+  operands: MONTH,
   run: (invocation) =>
     withArchive(invocation, async (archive) => {
       const { operands, signal, terminal } = invocation;
@@ -116,34 +113,30 @@ export const archiveVerify: Verb = {
       terminal.data({ month, files: files.length }, `${month} is whole: ${files.length} files`);
       return EXIT.ok;
     }),
-};
+});
 
-export const archiveDrop: Verb = {
+export const archiveDrop: Verb = verb({
   name: "archive drop",
-  usage: "<month> --yes",
   summary: "take an archived month out of the database, once it was read back and no sink needs it",
-  options: { yes: { type: "boolean" } },
-  optionHelp: { "--yes": "it is then in the object store alone: say that you know" },
+  options: { yes: confirmation("the month is then in the object store alone") },
   example: "porchlight-cloud archive drop 2026-10 --yes",
-  operands: ONE,
+  operands: MONTH,
   run: (invocation) =>
     withArchive(invocation, async (archive) => {
-      const { operands, values, signal, terminal } = invocation;
+      const { operands, signal, terminal } = invocation;
       const [month = ""] = operands;
-      if (values["yes"] !== true) throw usageError("it is then in the object store alone: --yes");
       await archive.drop(month, signal);
       terminal.data({ month, dropped: true }, `${month} is in the object store alone`);
       return EXIT.ok;
     }),
-};
+});
 
-export const archiveRestore: Verb = {
+export const archiveRestore: Verb = verb({
   name: "archive restore",
-  usage: "<month>",
   summary: "bring a month back into the database: verify and export are as they were",
-  ...NONE,
+  options: {},
   example: "porchlight-cloud archive restore 2026-10",
-  operands: ONE,
+  operands: MONTH,
   run: (invocation) =>
     withArchive(invocation, async (archive) => {
       const { operands, signal, terminal } = invocation;
@@ -152,4 +145,4 @@ export const archiveRestore: Verb = {
       terminal.data({ month, restored: true }, `${month} is in the database again`);
       return EXIT.ok;
     }),
-};
+});

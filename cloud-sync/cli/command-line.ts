@@ -1,34 +1,37 @@
-/** The command line of the centre. Reads argv, the environment and time. */
 import * as fs from "node:fs";
+import type { ValuesOf } from "../../shared/cli/options.ts";
+/** The command line of the centre. Reads argv, the environment and time. */
 import { type Program, runProgram } from "../../shared/cli/program.ts";
-import { type Call, text } from "../../shared/cli/verb.ts";
+import type { Call } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { createLogger } from "../../shared/core/logger.ts";
 import { runtimeOf } from "../../shared/core/own-runtime.ts";
 import { loadConfig } from "../config/load.ts";
 import type { CloudConfig } from "../config/schema.ts";
 import { createDevices } from "../fleet/devices.ts";
-import { createShelf } from "../log/dead-letters.ts";
+import { createDeadLetters } from "../log/dead-letters.ts";
 import { createCentralLog } from "../log/event-log.ts";
 import { openDatabase } from "../postgres/open.ts";
-import { COMMANDS } from "./commands.ts";
+import { COMMANDS, type COMMON_OPTIONS } from "./commands.ts";
 import type { Invocation, OpenCentre } from "./verb.ts";
 
-const PROGRAM: Program<Invocation> = {
+const PROGRAM: Program<Invocation, typeof COMMON_OPTIONS> = {
   ...COMMANDS,
   runtime: runtimeOf(import.meta.url, { process, fs }),
   prepare,
 };
 
-function prepare(call: Call): { readonly invocation: Invocation; close(): Promise<void> } {
+function prepare(
+  call: Call,
+  { data, config: file }: ValuesOf<typeof COMMON_OPTIONS>,
+): { readonly invocation: Invocation; close(): Promise<void> } {
   const environment = process.env;
-  const data = text(call.values, "data");
-  const file = text(call.values, "config") ?? environment["PORCHLIGHT_CLOUD_CONFIG"];
+  const configFile = file ?? environment["PORCHLIGHT_CLOUD_CONFIG"];
   let config: CloudConfig | undefined;
   let close = async (): Promise<void> => undefined;
   let opened: Promise<OpenCentre> | undefined;
   const loaded = (): CloudConfig => {
-    config ??= loadConfig({ file, data, environment });
+    config ??= loadConfig({ file: configFile, data, environment });
     return config;
   };
   const logger = createLogger({
@@ -51,14 +54,14 @@ function prepare(call: Call): { readonly invocation: Invocation; close(): Promis
     };
     const log = createCentralLog(database);
     await log.open();
-    const [shelf, devices] = [createShelf(database, log), createDevices(database)];
-    return { database, log, shelf, devices };
+    const [deadLetters, devices] = [createDeadLetters(database, log), createDevices(database)];
+    return { database, log, deadLetters, devices };
   };
   return {
     close: () => close(),
     invocation: {
       ...call,
-      configFile: file ?? "",
+      configFile: configFile ?? "",
       logger,
       config: loaded,
       centre() {

@@ -1,11 +1,10 @@
+import { confirmation, text, usageError } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { text, usageError } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import type { DeadLetter } from "../log/dead-letters.ts";
-import type { Invocation, Verb } from "./verb.ts";
-
-const NONE = { options: {}, optionHelp: {} } as const;
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
 function idOf({ operands }: Invocation): number {
   const id = Number(operands[0]);
@@ -17,17 +16,15 @@ function placeOf({ log, seq }: DeadLetter): string {
   return seq === null ? "message" : `entry ${seq} of ${log}`;
 }
 
-export const deadLettersList: Verb = {
+export const deadLettersList: Verb = verb({
   name: "dead-letters list",
-  usage: "[--device ID]",
-  summary: "what could not be taken in, from whom and why",
-  options: { device: { type: "string" } },
-  optionHelp: { "--device ID": "only of this device" },
+  summary: "list dead letters: device, size and reason",
+  options: { device: text("ID", "only of this device") },
   example: "porchlight-cloud dead-letters list",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ centre, values, terminal }) {
-    const { shelf } = await centre();
-    const letters = await shelf.letters(text(values, "device"));
+    const { deadLetters } = await centre();
+    const letters = await deadLetters.letters(values.device);
     const rows = letters.map((letter) => [
       `${letter.id}`,
       dateOf(letter.receivedAt.getTime()),
@@ -36,58 +33,52 @@ export const deadLettersList: Verb = {
       bytes(letter.bytes),
       letter.reason,
     ]);
-    terminal.data(letters, table(["id", "received", "device", "what", "size", "why"], rows));
+    terminal.data(letters, table(["id", "received", "device", "item", "size", "reason"], rows));
     return EXIT.ok;
   },
-};
+});
 
-export const deadLettersShow: Verb = {
+export const deadLettersShow: Verb = verb({
   name: "dead-letters show",
-  usage: "<id>",
   summary: "print a dead letter as it came, in base64 with --json",
-  ...NONE,
+  options: {},
   example: "porchlight-cloud dead-letters show 12 | xxd | less",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<id>"),
   async run(invocation) {
     const { terminal, centre } = invocation;
     const id = idOf(invocation);
-    const payload = await (await centre()).shelf.payload(id);
+    const payload = await (await centre()).deadLetters.payload(id);
     if (terminal.json) terminal.data({ id, payload: payload.toString("base64") }, "");
     else process.stdout.write(payload);
     return EXIT.ok;
   },
-};
+});
 
-export const deadLettersRetry: Verb = {
+export const deadLettersRetry: Verb = verb({
   name: "dead-letters retry",
-  usage: "<id>",
-  summary: "try again to take it in, as after an update of the centre",
-  ...NONE,
+  summary: "ingest a dead letter again, as after an update of the centre",
+  options: {},
   example: "porchlight-cloud dead-letters retry 12",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<id>"),
   async run(invocation) {
     const id = idOf(invocation);
-    const problem = await (await invocation.centre()).shelf.retry(id);
+    const problem = await (await invocation.centre()).deadLetters.retry(id);
     const words = problem === null ? `${id} is in the log now` : `${id} stays here: ${problem}`;
     invocation.terminal.data({ id, taken: problem === null, problem }, words);
     return problem === null ? EXIT.ok : EXIT.failed;
   },
-};
+});
 
-export const deadLettersDrop: Verb = {
+export const deadLettersDrop: Verb = verb({
   name: "dead-letters drop",
-  usage: "<id> --yes",
-  summary: "forget a dead letter for good",
-  options: { yes: { type: "boolean" } },
-  optionHelp: { "--yes": "it cannot be brought back: say that you know" },
+  summary: "delete a dead letter",
+  options: { yes: confirmation("a dropped dead letter cannot be restored") },
   example: "porchlight-cloud dead-letters drop 12 --yes",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<id>"),
   async run(invocation) {
     const id = idOf(invocation);
-    if (invocation.values["yes"] !== true)
-      throw usageError("a letter that is dropped is gone: --yes");
-    await (await invocation.centre()).shelf.drop(id);
+    await (await invocation.centre()).deadLetters.drop(id);
     invocation.terminal.data({ id, dropped: true }, `${id} is gone`);
     return EXIT.ok;
   },
-};
+});

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
+import { requiredText, text, usageError, type ValuesOf } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { text, usageError } from "../../shared/cli/verb.ts";
+import { type Given, NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT } from "../../shared/core/errors.ts";
@@ -11,25 +12,17 @@ import { listPresence, type Presence } from "../fleet/presence.ts";
 import { brokerAddress } from "../host/broker-address.ts";
 import { openSiteKey } from "../keyring/site-key.ts";
 import { CENTRE_USER, mosquittoAcl } from "../mqtt/topic-acl.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
-const BUNDLE = {
-  options: {
-    out: { type: "string" },
-    certificate: { type: "string" },
-    key: { type: "string" },
-  },
-  optionHelp: {
-    "--out BUNDLE": "where the bundle goes, 0600: it holds a secret, for this device alone",
-    "--certificate FILE": "PEM of a certificate that the broker knows the device by, with --key",
-    "--key FILE": "PEM of the private key of --certificate",
-  },
-  operands: { min: 1, max: 1 },
-} as const;
+const OPTIONS = {
+  out: requiredText("BUNDLE", "where the bundle goes, 0600: it holds a secret of this device"),
+  certificate: text("FILE", "PEM of a certificate that the broker knows the device by, with --key"),
+  key: text("FILE", "PEM of the private key of --certificate"),
+};
+type BundleValues = ValuesOf<typeof OPTIONS>;
 
 /** The device's certificate, where it is to prove itself by one. */
-function certificateOf({ values }: Invocation): Proof | null {
-  const [certificate, key] = [text(values, "certificate"), text(values, "key")];
+function certificateOf({ certificate, key }: BundleValues): Proof | null {
   if (certificate === undefined && key === undefined) return null;
   if (certificate === undefined || key === undefined) {
     throw usageError("--certificate and --key go together");
@@ -38,12 +31,11 @@ function certificateOf({ values }: Invocation): Proof | null {
 }
 
 /** Registers or renews, and hands out what the device joins with. */
-async function handOut(invocation: Invocation, what: "add" | "rotate") {
+async function handOut(invocation: Given<Invocation, typeof OPTIONS>, what: "add" | "rotate") {
   const { operands, values, terminal } = invocation;
   const [device = ""] = operands;
-  const out = text(values, "out");
-  if (out === undefined) throw usageError("--out names the file for the bundle");
-  const certificate = certificateOf(invocation);
+  const { out } = values;
+  const certificate = certificateOf(values);
   const reach = await brokerAddress(invocation.config(), systemClock.now());
   const { devices, database } = await invocation.centre();
   const { publicKey } = await openSiteKey(invocation.config(), database);
@@ -60,56 +52,52 @@ async function handOut(invocation: Invocation, what: "add" | "rotate") {
   return EXIT.ok;
 }
 
-export const devicesAdd: Verb = {
+export const devicesAdd: Verb = verb({
   name: "devices add",
-  usage: "<id> --out BUNDLE",
   summary: "register a device and make the bundle that it joins with",
-  ...BUNDLE,
+  operands: oneOperand("<id>"),
+  options: OPTIONS,
   example: "porchlight-cloud devices add 0b6f… --out front-door.bundle",
   run: (invocation) => handOut(invocation, "add"),
-};
+});
 
-export const devicesRotate: Verb = {
+export const devicesRotate: Verb = verb({
   name: "devices rotate",
-  usage: "<id> --out BUNDLE",
   summary: "give a device a new password; the old one is good no longer",
-  ...BUNDLE,
+  operands: oneOperand("<id>"),
+  options: OPTIONS,
   example: "porchlight-cloud devices rotate 0b6f… --out front-door.bundle",
   run: (invocation) => handOut(invocation, "rotate"),
-};
+});
 
-export const devicesRevoke: Verb = {
+export const devicesRevoke: Verb = verb({
   name: "devices revoke",
-  usage: "<id>",
-  summary: "let a device in no more; what it has sent stays",
+  summary: "revoke a device's access; what it has sent stays",
   options: {},
-  optionHelp: {},
   example: "porchlight-cloud devices revoke 0b6f…",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<id>"),
   async run({ operands, centre, terminal }) {
     const [device = ""] = operands;
     const { devices } = await centre();
     await devices.revoke(device);
-    terminal.data({ device, revoked: true }, `${device} is let in no more`);
+    terminal.data({ device, revoked: true }, `${device} is revoked`);
     return EXIT.ok;
   },
-};
+});
 
 function wordsOf(presence: Presence | undefined): readonly string[] {
-  if (presence === undefined) return ["never heard of", "-", "-"];
+  if (presence === undefined) return ["no status yet", "-", "-"];
   const { online, toldAt, lag, halted } = presence;
   const state = halted === null ? (online ? "online" : "offline") : `halted: ${halted}`;
   return [state, dateOf(toldAt.getTime()), lag === null ? "-" : `${lag}`];
 }
 
-export const devicesList: Verb = {
+export const devicesList: Verb = verb({
   name: "devices list",
-  usage: "",
   summary: "the registered devices, and what they last said of themselves",
   options: {},
-  optionHelp: {},
   example: "porchlight-cloud devices list --json",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ centre, terminal }) {
     const { devices, database } = await centre();
     const heard = new Map((await listPresence(database)).map((each) => [each.device, each]));
@@ -122,34 +110,30 @@ export const devicesList: Verb = {
       dateOf(addedAt.getTime()),
       ...(revokedAt === null ? wordsOf(presence ?? undefined) : ["revoked", "-", "-"]),
     ]);
-    terminal.data(all, table(["device", "added", "state", "said", "lag"], rows));
+    terminal.data(all, table(["device", "added", "state", "last status", "lag"], rows));
     return EXIT.ok;
   },
-};
+});
 
-export const devicesAcl: Verb = {
+export const devicesAcl: Verb = verb({
   name: "devices acl",
-  usage: "",
   summary: "print the ACL file of a Mosquitto: the same rules as our own broker's",
   options: {},
-  optionHelp: {},
   example: "porchlight-cloud devices acl > /etc/mosquitto/porchlight.acl",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ terminal }) {
     const acl = mosquittoAcl();
     terminal.data({ acl }, acl.trimEnd());
     return EXIT.ok;
   },
-};
+});
 
-export const devicesPasswords: Verb = {
+export const devicesPasswords: Verb = verb({
   name: "devices passwords",
-  usage: "",
   summary: "print the password file of a Mosquitto: every device, and the centre by mqtt.password",
   options: {},
-  optionHelp: {},
   example: "porchlight-cloud devices passwords > /etc/mosquitto/porchlight.passwords",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ config, centre, terminal }) {
     const { username = CENTRE_USER, password } = config().mqtt;
     const { devices } = await centre();
@@ -160,4 +144,4 @@ export const devicesPasswords: Verb = {
     terminal.data({ users: users.map(({ user }) => user), file }, file.trimEnd());
     return EXIT.ok;
   },
-};
+});

@@ -1,19 +1,18 @@
+import { confirmation } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { usageError } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { fingerprintOf } from "../../shared/log/site-key.ts";
 import { renewSiteKey } from "../keyring/site-key.ts";
 import { keyringOf } from "./people.ts";
-import type { Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
-export const keysList: Verb = {
+export const keysList: Verb = verb({
   name: "keys list",
-  usage: "",
   summary: "how many keys each device has released to this site, by what they open",
   options: {},
-  optionHelp: {},
   example: "porchlight-cloud keys list --json",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ centre, config, terminal }) {
     const { database } = await centre();
     const keyring = await keyringOf({ config }, database);
@@ -22,39 +21,35 @@ export const keysList: Verb = {
     terminal.data(counts, table(["device", "class", "keys"], rows));
     return EXIT.ok;
   },
-};
+});
 
-export const keysForget: Verb = {
+export const keysForget: Verb = verb({
   name: "keys forget",
-  usage: "<device> --yes",
   summary: "destroy the keys that a device has released, until it joins anew",
-  options: { yes: { type: "boolean" } },
-  optionHelp: { "--yes": "they cannot be brought back from here" },
+  options: { yes: confirmation("the keys cannot be brought back from here") },
   example: "porchlight-cloud keys forget 0b6f… --yes",
-  operands: { min: 1, max: 1 },
-  async run({ centre, config, operands, values, terminal }) {
+  operands: oneOperand("<device>"),
+  async run({ centre, config, operands, terminal }) {
     const [device = ""] = operands;
-    if (values["yes"] !== true) throw usageError("--yes says that they may go");
     const { database } = await centre();
     const keyring = await keyringOf({ config }, database);
     const forgotten = await keyring.forget(device);
     terminal.data({ device, forgotten }, `${forgotten} keys of ${device} are gone`);
     return EXIT.ok;
   },
-};
+});
 
-export const keysRenew: Verb = {
+export const keysRenew: Verb = verb({
   name: "keys renew",
-  usage: "--yes",
   summary: "make a new key of this site, where the old one is lost or others have it",
-  options: { yes: { type: "boolean" } },
-  optionHelp: {
-    "--yes": "what was released until now is destroyed; each device needs a new bundle",
+  options: {
+    yes: confirmation(
+      "what was released until now is destroyed, and each device needs a new bundle",
+    ),
   },
   example: "porchlight-cloud keys renew --yes",
-  operands: { min: 0, max: 0 },
-  async run({ centre, config, values, terminal }) {
-    if (values["yes"] !== true) throw usageError("--yes says that what was released may go");
+  operands: NO_OPERANDS,
+  async run({ centre, config, terminal }) {
     const { database } = await centre();
     const siteKey = fingerprintOf((await renewSiteKey(config(), database)).publicKey);
     const lines = [
@@ -64,4 +59,4 @@ export const keysRenew: Verb = {
     terminal.data({ siteKey }, lines.join("\n"));
     return EXIT.ok;
   },
-};
+});

@@ -1,11 +1,12 @@
 import { once } from "node:events";
+import { number, text } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { number, text } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import type { CentralLog, LogState } from "../log/event-log.ts";
-import { withAway } from "./archive.ts";
-import type { Verb } from "./verb.ts";
+import { withArchiveReader } from "./archive.ts";
+import { type Verb, verb } from "./verb.ts";
 
 /** The logs that were asked for: of one device, a single one, or all; oldest first. */
 async function chosen(
@@ -25,20 +26,20 @@ async function chosen(
   });
 }
 
-const DEVICE = { device: { type: "string" }, log: { type: "string" } } as const;
-const DEVICE_HELP = { "--device ID": "only of this device", "--log ID": "only this log" };
+const DEVICE = {
+  device: text("ID", "only of this device"),
+  log: text("ID", "only this log"),
+};
 
-export const logList: Verb = {
+export const logList: Verb = verb({
   name: "log list",
-  usage: "[--device ID]",
-  summary: "every log, how far it is here, and whether its device told two stories",
-  options: { device: { type: "string" } },
-  optionHelp: { "--device ID": "only of this device" },
+  summary: "every log, its head here, and whether it is forked",
+  options: { device: text("ID", "only of this device") },
   example: "porchlight-cloud log list",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ centre, values, terminal }) {
     const { log } = await centre();
-    const logs = await chosen(log, { device: text(values, "device") });
+    const logs = await chosen(log, { device: values.device });
     const rows = logs.map(({ log: id, device, seq, parent, frozenAt }) => [
       id,
       device,
@@ -49,27 +50,25 @@ export const logList: Verb = {
     terminal.data(logs, table(["log", "device", "entries", "follows", "state"], rows));
     return EXIT.ok;
   },
-};
+});
 
-export const logVerify: Verb = {
+export const logVerify: Verb = verb({
   name: "log verify",
-  usage: "[--device ID] [--log ID]",
   summary:
     "read and hash what is stored, archived months too; name the first entry that is wrong in each log",
   options: DEVICE,
-  optionHelp: DEVICE_HELP,
   example: "porchlight-cloud log verify --device 0b6f…",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   run: (invocation) =>
-    withAway(invocation, async (away) => {
+    withArchiveReader(invocation, async (archived) => {
       const { centre, values, terminal } = invocation;
       const { log } = await centre();
-      const which = { device: text(values, "device"), id: text(values, "log") };
+      const which = { device: values.device, id: values.log };
       const logs = await chosen(log, which);
       const reports = [];
       for (const [i, { log: id, device }] of logs.entries()) {
         terminal.progress("verifying", i, logs.length);
-        reports.push({ log: id, device, ...(await log.verify(id, [], away)) });
+        reports.push({ log: id, device, ...(await log.verify(id, [], archived)) });
       }
       terminal.progress("verifying", logs.length, logs.length);
       const lines = reports.map(({ log: id, entries, emptied, fault }) =>
@@ -80,52 +79,55 @@ export const logVerify: Verb = {
       terminal.data(reports, lines.join("\n") || "there are no logs yet");
       return reports.every(({ fault }) => fault === null) ? EXIT.ok : EXIT.failed;
     }),
-};
+});
 
-export const logExport: Verb = {
+export const logExport: Verb = verb({
   name: "log export",
-  usage: "[--device ID] [--log ID] [--after SEQ]",
   summary: "print every entry on a line of its own, byte for byte as the device hashed it",
-  options: { ...DEVICE, after: { type: "string" } },
-  optionHelp: { ...DEVICE_HELP, "--after SEQ": "of each log only what comes after this entry" },
+  options: {
+    ...DEVICE,
+    after: number("SEQ", "of each log only what comes after this entry", {
+      fallback: 0,
+      min: 0,
+      max: Number.MAX_SAFE_INTEGER,
+    }),
+  },
   example: "porchlight-cloud log export --device 0b6f… > door.log",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   run: (invocation) =>
-    withAway(invocation, async (away) => {
+    withArchiveReader(invocation, async (archived) => {
       const { centre, values, signal } = invocation;
       const { log } = await centre();
-      const after = number(values, "after", { fallback: 0, min: 0, max: Number.MAX_SAFE_INTEGER });
-      const which = { device: text(values, "device"), id: text(values, "log") };
+      const after = values.after;
+      const which = { device: values.device, id: values.log };
       for (const { log: id } of await chosen(log, which)) {
-        for await (const lines of log.export(id, after, away)) {
+        for await (const lines of log.export(id, after, archived)) {
           const more = process.stdout.write(lines.map((line) => `${line}\n`).join(""));
           if (!more) await once(process.stdout, "drain", { signal });
         }
       }
       return EXIT.ok;
     }),
-};
+});
 
-export const logForks: Verb = {
+export const logForks: Verb = verb({
   name: "log forks",
-  usage: "<log>",
-  summary: "both stories of a frozen log, entry by entry, where they differ",
+  summary: "both branches of a forked log, entry by entry, where they differ",
   options: {},
-  optionHelp: {},
   example: "porchlight-cloud log forks 7c1e… --json",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<log>"),
   async run({ centre, operands, terminal }) {
-    const { log, shelf } = await centre();
+    const { log, deadLetters } = await centre();
     const [id = ""] = operands;
     await chosen(log, { id });
-    const forks = await shelf.forks(id);
+    const forks = await deadLetters.forks(id);
     const rows = forks.map(({ seq, stored, other, receivedAt }) => [
       `${seq}`,
       stored?.slice(0, 16) ?? "-",
       other.slice(0, 16),
       dateOf(receivedAt.getTime()),
     ]);
-    terminal.data(forks, table(["entry", "stored", "told later", "received"], rows));
+    terminal.data(forks, table(["entry", "stored", "forked", "received"], rows));
     return EXIT.ok;
   },
-};
+});

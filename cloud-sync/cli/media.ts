@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
+import { number, requiredText, text } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { number, text, usageError } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { mediaKey } from "../objects/media-key.ts";
@@ -9,7 +10,7 @@ import { openObjects } from "../objects/open.ts";
 import { type CentralMedia, listMedia } from "../queries/media.ts";
 import { type Closed, openMedia } from "../queries/open-media.ts";
 import { keyringOf } from "./people.ts";
-import type { Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
 /** A face in the clear: for who was given it alone. */
 const FILE_MODE = 0o600;
@@ -30,21 +31,23 @@ function rowOf(item: CentralMedia & { readonly here: boolean }): string[] {
   ];
 }
 
-export const mediaList: Verb = {
+export const mediaList: Verb = verb({
   name: "media list",
-  usage: "[--device ID] [--limit N]",
   summary: "sealed snapshots that devices have announced, newest first, and whether they are here",
-  options: { device: { type: "string" }, limit: { type: "string" } },
-  optionHelp: {
-    "--device ID": "only of this device",
-    "--limit N": "at most this many (default 20); each is looked for in the object store",
+  options: {
+    device: text("ID", "only of this device"),
+    limit: number("N", "at most this many (default 20); each is looked for in the object store", {
+      fallback: 20,
+      min: 1,
+      max: 1_000,
+    }),
   },
   example: "porchlight-cloud media list --limit 5",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ config, centre, values, terminal }) {
-    const limit = Math.floor(number(values, "limit", { fallback: 20, min: 1, max: 1_000 }));
+    const limit = values.limit;
     const { database } = await centre();
-    const media = await listMedia(database, { device: text(values, "device"), limit });
+    const media = await listMedia(database, { device: values.device, limit });
     const objects = openObjects(config(), randomUUID);
     const items: (CentralMedia & { readonly here: boolean })[] = [];
     try {
@@ -58,7 +61,7 @@ export const mediaList: Verb = {
     terminal.data(items, table(HEADER, items.map(rowOf)));
     return EXIT.ok;
   },
-};
+});
 
 const WHY: Readonly<Record<Closed, string>> = {
   unknown: "there is no such snapshot, or several begin so, or it was erased",
@@ -66,17 +69,14 @@ const WHY: Readonly<Record<Closed, string>> = {
   sealed: "it is sealed: its owner has not released snapshots to this site",
 };
 
-export const mediaGet: Verb = {
+export const mediaGet: Verb = verb({
   name: "media get",
-  usage: "<id> --out FILE",
   summary: "open a snapshot whose owner has released it, and write it as a JPEG",
-  options: { out: { type: "string" } },
-  optionHelp: { "--out FILE": "where the picture goes, 0600; it is written over" },
+  options: { out: requiredText("FILE", "where the picture goes, 0600; it is written over") },
   example: "porchlight-cloud media get 3f2a90c1 --out visitor.jpg",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<id>"),
   async run({ config, centre, values, operands: [id = ""], terminal }) {
-    const out = text(values, "out");
-    if (out === undefined) throw usageError("--out names the file for the picture");
+    const { out } = values;
     const { database } = await centre();
     const { open } = await keyringOf({ config }, database);
     const objects = openObjects(config(), randomUUID);
@@ -97,4 +97,4 @@ export const mediaGet: Verb = {
       objects.close();
     }
   },
-};
+});

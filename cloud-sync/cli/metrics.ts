@@ -1,59 +1,63 @@
+import { number, type Option, text, usageError } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { number, text, usageError, type Values } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { createSinks } from "../sinks/registry.ts";
-import type { Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
 const DAY_S = 86_400;
 const DIGITS = 6;
 
-/** A moment: an ISO date, or so long ago ("6h"); the fallback is so many seconds ago. */
-function moment(values: Values, name: string, fallbackS: number, nowMs: number): Date {
-  const given = text(values, name);
-  if (given === undefined) return new Date(nowMs - fallbackS * 1_000);
-  const [, count, unit] = /^(\d+)([smhd])$/.exec(given) ?? [];
-  const seconds = { s: 1, m: 60, h: 3_600, d: DAY_S }[unit ?? ""];
-  if (count !== undefined && seconds !== undefined) {
-    return new Date(nowMs - Number(count) * seconds * 1_000);
-  }
-  const date = new Date(given);
-  if (!Number.isNaN(date.getTime())) return date;
-  throw usageError(`--${name} is a date like 2026-11-27T08:00:00Z, or so long ago: 30m, 6h, 7d`);
+/** A moment: an ISO date, or so long ago ("6h"). */
+function moment(help: string, fallbackS: number): Option<(nowMs: number) => Date> {
+  return {
+    placeholder: "WHEN",
+    help,
+    required: false,
+    read(typed, label) {
+      if (typeof typed !== "string") return (nowMs) => new Date(nowMs - fallbackS * 1_000);
+      const [, count, unit] = /^(\d+)([smhd])$/.exec(typed) ?? [];
+      const seconds = { s: 1, m: 60, h: 3_600, d: DAY_S }[unit ?? ""];
+      if (count !== undefined && seconds !== undefined) {
+        return (nowMs) => new Date(nowMs - Number(count) * seconds * 1_000);
+      }
+      const date = new Date(typed);
+      if (!Number.isNaN(date.getTime())) return () => date;
+      throw usageError(`${label} is a date like 2026-11-27T08:00:00Z, or so long ago: 30m, 6h, 7d`);
+    },
+  };
 }
 
-export const metricsQuery: Verb = {
+export const metricsQuery: Verb = verb({
   name: "metrics query",
-  usage: "<measurement> <field> [--device ID] [--from WHEN] [--to WHEN] [--every SECONDS]",
   summary: "mean, least and most of a figure over time, from our database or from InfluxDB",
   options: {
-    device: { type: "string" },
-    from: { type: "string" },
-    to: { type: "string" },
-    every: { type: "string" },
-  },
-  optionHelp: {
-    "--device ID": "of one device (default: all together)",
-    "--from WHEN": "a date, or so long ago (default: 1d)",
-    "--to WHEN": "a date, or so long ago (default: now)",
-    "--every SECONDS": "what is taken together (default: 3600)",
+    device: text("ID", "of one device (default: all together)"),
+    from: moment("a date, or so long ago (default: 1d)", DAY_S),
+    to: moment("a date, or so long ago (default: now)", 0),
+    every: number("SECONDS", "what is taken together (default: 3600)", {
+      fallback: 3_600,
+      min: 0.001,
+      max: 366 * DAY_S,
+      fractions: true,
+    }),
   },
   example: "porchlight-cloud metrics query telemetry residentMiB --from 6h --every 600",
-  operands: { min: 2, max: 2 },
+  operands: { usage: "<measurement> <field>", min: 2, max: 2 },
   async run({ centre, config, operands, values, terminal }) {
     const [measurement = "", field = ""] = operands;
-    const everyS = number(values, "every", { fallback: 3_600, min: 0.001, max: 366 * DAY_S });
+    const everyS = values.every;
     const now = systemClock.now();
-    const device = text(values, "device");
+    const device = values.device;
     const { database } = await centre();
     const { queryMetrics } = createSinks({ config: config(), database, clock: systemClock });
     const buckets = await queryMetrics({
       measurement,
       field,
       ...(device !== undefined && { device }),
-      from: moment(values, "from", DAY_S, now),
-      to: moment(values, "to", 0, now),
+      from: values.from(now),
+      to: values.to(now),
       everyMs: Math.round(everyS * 1_000),
     });
     const short = (value: number): string => `${Number(value.toPrecision(DIGITS))}`;
@@ -67,4 +71,4 @@ export const metricsQuery: Verb = {
     terminal.data(buckets, table(["from", "count", "mean", "least", "most"], rows));
     return buckets.length > 0 ? EXIT.ok : EXIT.notFound;
   },
-};
+});

@@ -1,12 +1,13 @@
+import { number, text } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { number, text } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { createKeyring, type Keyring } from "../keyring/keyring.ts";
 import { findSiteKey } from "../keyring/site-key.ts";
 import type { Database } from "../postgres/database.ts";
 import { type CentralPerson, listPeople } from "../queries/people.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
 /** What was released, opened with the site's key where this machine has it. */
 export async function keyringOf(
@@ -25,24 +26,22 @@ function rowOf({ subject, device, enrolledAt, erasedAt, name }: CentralPerson): 
   ];
 }
 
-export const peopleList: Verb = {
+export const peopleList: Verb = verb({
   name: "people list",
-  usage: "[--device ID] [--limit N]",
   summary: "who is enrolled at which door; by name where the owner has released it",
-  options: { device: { type: "string" }, limit: { type: "string" } },
-  optionHelp: {
-    "--device ID": "only of this device",
-    "--limit N": "at most this many (default 100)",
+  options: {
+    device: text("ID", "only of this device"),
+    limit: number("N", "at most this many (default 100)", { fallback: 100, min: 1, max: 10_000 }),
   },
   example: "porchlight-cloud people list",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ centre, config, values, terminal }) {
-    const limit = Math.floor(number(values, "limit", { fallback: 100, min: 1, max: 10_000 }));
+    const limit = values.limit;
     const { database } = await centre();
     const { open } = await keyringOf({ config }, database);
-    const device = text(values, "device");
+    const device = values.device;
     const people = await listPeople({ database, open }, { device, limit });
     terminal.data(people, table(["person", "name", "enrolled", "device"], people.map(rowOf)));
     return EXIT.ok;
   },
-};
+});

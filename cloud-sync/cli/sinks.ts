@@ -1,9 +1,10 @@
+import { confirmation, flag, number, type Option, usageError } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { number, text, usageError } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { createSinkControl, type SinkControl } from "../sinks/runner/control.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
 const REJECTS_SHOWN = 1_000;
 
@@ -11,24 +12,24 @@ async function control({ centre }: Invocation): Promise<SinkControl> {
   return createSinkControl((await centre()).database);
 }
 
-/** --position, or every entry on the shelf. */
-function positionOf({ values }: Invocation): bigint | undefined {
-  const given = text(values, "position");
-  if (given === undefined) return undefined;
-  if (/^[1-9]\d{0,18}$/.test(given)) return BigInt(given);
-  throw usageError("--position is the number that sinks rejects shows");
-}
+/** One entry, or every rejected one. */
+const POSITION: Option<bigint | undefined> = {
+  placeholder: "N",
+  help: "only this entry, as sinks rejects shows it (default: all of them)",
+  required: false,
+  read(typed, label) {
+    if (typeof typed !== "string") return undefined;
+    if (/^[1-9]\d{0,18}$/.test(typed)) return BigInt(typed);
+    throw usageError(`${label} is the number that sinks rejects shows`);
+  },
+};
 
-const POSITION = { options: { position: { type: "string" } } } as const;
-
-export const sinksList: Verb = {
+export const sinksList: Verb = verb({
   name: "sinks list",
-  usage: "",
-  summary: "what the log is projected into, how far behind each is, and what went wrong",
+  summary: "sinks with their consumer lag, rejects, breaker and last error",
   options: {},
-  optionHelp: {},
   example: "porchlight-cloud sinks list",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run(invocation) {
     const states = await (await control(invocation)).states();
     const rows = states.map((state) => [
@@ -46,24 +47,27 @@ export const sinksList: Verb = {
       position: Number(position),
       written: Number(written),
     }));
-    const header = ["sink", "state", "behind", "rejected", "breaker", "last error"];
+    const header = ["sink", "state", "lag", "rejected", "breaker", "last error"];
     invocation.terminal.data(facts, table(header, rows));
     return EXIT.ok;
   },
-};
+});
 
-export const sinksRejects: Verb = {
+export const sinksRejects: Verb = verb({
   name: "sinks rejects",
-  usage: "<sink> [--after POSITION]",
   summary: "entries that a store will never accept, and why",
-  options: { after: { type: "string" } },
-  optionHelp: { "--after POSITION": `go on behind this one: at most ${REJECTS_SHOWN} are shown` },
+  options: {
+    after: number("POSITION", `go on behind this one: at most ${REJECTS_SHOWN} are shown`, {
+      fallback: 0,
+      min: 0,
+      max: Number.MAX_SAFE_INTEGER,
+    }),
+  },
   example: "porchlight-cloud sinks rejects influx",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<sink>"),
   async run(invocation) {
     const { operands, values, terminal } = invocation;
-    const max = Number.MAX_SAFE_INTEGER;
-    const after = BigInt(Math.floor(number(values, "after", { fallback: 0, min: 0, max })));
+    const after = BigInt(values.after);
     const [sink = ""] = operands;
     const shelved = await (await control(invocation)).rejects(sink, after, REJECTS_SHOWN);
     const facts = shelved.map((each) => ({ ...each, position: Number(each.position) }));
@@ -73,76 +77,64 @@ export const sinksRejects: Verb = {
       dateOf(at.getTime()),
       reason,
     ]);
-    terminal.data(facts, table(["position", "what", "since", "why"], rows));
+    terminal.data(facts, table(["position", "entry", "since", "reason"], rows));
     return EXIT.ok;
   },
-};
+});
 
-export const sinksRetry: Verb = {
+export const sinksRetry: Verb = verb({
   name: "sinks retry",
-  usage: "<sink> [--position N]",
-  summary: "let a sink try again what its store has rejected",
-  ...POSITION,
-  optionHelp: { "--position N": "only this entry (default: all of them)" },
+  summary: "retry rejected entries of a sink",
+  options: { position: POSITION },
   example: "porchlight-cloud sinks retry influx",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<sink>"),
   async run(invocation) {
     const [sink = ""] = invocation.operands;
-    const count = await (await control(invocation)).replayRejects(sink, positionOf(invocation));
-    invocation.terminal.data({ sink, count }, `${count} entries are tried again`);
+    const count = await (await control(invocation)).replayRejects(sink, invocation.values.position);
+    invocation.terminal.data({ sink, count }, `${count} entries are retried`);
     return count > 0 ? EXIT.ok : EXIT.notFound;
   },
-};
+});
 
-export const sinksDrop: Verb = {
+export const sinksDrop: Verb = verb({
   name: "sinks drop",
-  usage: "<sink> [--position N] --yes",
-  summary: "give up what a store has rejected; it stays in the log",
-  options: { ...POSITION.options, yes: { type: "boolean" } },
-  optionHelp: {
-    "--position N": "only this entry (default: all of them)",
-    "--yes": "the store will not have them: say that you know",
-  },
+  summary: "discard rejected entries of a sink; they stay in the log",
+  options: { position: POSITION, yes: confirmation("the store will not have them") },
   example: "porchlight-cloud sinks drop influx --position 12 --yes",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<sink>"),
   async run(invocation) {
     const [sink = ""] = invocation.operands;
-    if (invocation.values["yes"] !== true) throw usageError("the store will not have them: --yes");
-    const count = await (await control(invocation)).dropRejects(sink, positionOf(invocation));
-    invocation.terminal.data({ sink, count }, `${count} entries are given up`);
+    const count = await (await control(invocation)).dropRejects(sink, invocation.values.position);
+    invocation.terminal.data({ sink, count }, `${count} entries are discarded`);
     return count > 0 ? EXIT.ok : EXIT.notFound;
   },
-};
+});
 
-export const sinksReplay: Verb = {
+export const sinksReplay: Verb = verb({
   name: "sinks replay",
-  usage: "<sink> [--incomplete]",
-  summary: "let a sink forget everything and read the log from its first entry",
-  options: { incomplete: { type: "boolean" } },
-  optionHelp: { "--incomplete": "also where months of the log lie in the archive alone" },
+  summary: "replay a sink: delete its data and read the log from the first entry",
+  options: { incomplete: flag("also where months of the log lie in the archive alone") },
   example: "porchlight-cloud sinks replay postgres",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<sink>"),
   async run(invocation) {
     const [sink = ""] = invocation.operands;
-    const incomplete = invocation.values["incomplete"] === true;
+    const incomplete = invocation.values.incomplete;
     await (await control(invocation)).reset(sink, { incomplete });
-    invocation.terminal.data({ sink, asked: true }, `${sink} begins again from the first entry`);
+    invocation.terminal.data({ sink, asked: true }, `${sink} replays from the first entry`);
     return EXIT.ok;
   },
-};
+});
 
-export const sinksForget: Verb = {
+export const sinksForget: Verb = verb({
   name: "sinks forget",
-  usage: "<sink>",
-  summary: "forget a sink that runs no more, so that the archive does not wait for it",
+  summary: "remove the cursor of a retired sink, so that the archive does not wait for it",
   options: {},
-  optionHelp: {},
   example: "porchlight-cloud sinks forget influx",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<sink>"),
   async run(invocation) {
     const [sink = ""] = invocation.operands;
     await (await control(invocation)).forget(sink);
-    invocation.terminal.data({ sink, forgotten: true }, `${sink} is forgotten`);
+    invocation.terminal.data({ sink, forgotten: true }, `${sink} is removed`);
     return EXIT.ok;
   },
-};
+});

@@ -1,19 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { runCentre } from "../centre.ts";
 import { removeRun, writeRun } from "../host/run-file.ts";
-import type { Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
-export const start: Verb = {
+export const start: Verb = verb({
   name: "start",
-  usage: "",
   summary: "run the centre in this terminal until Ctrl-C; one line of JSON says when it is ready",
   options: {},
-  optionHelp: {},
   example: "porchlight-cloud start --data ./data",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ config: load, logger, signal, terminal }) {
     const config = load();
     const { data } = config;
@@ -39,4 +38,4 @@ export const start: Verb = {
     }
     return EXIT.ok;
   },
-};
+});

@@ -1,27 +1,26 @@
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { runtimeWords } from "../../shared/core/own-runtime.ts";
 import { fingerprintOf } from "../../shared/log/site-key.ts";
 import { listPresence } from "../fleet/presence.ts";
 import { readRun } from "../host/run-file.ts";
 import { readPublicKey } from "../keyring/site-key.ts";
-import type { Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
-export const status: Verb = {
+export const status: Verb = verb({
   name: "status",
-  usage: "",
   summary: "whether the centre runs here and where, its devices, its logs, what needs a person",
   options: {},
-  optionHelp: {},
   example: "porchlight-cloud status --json",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ config, centre, terminal, runtime }) {
     const running = readRun(config().data);
-    const { log, devices, shelf, database } = await centre();
+    const { log, devices, deadLetters, database } = await centre();
     const [logs, registered, presence, letters, publicKey] = await Promise.all([
       log.logs(),
       devices.list(),
       listPresence(database),
-      shelf.letters(),
+      deadLetters.letters(),
       readPublicKey(database),
     ]);
     const facts = {
@@ -53,4 +52,4 @@ export const status: Verb = {
     terminal.data(facts, lines.join("\n"));
     return EXIT.ok;
   },
-};
+});

@@ -1,18 +1,19 @@
-import type { Call, Verb as VerbOf } from "../../shared/cli/verb.ts";
+import { type Call, type Verb as VerbOf, verbMaker } from "../../shared/cli/verb.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import type { CloudConfig } from "../config/schema.ts";
 import type { Devices } from "../fleet/devices.ts";
-import type { Shelf } from "../log/dead-letters.ts";
+import type { DeadLetters } from "../log/dead-letters.ts";
 import type { CentralLog } from "../log/event-log.ts";
 import type { Database } from "../postgres/database.ts";
 
 export type Verb = VerbOf<Invocation>;
+export const verb = verbMaker<Invocation>();
 
 /** What the database of a centre holds, its schema up to date. */
 export interface OpenCentre {
   readonly database: Database;
   readonly log: CentralLog;
-  readonly shelf: Shelf;
+  readonly deadLetters: DeadLetters;
   readonly devices: Devices;
 }
 

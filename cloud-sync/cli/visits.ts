@@ -1,11 +1,12 @@
+import { number, text } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { number, text } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { dateOf, duration, similarity } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { namesOf } from "../queries/people.ts";
 import { type CentralVisit, listVisits } from "../queries/visits.ts";
 import { keyringOf } from "./people.ts";
-import type { Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
 const HEADER = ["visit", "began", "lasted", "device", "camera", "outcome", "who", "score", "delay"];
 
@@ -26,22 +27,20 @@ function rowOf(visit: Named): string[] {
   ];
 }
 
-export const visitsList: Verb = {
+export const visitsList: Verb = verb({
   name: "visits list",
-  usage: "[--device ID] [--limit N]",
   summary:
     "who was at which door, newest first, by name where it was released, and how long until we knew",
-  options: { device: { type: "string" }, limit: { type: "string" } },
-  optionHelp: {
-    "--device ID": "only of this device",
-    "--limit N": "at most this many (default 20)",
+  options: {
+    device: text("ID", "only of this device"),
+    limit: number("N", "at most this many (default 20)", { fallback: 20, min: 1, max: 10_000 }),
   },
   example: "porchlight-cloud visits list --limit 5",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ centre, config, values, terminal }) {
-    const limit = Math.floor(number(values, "limit", { fallback: 20, min: 1, max: 10_000 }));
+    const limit = values.limit;
     const { database } = await centre();
-    const found = await listVisits(database, { device: text(values, "device"), limit });
+    const found = await listVisits(database, { device: values.device, limit });
     const people = new Set(found.flatMap(({ person }) => (person === null ? [] : [person])));
     const { open } = await keyringOf({ config }, database);
     const names = await namesOf({ database, open }, [...people]);
@@ -52,4 +51,4 @@ export const visitsList: Verb = {
     terminal.data(visits, table(HEADER, visits.map(rowOf)));
     return EXIT.ok;
   },
-};
+});

@@ -33,7 +33,7 @@ export async function watchDevices(options: WatchOptions, signal: AbortSignal): 
       for (const [device, at] of seen) if (at <= since.getTime()) seen.delete(device);
     } catch (error) {
       if (!(error instanceof PorchlightError) || error.remedy !== "retry") throw error;
-      logger.warn("nobody knows now whether a device was revoked", { code: error.code });
+      logger.warn("device revocations not checked: database unavailable", { code: error.code });
     }
   }
 }

@@ -27,7 +27,7 @@ function ownUrl({ data, broker, tls }: CloudConfig): string {
   const running = readRun(data);
   const port = running === null ? broker.port : Number(new URL(running.mqtt).port);
   if (port === 0) {
-    throw new PorchlightError("devices.url", "nobody knows yet at which port devices reach us", {
+    throw new PorchlightError("devices.url", "the broker's port is not known yet", {
       exitCode: EXIT.config,
       hint: "start the centre first (porchlight-cloud start), or set broker.port or devices.url",
     });

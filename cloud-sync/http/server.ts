@@ -45,7 +45,7 @@ export function createApi(options: ApiOptions): Api {
       return;
     }
     route(request, response).catch((error: unknown) => {
-      logger.error("a request was not answered", { reason: messageOf(error) });
+      logger.error("HTTP request failed", { reason: messageOf(error) });
       if (!response.headersSent) response.writeHead(500);
       response.end();
     });
@@ -93,7 +93,7 @@ function routeOf(routes: ApiOptions["routes"], { method, url = "/" }: IncomingMe
 }
 
 function unusable(host: string, port: number, cause: Error): PorchlightError {
-  return new PorchlightError("http.address", `nobody can listen on ${host}:${port}`, {
+  return new PorchlightError("http.address", `cannot listen on ${host}:${port}`, {
     hint: "choose another http.port: porchlight-cloud config schema",
     cause,
   });

@@ -1,17 +1,17 @@
 /** How much has been taken from the broker and not been settled yet: what is beyond it stays there. */
 
-export interface WindowLimits {
+export interface AdmissionLimits {
   readonly messages: number;
   readonly bytes: number;
 }
 
-export class Window {
-  readonly #limits: WindowLimits;
+export class AdmissionWindow {
+  readonly #limits: AdmissionLimits;
   #messages = 0;
   #bytes = 0;
   #next: (() => void)[] = [];
 
-  constructor(limits: WindowLimits) {
+  constructor(limits: AdmissionLimits) {
     this.#limits = limits;
   }
 
@@ -20,7 +20,7 @@ export class Window {
   }
 
   /** Takes a place, as soon as there is one. Throws when the signal is aborted before that. */
-  async place(signal: AbortSignal): Promise<void> {
+  async acquire(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     while (this.#isFull()) {
       await new Promise<void>((resolve) => {
@@ -39,17 +39,17 @@ export class Window {
   }
 
   /** What is in a place that was taken: it may be larger than what was left. */
-  fill(bytes: number): void {
+  charge(bytes: number): void {
     this.#bytes += bytes;
   }
 
   /** Back again, without waiting: it was in before. */
-  enter(bytes: number): void {
+  readmit(bytes: number): void {
     this.#messages++;
     this.#bytes += bytes;
   }
 
-  leave(bytes: number): void {
+  release(bytes: number): void {
     this.#messages--;
     this.#bytes -= bytes;
     this.#wake();

@@ -14,15 +14,15 @@ import type { Clock } from "../../shared/core/clock.ts";
 import { invariant, messageOf, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { backoffMs, pause } from "../../shared/core/retry.ts";
-import { createBell } from "../../shared/core/wake-signal.ts";
+import { createWakeSignal } from "../../shared/core/wake-signal.ts";
 import { type Cursor, startOf } from "../../shared/log/cursor.ts";
 import type { Batch } from "../../shared/protocol/batch.ts";
 import type { Nack } from "../../shared/protocol/wire.ts";
-import type { Outcome } from "../log/append.ts";
+import type { BatchOutcome } from "../log/append.ts";
 import { ARRIVALS_MAX, type CentralLog } from "../log/event-log.ts";
-import { Window, type WindowLimits } from "./admission-window.ts";
-import { type Item, Waiting } from "./reorder-buffer.ts";
-import { readBatch, shelve, type Unread } from "./undecodable.ts";
+import { type AdmissionLimits, AdmissionWindow } from "./admission-window.ts";
+import { type Item, ReorderBuffer } from "./reorder-buffer.ts";
+import { readBatch, shelve, type Undecodable } from "./undecodable.ts";
 
 /** The centre holds everything of this log up to the cursor; or what it has to say against it. */
 export type Answer = { readonly ack: Cursor } | { readonly nack: Nack };
@@ -35,13 +35,13 @@ export interface IngestOptions {
   /** Even in [0, 1), for the jitter of retries. */
   readonly random: () => number;
   readonly logger: Logger;
-  readonly window?: WindowLimits;
+  readonly window?: AdmissionLimits;
   /** Told of each group commit: its entries, and how long it took. */
   readonly committed?: (entries: number, ms: number) => void;
 }
 
-export interface IngestFigures {
-  /** Messages in the window, and batches that wait for the one before them. */
+export interface IngestStats {
+  /** Messages in the window, and batches in the reorder buffer them. */
   readonly inWindow: number;
   readonly early: number;
   readonly appendedEntries: number;
@@ -64,11 +64,11 @@ export interface Ingest {
   commit(signal?: AbortSignal): Promise<boolean>;
   /** Commits until the signal is aborted. Throws only what is a mistake of the program. */
   run(signal: AbortSignal): Promise<void>;
-  figures(): IngestFigures;
+  stats(): IngestStats;
 }
 
 /** 32 MB are eight group commits; a thousand small batches are a thousand doors that rang. */
-const WINDOW: WindowLimits = { messages: 1_024, bytes: 32 * 1024 * 1024 };
+const WINDOW: AdmissionLimits = { messages: 1_024, bytes: 32 * 1024 * 1024 };
 /** 10,000 entries of 400 bytes: larger commits are no faster (docs/benchmarks.md). */
 const COMMIT_BYTES_MAX = 8 * 1024 * 1024;
 /** While the server writes one, the next is sent to it; it waits there for the lock. */
@@ -85,49 +85,49 @@ export function createIngest(options: IngestOptions): Ingest {
 
 class LogIngest implements Ingest {
   readonly #options: IngestOptions;
-  readonly #window: Window;
-  readonly #waiting = new Waiting();
-  readonly #bell = createBell();
+  readonly #window: AdmissionWindow;
+  readonly #reordering = new ReorderBuffer();
+  readonly #wake = createWakeSignal();
   /** Logs in a commit that is under way: what follows in one of them waits for its end. */
   readonly #busy = new Set<string>();
-  readonly #figures = { appendedEntries: 0, duplicates: 0, gaps: 0, forks: 0, invalid: 0 };
+  readonly #stats = { appendedEntries: 0, duplicates: 0, gaps: 0, forks: 0, invalid: 0 };
   /** Logs whose fork was told: a device goes on with it, at each start and with all in flight. */
   readonly #told = new Set<string>();
   #queue: Item[] = [];
-  #unread: Unread[] = [];
+  #undecodable: Undecodable[] = [];
 
   constructor(options: IngestOptions) {
     this.#options = options;
-    this.#window = new Window(options.window ?? WINDOW);
+    this.#window = new AdmissionWindow(options.window ?? WINDOW);
   }
 
   async take(device: string, payload: Buffer, signal: AbortSignal): Promise<void> {
-    await this.#window.place(signal);
+    await this.#window.acquire(signal);
     const read = readBatch(payload);
     if (read.batch === null) {
       const { length: bytes } = payload;
-      this.#window.fill(bytes);
-      this.#unread.push({ device, payload, reason: read.reason, cursor: null, bytes });
+      this.#window.charge(bytes);
+      this.#undecodable.push({ device, payload, reason: read.reason, cursor: null, bytes });
     } else {
       const bytes = sizeOf(read.batch);
-      this.#window.fill(bytes);
+      this.#window.charge(bytes);
       const looked = { earlySinceMs: null, looks: 0 };
       this.#queue.push({ device, payload, batch: read.batch, bytes, ...looked });
     }
-    this.#bell.ring();
+    this.#wake.notify();
   }
 
   async commit(signal?: AbortSignal): Promise<boolean> {
-    const unread = this.#unread.shift();
-    if (unread !== undefined) {
+    const undecodable = this.#undecodable.shift();
+    if (undecodable !== undefined) {
       try {
-        await shelve(unread, this.#options);
+        await shelve(undecodable, this.#options);
       } catch (error) {
-        this.#unread.unshift(unread);
+        this.#undecodable.unshift(undecodable);
         throw error;
       }
-      this.#window.leave(unread.bytes);
-      this.#figures.invalid++;
+      this.#window.release(undecodable.bytes);
+      this.#stats.invalid++;
       return true;
     }
     const group = this.#nextGroup();
@@ -143,7 +143,7 @@ class LogIngest implements Ingest {
       throw error;
     } finally {
       for (const { batch } of group) this.#busy.delete(batch.log);
-      this.#bell.ring();
+      this.#wake.notify();
     }
     return true;
   }
@@ -152,23 +152,26 @@ class LogIngest implements Ingest {
     await Promise.all(Array.from({ length: COMMITS_AT_ONCE }, () => this.#work(signal)));
   }
 
-  figures(): IngestFigures {
+  stats(): IngestStats {
     const { messages: inWindow } = this.#window;
-    return { inWindow, early: this.#waiting.messages, ...this.#figures };
+    return { inWindow, early: this.#reordering.messages, ...this.#stats };
   }
 
   async #work(signal: AbortSignal): Promise<void> {
     const { random, logger, clock } = this.#options;
     for (let failures = 0; !signal.aborted; ) {
       try {
-        const heard = this.#bell.listen();
+        const heard = this.#wake.subscribe();
         const worked = await this.commit(signal);
         failures = 0;
-        if (!worked) await heard.wait(this.#waiting.nextMs() - clock.monotonicMs(), signal);
+        if (!worked) await heard.wait(this.#reordering.nextMs() - clock.monotonicMs(), signal);
       } catch (error) {
         if (signal.aborted) return;
         if (!isPassing(error)) throw error;
-        logger.warn("nothing can be stored for now", { code: error.code, reason: error.message });
+        logger.warn("ingest paused: database unavailable", {
+          code: error.code,
+          reason: error.message,
+        });
         await pause(backoffMs(failures++, { ...BACKOFF, random }), signal);
       }
     }
@@ -176,7 +179,7 @@ class LogIngest implements Ingest {
 
   /** What goes into the next commit, a log's batches in their order. */
   #nextGroup(): Item[] {
-    this.#return(this.#waiting.due(this.#options.clock.monotonicMs()));
+    this.#return(this.#reordering.takeDue(this.#options.clock.monotonicMs()));
     const group: Item[] = [];
     const rest: Item[] = [];
     let bytes = 0;
@@ -196,12 +199,12 @@ class LogIngest implements Ingest {
 
   /** Puts what has waited long enough back into the window: it was there before. */
   #return(items: readonly Item[]): void {
-    for (const { bytes } of items) this.#window.enter(bytes);
+    for (const { bytes } of items) this.#window.readmit(bytes);
     this.#queue.unshift(...items);
   }
 
   /** One transaction for all; one each when something in it is more than the database can bear. */
-  async #append(group: readonly Item[], signal?: AbortSignal): Promise<readonly Outcome[]> {
+  async #append(group: readonly Item[], signal?: AbortSignal): Promise<readonly BatchOutcome[]> {
     const { log, logger } = this.#options;
     try {
       return await log.append(group, signal);
@@ -209,12 +212,12 @@ class LogIngest implements Ingest {
       if (!isOfData(error)) throw error;
       const [only] = group;
       if (group.length > 1 || only === undefined) {
-        const outcomes: Outcome[] = [];
+        const outcomes: BatchOutcome[] = [];
         for (const item of group) outcomes.push(...(await this.#append([item], signal)));
         return outcomes;
       }
       const reason = `the database refuses it: ${messageOf(error)}`;
-      logger.error("a batch cannot be stored", {
+      logger.error("batch rejected by the database", {
         device: only.device,
         log: only.batch.log,
         reason,
@@ -224,7 +227,7 @@ class LogIngest implements Ingest {
     }
   }
 
-  #settle(group: readonly Item[], outcomes: readonly Outcome[]): void {
+  #settle(group: readonly Item[], outcomes: readonly BatchOutcome[]): void {
     // An ack covers all before it, and the first nack of a gap is enough: one a log and commit.
     const acks = new Map<string, { readonly device: string; readonly ack: Cursor }>();
     const gaps = new Map<string, { readonly device: string; readonly nack: Nack }>();
@@ -233,45 +236,45 @@ class LogIngest implements Ingest {
       invariant(outcome !== undefined, "each batch has its outcome");
       const { device, batch, bytes } = item;
       const { kind, cursor } = outcome;
-      this.#window.leave(bytes);
+      this.#window.release(bytes);
       if (kind === "appended" || kind === "duplicate") {
-        if (kind === "duplicate") this.#figures.duplicates++;
-        else this.#figures.appendedEntries += batch.entries.length;
+        if (kind === "duplicate") this.#stats.duplicates++;
+        else this.#stats.appendedEntries += batch.entries.length;
         acks.set(cursor.log, { device, ack: cursor });
       } else if (kind === "gap") {
-        if (this.#waiting.hold(item, cursor.log, this.#options.clock.monotonicMs())) continue;
-        this.#figures.gaps++;
+        if (this.#reordering.add(item, cursor.log, this.#options.clock.monotonicMs())) continue;
+        this.#stats.gaps++;
         // The device sends again from there: what waits behind it comes with that.
-        this.#waiting.of(cursor.log);
+        this.#reordering.takeOf(cursor.log);
         gaps.set(cursor.log, { device, nack: { ...cursor, reason: "gap" } });
       } else this.#refuse(item, outcome);
     }
     for (const [log, { device, ack }] of acks) {
       this.#options.answer(device, { ack });
-      this.#return(this.#waiting.of(log));
+      this.#return(this.#reordering.takeOf(log));
     }
     for (const { device, nack } of gaps.values()) this.#options.answer(device, { nack });
   }
 
-  #refuse({ device, batch, payload }: Item, { kind, cursor, reason }: Outcome): void {
+  #refuse({ device, batch, payload }: Item, { kind, cursor, reason }: BatchOutcome): void {
     const { answer } = this.#options;
     if (kind === "fork") {
-      this.#figures.forks++;
+      this.#stats.forks++;
       this.#tellFork(device, cursor);
       answer(device, { nack: { ...cursor, reason: "fork" } });
       return;
     }
     const { length: bytes } = payload;
-    this.#window.enter(bytes);
+    this.#window.readmit(bytes);
     const known = cursor.log === batch.log && cursor.seq > 0 ? cursor : null;
-    this.#unread.push({ device, payload, reason: reason ?? kind, cursor: known, bytes });
+    this.#undecodable.push({ device, payload, reason: reason ?? kind, cursor: known, bytes });
   }
 
   #tellFork(device: string, { log, seq }: Cursor): void {
     if (this.#told.has(log)) return;
     if (this.#told.size >= TOLD_MAX) this.#told.clear();
     this.#told.add(log);
-    this.#options.logger.error("a device tells another story than it did: its log is frozen", {
+    this.#options.logger.error("log fork detected: log frozen", {
       device,
       log,
       seq,

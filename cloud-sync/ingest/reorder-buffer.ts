@@ -32,7 +32,7 @@ interface Early {
   readonly dueMs: number;
 }
 
-export class Waiting {
+export class ReorderBuffer {
   #early: Early[] = [];
   #bytes = 0;
 
@@ -41,7 +41,7 @@ export class Waiting {
   }
 
   /** Keeps a batch until `log` has moved. False when it has waited long enough, or there is no room. */
-  hold(item: Item, log: string, nowMs: number): boolean {
+  add(item: Item, log: string, nowMs: number): boolean {
     const sinceMs = item.earlySinceMs ?? nowMs;
     const ofLog = this.#early.filter((each) => each.log === log).length;
     const room = this.#early.length < MESSAGES_MAX && this.#bytes + item.bytes <= BYTES_MAX;
@@ -54,12 +54,12 @@ export class Waiting {
   }
 
   /** Takes out what is to be looked at now. */
-  due(nowMs: number): Item[] {
+  takeDue(nowMs: number): Item[] {
     return this.#take(({ dueMs }) => dueMs <= nowMs);
   }
 
   /** Takes out what waited for this log. */
-  of(log: string): Item[] {
+  takeOf(log: string): Item[] {
     return this.#take((each) => each.log === log);
   }
 

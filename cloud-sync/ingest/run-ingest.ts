@@ -3,12 +3,12 @@ import type { Clock } from "../../shared/core/clock.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { ackSchema, encodeMessage, nackSchema } from "../../shared/protocol/wire.ts";
 import type { CentralLog } from "../log/event-log.ts";
-import type { Source } from "../mqtt/transport.ts";
+import type { Transport } from "../mqtt/transport.ts";
 import { type Answer, createIngest, type Ingest, type IngestOptions } from "./ingest.ts";
 
 export interface IngestService {
   readonly ingest: Ingest;
-  readonly source: Source;
+  readonly transport: Transport;
   /** Until the signal is aborted. Throws what is a mistake of the program, or `database.denied`. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -16,7 +16,7 @@ export interface IngestService {
 export interface IngestServiceOptions {
   readonly log: CentralLog;
   /** Gives what it receives to `ingest.take`. */
-  readonly source: Source;
+  readonly transport: Transport;
   readonly clock: Clock;
   /** Even in [0, 1). */
   readonly random: () => number;
@@ -25,8 +25,8 @@ export interface IngestServiceOptions {
 }
 
 export function createIngestService(options: IngestServiceOptions): IngestService {
-  const { log, source, clock, random, logger, committed } = options;
-  const answer = (device: string, said: Answer): void => answerOver(source, device, said);
+  const { log, transport, clock, random, logger, committed } = options;
+  const answer = (device: string, said: Answer): void => answerOver(transport, device, said);
   const ingest = createIngest({
     log,
     answer,
@@ -37,12 +37,12 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
   });
   return {
     ingest,
-    source,
+    transport,
     async run(signal) {
       // One that fails takes the other with it.
       const failed = new AbortController();
       const both = AbortSignal.any([signal, failed.signal]);
-      const ended = [ingest.run(both), source.run(both)];
+      const ended = [ingest.run(both), transport.run(both)];
       const results = await Promise.allSettled(
         ended.map((each) => each.finally(() => failed.abort())),
       );
@@ -51,8 +51,8 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
   };
 }
 
-function answerOver(source: Source, device: string, answer: Answer): void {
+function answerOver(transport: Transport, device: string, answer: Answer): void {
   if ("ack" in answer) {
-    source.publish({ device, channel: "ack" }, encodeMessage(ackSchema, answer.ack));
-  } else source.publish({ device, channel: "nack" }, encodeMessage(nackSchema, answer.nack));
+    transport.publish({ device, channel: "ack" }, encodeMessage(ackSchema, answer.ack));
+  } else transport.publish({ device, channel: "nack" }, encodeMessage(nackSchema, answer.nack));
 }

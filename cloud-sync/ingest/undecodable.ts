@@ -10,7 +10,7 @@ import {
 } from "../../shared/protocol/batch.ts";
 import type { IngestOptions } from "./ingest.ts";
 
-export interface Unread {
+export interface Undecodable {
   readonly device: string;
   readonly payload: Buffer;
   readonly reason: string;
@@ -32,7 +32,7 @@ export function readBatch(
 
 /** Keeps it, and tells the device from where it may go on. */
 export async function shelve(
-  { device, payload, reason, cursor }: Unread,
+  { device, payload, reason, cursor }: Undecodable,
   { log, logger, answer }: Pick<IngestOptions, "log" | "logger" | "answer">,
 ): Promise<void> {
   // What is too long to be read is too long to be kept whole.
@@ -42,6 +42,11 @@ export async function shelve(
   const start = claimed === null ? null : startOf(claimed);
   const from = cursor ?? (await log.newest(device)) ?? start;
   const hint = "look at it: porchlight-cloud dead-letters list";
-  logger.warn("a message was no batch", { device, reason, shelved, hint });
+  logger.warn("undecodable message moved to the dead-letter queue", {
+    device,
+    reason,
+    shelved,
+    hint,
+  });
   if (from !== null) answer(device, { nack: { ...from, reason: "invalid" } });
 }

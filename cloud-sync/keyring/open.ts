@@ -25,7 +25,7 @@ export async function openKeyring({ config, database, publish, logger }: Keyring
   const keyring = createKeyring({ database, site });
   const released = createKeyReceiver({ keyring, site, publish, logger });
   if (site.privateKey === null) {
-    logger.warn("this instance opens nothing that was released: it has not got the site's key", {
+    logger.warn("site key missing: released content stays sealed on this instance", {
       hint: "bring the file from where the centre first ran: site.key in porchlight-cloud config schema",
     });
     return { keyring, released, opening: { keyring } };

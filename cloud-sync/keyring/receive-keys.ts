@@ -13,11 +13,11 @@ import {
   keysSchema,
   type Topic,
 } from "../../shared/protocol/wire.ts";
-import { createRequests } from "../mqtt/request-queue.ts";
+import { createRequestQueue } from "../mqtt/request-queue.ts";
 import type { Keyring, ReleasedKey } from "./keyring.ts";
 import type { SiteKey } from "./site-key.ts";
 
-export interface KeyFigures {
+export interface KeyStats {
   /** Keys that were kept or taken back, and such as did not open. */
   readonly kept: number;
   readonly refused: number;
@@ -30,7 +30,7 @@ export interface KeyReceiver {
   hear(device: string, payload: Buffer): void;
   /** Keeps and answers until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
-  figures(): KeyFigures;
+  stats(): KeyStats;
 }
 
 export interface KeyReceiverOptions {
@@ -57,8 +57,11 @@ export function createKeyReceiver(options: KeyReceiverOptions): KeyReceiver {
 class Receiver implements KeyReceiver {
   readonly #options: KeyReceiverOptions;
   readonly #siteId: string;
-  readonly #requests = createRequests<Heard>({ max: WAITING_MAX, ofOneMax: WAITING_OF_ONE_MAX });
-  readonly #figures = { kept: 0, refused: 0, dropped: 0 };
+  readonly #requests = createRequestQueue<Heard>({
+    max: WAITING_MAX,
+    ofOneMax: WAITING_OF_ONE_MAX,
+  });
+  readonly #stats = { kept: 0, refused: 0, dropped: 0 };
 
   constructor(options: KeyReceiverOptions) {
     this.#options = options;
@@ -69,20 +72,20 @@ class Receiver implements KeyReceiver {
     try {
       const message = decodeMessage(keysSchema, payload);
       const sha256 = createHash("sha256").update(payload).digest("hex");
-      if (!this.#requests.take(device, { sha256, message })) this.#figures.dropped++;
+      if (!this.#requests.offer(device, { sha256, message })) this.#stats.dropped++;
     } catch (error) {
-      this.#figures.dropped++;
+      this.#stats.dropped++;
       const reason = messageOf(error);
-      this.#options.logger.warn("released keys were not understood", { device, reason });
+      this.#options.logger.warn("released keys message invalid", { device, reason });
     }
   }
 
   run(signal: AbortSignal): Promise<void> {
-    return this.#requests.each(signal, (device, heard) => this.#answer(device, heard));
+    return this.#requests.serve(signal, (device, heard) => this.#answer(device, heard));
   }
 
-  figures(): KeyFigures {
-    return { ...this.#figures };
+  stats(): KeyStats {
+    return { ...this.#stats };
   }
 
   async #answer(device: string, { sha256, message }: Heard): Promise<void> {
@@ -91,16 +94,16 @@ class Receiver implements KeyReceiver {
       const refused = await this.#keep(device, message);
       const answer: KeysAck = refused === null ? { sha256 } : { sha256, refused };
       if (refused !== null) {
-        this.#figures.dropped++;
+        this.#stats.dropped++;
         const hint = "see whose keys are here: porchlight-cloud keys list";
-        logger.warn("released keys are not taken", { device, reason: refused, hint });
+        logger.warn("released keys refused", { device, reason: refused, hint });
       }
       publish({ device, channel: "keys/ack" }, encodeMessage(keysAckSchema, answer));
     } catch (error) {
       if (!(error instanceof PorchlightError) || error.remedy !== "retry") throw error;
       // Not answered: it is told again.
-      this.#figures.dropped++;
-      logger.warn("nobody can keep released keys now", { code: error.code });
+      this.#stats.dropped++;
+      logger.warn("released keys not stored: database unavailable", { code: error.code });
     }
   }
 
@@ -112,11 +115,11 @@ class Receiver implements KeyReceiver {
     for (const key of keys) if (await this.#opens(device, key)) good.push(key);
     const bad = keys.length - good.length;
     if (bad > 0) {
-      this.#figures.refused += bad;
-      this.#options.logger.warn("released keys do not open: they are not kept", { device, bad });
+      this.#stats.refused += bad;
+      this.#options.logger.warn("released keys rejected: they do not unwrap", { device, bad });
     }
     if (good.length > 0 && !(await this.#options.keyring.keep(device, site, good))) return "full";
-    this.#figures.kept += good.length;
+    this.#stats.kept += good.length;
     return null;
   }
 

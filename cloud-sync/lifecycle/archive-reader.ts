@@ -1,7 +1,7 @@
 /** What was archived, and how it is read. */
 import { buffer } from "node:stream/consumers";
 import { z } from "zod";
-import type { Away } from "../log/event-log.ts";
+import type { ArchiveReader } from "../log/event-log.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
 import type { Database } from "../postgres/database.ts";
 import {
@@ -53,7 +53,10 @@ export async function archivedMonths(
  * Reads what is in the store alone, of one log at a time: each time all files of the months that
  * have any of it. Throws `archive.broken`.
  */
-export function createAway(database: Pick<Database, "query">, objects: ObjectStore): Away {
+export function createArchiveReader(
+  database: Pick<Database, "query">,
+  objects: ObjectStore,
+): ArchiveReader {
   return async function* (log, after, before) {
     for (const { month, sha256, droppedAt } of await archivedMonths(database)) {
       if (droppedAt === null) continue;

@@ -4,7 +4,7 @@ import { invariant } from "../../shared/core/errors.ts";
 import type { Cursor } from "../../shared/log/cursor.ts";
 import type { BatchEntry } from "../../shared/protocol/batch.ts";
 import type { Connection } from "../postgres/database.ts";
-import { claimedPlaces, judge, type LogHead, type Verdict } from "./classify-batch.ts";
+import { type BatchClass, claimedPlaces, classifyBatch, type LogHead } from "./classify-batch.ts";
 import { COPY_ROWS, copyRows, type RowsOfLog } from "./copy-format.ts";
 import type { Arrival } from "./event-log.ts";
 import { makePartitions, nextMonthReady } from "./partitions.ts";
@@ -14,7 +14,7 @@ import { makePartitions, nextMonthReady } from "./partitions.ts";
  * acknowledged with this cursor, `gap` (send again from there), `fork` (the log is frozen, both
  * stories are kept) and `invalid` (it is a dead letter) to be refused.
  */
-export interface Outcome {
+export interface BatchOutcome {
   readonly kind: "appended" | "duplicate" | "gap" | "fork" | "invalid";
   readonly cursor: Cursor;
   readonly reason: string | null;
@@ -57,10 +57,10 @@ const hashRows = z.array(z.object(place));
 export async function appendAll(
   connection: Connection,
   arrivals: readonly Arrival[],
-): Promise<readonly Outcome[]> {
+): Promise<readonly BatchOutcome[]> {
   const [{ received, ready }] = receivedRow.parse(await connection.query(LOCK));
   const commit = await prepare(connection, arrivals);
-  const outcomes: Outcome[] = [];
+  const outcomes: BatchOutcome[] = [];
   for (const arrival of arrivals) outcomes.push(await commit.take(arrival));
   const rows = commit.rows();
   if (rows.length > 0) {
@@ -104,26 +104,26 @@ class GroupCommit {
     this.#hashes = hashes;
   }
 
-  async take({ device, batch }: Arrival): Promise<Outcome> {
+  async take({ device, batch }: Arrival): Promise<BatchOutcome> {
     const head = this.#heads.get(batch.log) ?? null;
     const ofDevice = (each: LogHead): boolean => each.device === device;
     const own = head === null ? [...this.#heads.values()].filter(ofDevice) : [];
-    const verdict = judge(batch, device, { head, own, hashAt: this.#hashAt });
-    switch (verdict.kind) {
+    const classified = classifyBatch(batch, device, { head, own, hashAt: this.#hashAt });
+    switch (classified.kind) {
       case "append":
         return {
           kind: "appended",
-          cursor: await this.#append(device, batch.log, verdict),
+          cursor: await this.#append(device, batch.log, classified),
           reason: null,
         };
       case "duplicate":
       case "gap":
-        return { ...verdict, reason: null };
+        return { ...classified, reason: null };
       case "fork":
-        await this.#freeze(batch.log, verdict.entries);
-        return { kind: "fork", cursor: verdict.cursor, reason: null };
+        await this.#freeze(batch.log, classified.entries);
+        return { kind: "fork", cursor: classified.cursor, reason: null };
       case "invalid":
-        return verdict;
+        return classified;
     }
   }
 
@@ -157,7 +157,7 @@ class GroupCommit {
   async #append(
     device: string,
     log: string,
-    { entries, parent }: Verdict & { readonly kind: "append" },
+    { entries, parent }: BatchClass & { readonly kind: "append" },
   ): Promise<Cursor> {
     const last = entries.at(-1);
     invariant(last !== undefined, "what is appended holds an entry");

@@ -24,7 +24,7 @@ export interface Known {
 }
 
 /** `cursor` is where the log stands now: what an acknowledgement or a refusal names. */
-export type Verdict =
+export type BatchClass =
   | {
       readonly kind: "append";
       readonly entries: readonly BatchEntry[];
@@ -49,14 +49,14 @@ export function claimedPlaces(
   return to < first ? [] : range(first, to).map((seq) => ({ log: batch.log, seq }));
 }
 
-export function judge(batch: Batch, device: string, known: Known): Verdict {
+export function classifyBatch(batch: Batch, device: string, known: Known): BatchClass {
   const { head } = known;
-  if (head === null) return judgeNew(batch, device, known);
+  if (head === null) return classifyNew(batch, device, known);
   if (head.device !== device) return invalid(startOf(batch.log), "its log is another device's");
   const { first, last } = spanOf(batch);
   const cursor = { log: head.log, seq: head.seq, hash: head.hash };
   if (first > head.seq + 1) return { kind: "gap", cursor };
-  const other = firstOther(batch, head, known);
+  const other = firstDivergent(batch, head, known);
   // Bytes that are no entry of the place they claim tell no other story: a header was damaged.
   if (other !== null && batch.entries.some(({ seq, fault }) => seq === other && fault !== null)) {
     return invalid(cursor, `entry ${other} is none, and does not follow what is here`);
@@ -72,7 +72,7 @@ export function judge(batch: Batch, device: string, known: Known): Verdict {
 }
 
 /** The first seq at which the batch tells another story than the log, or null. */
-function firstOther(
+function firstDivergent(
   { log, previous, entries }: Batch,
   head: LogHead,
   { hashAt }: Pick<Known, "hashAt">,
@@ -88,7 +88,7 @@ function firstOther(
   return follows ? null : first;
 }
 
-function judgeNew(batch: Batch, device: string, { own, hashAt }: Known): Verdict {
+function classifyNew(batch: Batch, device: string, { own, hashAt }: Known): BatchClass {
   const start = startOf(batch.log);
   if (spanOf(batch).first !== 1) return { kind: "gap", cursor: start };
   const opening = openingOf(batch);
@@ -97,7 +97,7 @@ function judgeNew(batch: Batch, device: string, { own, hashAt }: Known): Verdict
   }
   if (opening.device !== device) return invalid(start, "it was opened by another device");
   const { parent } = opening;
-  const append: Verdict = { kind: "append", entries: batch.entries, parent };
+  const append: BatchClass = { kind: "append", entries: batch.entries, parent };
   if (parent === null) {
     return own.length === 0
       ? append
@@ -132,6 +132,6 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, i) => from + i);
 }
 
-function invalid(cursor: Cursor, reason: string): Verdict {
+function invalid(cursor: Cursor, reason: string): BatchClass {
   return { kind: "invalid", cursor, reason };
 }

@@ -28,7 +28,7 @@ export interface Fork {
   readonly receivedAt: Date;
 }
 
-export interface Shelf {
+export interface DeadLetters {
   /** Oldest first. */
   letters(device?: string): Promise<readonly DeadLetter[]>;
   /** As it came. Throws `letter.unknown`. */
@@ -79,7 +79,10 @@ const forkRows = z.array(
     .transform(({ received_at: receivedAt, ...row }): Fork => ({ ...row, receivedAt })),
 );
 
-export function createShelf(database: Database, log: Pick<CentralLog, "append">): Shelf {
+export function createDeadLetters(
+  database: Database,
+  log: Pick<CentralLog, "append">,
+): DeadLetters {
   const letterOf = async (id: number): Promise<Letter> => {
     const row = payloadRow.optional().parse((await database.query(LETTER, [id]))[0]);
     if (row !== undefined) return row;

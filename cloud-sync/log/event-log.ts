@@ -12,7 +12,7 @@ import { type Cursor, hashSchema } from "../../shared/log/cursor.ts";
 import type { Batch } from "../../shared/protocol/batch.ts";
 import type { Database } from "../postgres/database.ts";
 import { type MigrationFolder, migrate } from "../postgres/migrate.ts";
-import { appendAll, type Outcome } from "./append.ts";
+import { appendAll, type BatchOutcome } from "./append.ts";
 
 export const LOG_MIGRATIONS: MigrationFolder = new URL("./migrations/", import.meta.url);
 
@@ -53,7 +53,7 @@ export interface CentralLog {
    * Takes in batches, in order, in one transaction; resolves once it is committed, with what has
    * become of each. What is refused is kept: forks beside the log, the rest as dead letters.
    */
-  append(arrivals: readonly Arrival[], signal?: AbortSignal): Promise<readonly Outcome[]>;
+  append(arrivals: readonly Arrival[], signal?: AbortSignal): Promise<readonly BatchOutcome[]>;
   /** Keeps a message that could not be read. False when the device's shelf is full. */
   shelve(letter: Letter): Promise<boolean>;
   /**
@@ -62,7 +62,7 @@ export interface CentralLog {
    */
   readAfter(position: bigint, limit: number): Promise<readonly StoredEntry[]>;
   /** The same of some types alone: those among the next `limit` positions, and how far that is. */
-  readOf(types: readonly string[], position: bigint, limit: number): Promise<Some>;
+  readByType(types: readonly string[], position: bigint, limit: number): Promise<EntryPage>;
   /** The entries at these positions, as far as they are there; few enough to fit into memory. */
   readAt(positions: readonly bigint[]): Promise<readonly StoredEntry[]>;
   /** How far the newest log of a device is here; null when it has none. */
@@ -73,19 +73,27 @@ export interface CentralLog {
    * Reads and hashes a whole log, what left the database too if it is told where that is; without
    * it, such entries are missing. Throws `log.unknown`.
    */
-  verify(log: string, witnesses: readonly Witness[], away?: Away): Promise<ChainReport>;
+  verify(
+    log: string,
+    witnesses: readonly Witness[],
+    archived?: ArchiveReader,
+  ): Promise<ChainReport>;
   /** The lines that the device's `porchlight log export` prints of it, page by page. */
-  export(log: string, after: number, away?: Away): AsyncGenerator<readonly string[]>;
+  export(log: string, after: number, archived?: ArchiveReader): AsyncGenerator<readonly string[]>;
 }
 
 /** Entries of some types up to a position; null where there is nothing after the last one. */
-export interface Some {
+export interface EntryPage {
   readonly entries: readonly StoredEntry[];
   readonly upTo: bigint | null;
 }
 
 /** Entries that left the database: those of a log between two, as many as there are, in order. */
-export type Away = (log: string, after: number, before: number) => AsyncIterable<readonly Link[]>;
+export type ArchiveReader = (
+  log: string,
+  after: number,
+  before: number,
+) => AsyncIterable<readonly Link[]>;
 
 export interface Letter {
   readonly device: string;
@@ -207,12 +215,12 @@ export function createCentralLog(database: Database): CentralLog {
   const pages = async function* (
     { log, seq: head }: Cursor,
     after: number,
-    away: Away | undefined,
+    archived: ArchiveReader | undefined,
   ): AsyncGenerator<readonly LinkRow[]> {
     for (let seq = after; ; ) {
       const page = linkRows.parse(await database.query(LINKS, [log, seq]));
       const next = page.at(0)?.seq ?? head + 1;
-      if (next > seq + 1 && away !== undefined) yield* pagesAway(log, away(log, seq, next));
+      if (next > seq + 1 && archived !== undefined) yield* pagesAway(log, archived(log, seq, next));
       const last = page.at(-1);
       if (last === undefined) return;
       yield page;
@@ -243,7 +251,7 @@ export function createCentralLog(database: Database): CentralLog {
     async readAfter(position, limit) {
       return entryRows.parse(await database.query(READ_AFTER, [position, limit]));
     },
-    async readOf(types, position, limit) {
+    async readByType(types, position, limit) {
       const [{ reach }] = reachRow.parse(await database.query(REACH, [position, limit]));
       if (reach === null) return { entries: [], upTo: null };
       const rows = await database.query(READ_OF, [position, reach, types]);
@@ -256,11 +264,11 @@ export function createCentralLog(database: Database): CentralLog {
       return entryRows.parse(await database.query(READ_AT, [positions]));
     },
     logs,
-    async verify(log, witnesses, away) {
+    async verify(log, witnesses, archived) {
       const state = await stateOf(log);
       const shelved = new Set<number>();
       const links = async function* (): AsyncGenerator<readonly LinkRow[]> {
-        for await (const page of pages(state, 0, away)) {
+        for await (const page of pages(state, 0, archived)) {
           for (const row of page) if (row.shelved !== null) shelved.add(row.seq);
           yield page;
         }
@@ -269,8 +277,8 @@ export function createCentralLog(database: Database): CentralLog {
       const head = { seq, hash, from: "the head of the log" };
       return verifyPages(links(), [head, ...witnesses], shelved);
     },
-    async *export(log, after, away) {
-      for await (const page of pages(await stateOf(log), after, away)) {
+    async *export(log, after, archived) {
+      for await (const page of pages(await stateOf(log), after, archived)) {
         yield page.map((row) => row.shelved?.toString("utf8") ?? lineOf(row));
       }
     },

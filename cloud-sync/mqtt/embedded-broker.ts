@@ -14,7 +14,7 @@ import { parseTopic, type Topic, topicOf } from "../../shared/protocol/wire.ts";
 import { isLoopback } from "../host/addresses.ts";
 import { LimitedConnection } from "./packet-limit.ts";
 import { mayPublish, maySubscribe } from "./topic-acl.ts";
-import { isHeard, type Receiver, type Source } from "./transport.ts";
+import { isMessage, type Receiver, type Transport } from "./transport.ts";
 
 export interface BrokerOptions {
   readonly host: string;
@@ -24,11 +24,10 @@ export interface BrokerOptions {
   readonly tls: { readonly certificate: string; readonly key: string } | null;
   /** When this password of the device was made; null when it is not good. */
   readonly authenticate: (device: string, password: string) => Promise<Date | null>;
-  readonly receiver: Receiver;
   readonly logger: Logger;
 }
 
-export interface EmbeddedBroker extends Source {
+export interface EmbeddedBroker extends Transport {
   /** Listens. Throws `broker.address` where that is not possible. */
   start(): Promise<void>;
   /** `mqtt://127.0.0.1:1883`, once it listens. */
@@ -60,6 +59,7 @@ class Broker implements EmbeddedBroker {
   readonly #stopping = new AbortController();
   readonly #aedes: Aedes;
   readonly #server: Server;
+  #receiver: Receiver | null = null;
   #listens: () => void = () => undefined;
   /** When the password was made that a client was let in by. */
   readonly #letInBy = new WeakMap<Client, Date>();
@@ -99,7 +99,12 @@ class Broker implements EmbeddedBroker {
     this.#server.maxConnections = CONNECTIONS_MAX;
   }
 
+  attach(receiver: Receiver): void {
+    this.#receiver = receiver;
+  }
+
   async start(): Promise<void> {
+    invariant(this.#receiver !== null, "a broker that listens has a receiver");
     const { host, port } = this.#options;
     await this.#aedes.listen();
     for (const event of ["clientError", "connectionError"] as const) {
@@ -140,7 +145,7 @@ class Broker implements EmbeddedBroker {
       dup: false,
     };
     this.#aedes.publish(packet, (error) => {
-      if (error) this.#options.logger.warn("an answer was not sent", { reason: error.message });
+      if (error) this.#options.logger.warn("answer not sent", { reason: error.message });
     });
   }
 
@@ -167,13 +172,15 @@ class Broker implements EmbeddedBroker {
     }
     const parsed = parseTopic(topic);
     const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
-    const { take, hear } = this.#options.receiver;
-    if (parsed !== null && isHeard(parsed.channel)) hear(parsed, bytes);
-    if (parsed?.channel !== "log") return null;
+    const receiver = this.#receiver;
+    if (parsed === null || receiver === null) return null;
+    const { device, channel } = parsed;
+    if (isMessage(channel)) receiver.onMessage[channel](device, bytes);
+    if (channel !== "log") return null;
     const { signal } = this.#stopping;
     const { conn } = client;
     invariant(conn instanceof LimitedConnection, "aedes has the connections that it was given");
-    return conn.holdDuring(take(deviceOf(client), bytes, signal)).then(
+    return conn.holdDuring(receiver.onBatch(device, bytes, signal)).then(
       () => null,
       // Its connection ends without a PUBACK: whoever sent it does so again.
       (error: unknown) => new Error("the batch was not taken", { cause: error }),
@@ -197,7 +204,10 @@ class Broker implements EmbeddedBroker {
       this.#letInBy.set(client, good);
       return null;
     } catch (error) {
-      this.#options.logger.warn("a device cannot be let in", { device, reason: messageOf(error) });
+      this.#options.logger.warn("authentication failed: password check unavailable", {
+        device,
+        reason: messageOf(error),
+      });
       return refusal(UNAVAILABLE);
     } finally {
       this.#authentications--;
@@ -206,7 +216,7 @@ class Broker implements EmbeddedBroker {
 
   #lost(client: Client, error: Error): void {
     const device = client.id === undefined || client.id === null ? null : deviceOf(client);
-    this.#options.logger.info("a connection has ended", { device, reason: error.message });
+    this.#options.logger.info("client disconnected", { device, reason: error.message });
   }
 }
 
@@ -226,7 +236,7 @@ function refusal(returnCode: number): AuthenticateError {
 }
 
 function unusable(host: string, port: number, cause: Error): PorchlightError {
-  return new PorchlightError("broker.address", `nobody can listen on ${host}:${port}`, {
+  return new PorchlightError("broker.address", `cannot listen on ${host}:${port}`, {
     hint: "choose another broker.port: porchlight-cloud config schema",
     cause,
   });

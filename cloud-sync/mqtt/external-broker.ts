@@ -5,17 +5,17 @@
  * PUBACK goes out then: a window that is full stops the reading, so the broker keeps the rest.
  */
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
-import { messageOf, numericCodeOf } from "../../shared/core/errors.ts";
+import { invariant, messageOf, numericCodeOf } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { backoffMs, pause } from "../../shared/core/retry.ts";
+import { filterOf, parseTopic, type Topic, topicOf } from "../../shared/protocol/wire.ts";
 import {
-  type Channel,
-  filterOf,
-  parseTopic,
-  type Topic,
-  topicOf,
-} from "../../shared/protocol/wire.ts";
-import { HEARD, isHeard, type Receiver, type Source } from "./transport.ts";
+  isMessage,
+  MESSAGES,
+  type MessageChannel,
+  type Receiver,
+  type Transport,
+} from "./transport.ts";
 
 export interface Broker {
   /** `mqtt://host:port`, `mqtts://`, `ws://` or `wss://`; without a password. */
@@ -29,13 +29,12 @@ export interface Broker {
   readonly password?: string;
 }
 
-export interface SourceOptions {
+export interface TransportOptions {
   readonly broker: Broker;
   /** Connections that listen; one more speaks. */
   readonly connections: number;
   /** Unique among all that connect to the broker. */
   readonly instance: string;
-  readonly receiver: Receiver;
   /** Even in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
@@ -57,26 +56,31 @@ const UNSUPPORTED_VERSION = [1, 132];
 const NO_SHARED = 158;
 const SUBACK_FAILURE = 128;
 
-export function createMqttSource(options: SourceOptions): Source {
-  return new MqttSource(options);
+export function createMqttTransport(options: TransportOptions): Transport {
+  return new MqttTransport(options);
 }
 
-class MqttSource implements Source {
+class MqttTransport implements Transport {
   readonly ready: Promise<void>;
-  readonly #options: SourceOptions;
+  readonly #options: TransportOptions;
   readonly #standing = new Set<string>();
   #stands: () => void = () => undefined;
   #protocol: 4 | 5 = 5;
   /** MQTT 3.1.1 knows no shared subscriptions: there, one connection takes everything. */
   #shared = true;
+  #receiver: Receiver | null = null;
   #speaker: MqttClient | null = null;
   #unsent = 0;
 
-  constructor(options: SourceOptions) {
+  constructor(options: TransportOptions) {
     this.#options = options;
     this.ready = new Promise((resolve) => {
       this.#stands = resolve;
     });
+  }
+
+  attach(receiver: Receiver): void {
+    this.#receiver = receiver;
   }
 
   /** Connects, and again whenever a connection ends. */
@@ -87,7 +91,7 @@ class MqttSource implements Source {
 
   publish(topic: Topic, payload: Buffer): void {
     if (this.#speaker?.connected !== true || this.#unsent >= UNSENT_MAX) {
-      this.#options.logger.debug("an answer is not sent: it is asked for again", { ...topic });
+      this.#options.logger.debug("answer dropped: too many unsent", { ...topic });
       return;
     }
     this.#unsent++;
@@ -116,7 +120,7 @@ class MqttSource implements Source {
       if (reason === "again") continue;
       if (stood) failures = 0;
       const retryInMs = backoffMs(failures++, { ...BACKOFF, random });
-      logger.warn("no connection to the broker", { host, name, reason, retryInMs });
+      logger.warn("broker connection failed", { host, name, reason, retryInMs });
       await pause(retryInMs, signal);
     }
   }
@@ -138,7 +142,7 @@ class MqttSource implements Source {
     const over = AbortSignal.any([signal, ending.signal]);
     client.handleMessage = (packet, done) => {
       // A message that found no room before the end is not acknowledged: it comes again.
-      this.#take(packet.topic, packet.payload, over).then(
+      this.#receive(packet.topic, packet.payload, over).then(
         () => done(),
         () => client.end(true),
       );
@@ -169,9 +173,9 @@ class MqttSource implements Source {
     if (!shared && !first) return;
     const group = shared ? GROUP : "";
     const filters = [`${group}${filterOf("log")}`];
-    for (const [channel, by] of Object.entries(HEARD)) {
-      const filter = filterOf(channel as Channel); // a key of HEARD, which Object.entries forgets
-      if (first) filters.push(by === "each" ? filter : `${group}${filter}`);
+    for (const [channel, delivery] of Object.entries(MESSAGES)) {
+      const filter = filterOf(channel as MessageChannel); // a key, which Object.entries forgets
+      if (first) filters.push(delivery === "broadcast" ? filter : `${group}${filter}`);
     }
     const granted = await client.subscribeAsync(filters, { qos: 1 });
     const refused = filters.find((_, i) => (granted[i]?.qos ?? SUBACK_FAILURE) >= SUBACK_FAILURE);
@@ -192,13 +196,15 @@ class MqttSource implements Source {
     return without;
   }
 
-  async #take(topic: string, payload: Buffer | string, signal: AbortSignal): Promise<void> {
+  async #receive(topic: string, payload: Buffer | string, signal: AbortSignal): Promise<void> {
     const parsed = parseTopic(topic);
     if (parsed === null) return;
-    const { take, hear } = this.#options.receiver;
+    const receiver = this.#receiver;
+    invariant(receiver !== null, "a transport that runs has a receiver");
+    const { device, channel } = parsed;
     const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
-    if (parsed.channel === "log") await take(parsed.device, bytes, signal);
-    else if (isHeard(parsed.channel)) hear(parsed, bytes);
+    if (channel === "log") await receiver.onBatch(device, bytes, signal);
+    else if (isMessage(channel)) receiver.onMessage[channel](device, bytes);
   }
 
   #connectOptions(name: string): IClientOptions {

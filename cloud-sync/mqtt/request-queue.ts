@@ -1,24 +1,24 @@
 /** What devices ask beside the log, until it is answered: bounded in all, and for each of them. */
-import { createBell } from "../../shared/core/wake-signal.ts";
+import { createWakeSignal } from "../../shared/core/wake-signal.ts";
 
-export interface RequestLimits {
+export interface RequestQueueLimits {
   readonly max: number;
   /** Of one device, the one that is being answered included. */
   readonly ofOneMax: number;
 }
 
-export interface Requests<T> {
+export interface RequestQueue<T> {
   /** False when there is no room: whoever asked asks again. */
-  take(device: string, request: T): boolean;
+  offer(device: string, request: T): boolean;
   /** Answers one after the other until the signal is aborted; several may do so at once. */
-  each(signal: AbortSignal, answer: (device: string, request: T) => Promise<void>): Promise<void>;
+  serve(signal: AbortSignal, answer: (device: string, request: T) => Promise<void>): Promise<void>;
 }
 
-/** How long a bell is listened for before somebody looks anyway. */
+/** How long a wake is listened for before somebody looks anyway. */
 const LOOK_EVERY_MS = 1_000;
 
-export function createRequests<T>({ max, ofOneMax }: RequestLimits): Requests<T> {
-  const bell = createBell();
+export function createRequestQueue<T>({ max, ofOneMax }: RequestQueueLimits): RequestQueue<T> {
+  const wake = createWakeSignal();
   const waiting: { readonly device: string; readonly request: T }[] = [];
   const ofOne = new Map<string, number>();
   const answered = (device: string): void => {
@@ -27,17 +27,17 @@ export function createRequests<T>({ max, ofOneMax }: RequestLimits): Requests<T>
     else ofOne.set(device, left);
   };
   return {
-    take(device, request) {
+    offer(device, request) {
       const own = ofOne.get(device) ?? 0;
       if (waiting.length >= max || own >= ofOneMax) return false;
       waiting.push({ device, request });
       ofOne.set(device, own + 1);
-      bell.ring();
+      wake.notify();
       return true;
     },
-    async each(signal, answer) {
+    async serve(signal, answer) {
       while (!signal.aborted) {
-        const listener = bell.listen();
+        const listener = wake.subscribe();
         const next = waiting.shift();
         if (next === undefined) {
           await listener.wait(LOOK_EVERY_MS, signal);

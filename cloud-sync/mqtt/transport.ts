@@ -1,33 +1,37 @@
+/** Where batches come from and answers go to: a broker, ours or another. */
 import type { Channel, Topic } from "../../shared/protocol/wire.ts";
 
-/** Gives a batch to ingest. Resolves when it is in the window; throws when that is given up. */
-export type Take = (device: string, payload: Buffer, signal: AbortSignal) => Promise<void>;
+/** A batch of this device. Resolves once it is in the admission window; throws when that is given up. */
+export type OnBatch = (device: string, payload: Buffer, signal: AbortSignal) => Promise<void>;
 
-/** What a device says beside its log. It must neither wait nor throw: nothing holds it back. */
-export type Hear = (topic: Topic, payload: Buffer) => void;
-
-/** Who gets what comes in. */
-export interface Receiver {
-  readonly take: Take;
-  readonly hear: Hear;
-}
+/** A message beside the log. It must neither wait nor throw: nothing holds it back. */
+export type OnMessage = (device: string, payload: Buffer) => void;
 
 /**
- * Channels that are heard beside the log. `each`: by every instance of the centre, since a retained
- * message goes to no shared subscription (MQTT 5, 4.8.2); `one`: by any one of them.
+ * Channels beside the log, and how they are delivered. `broadcast`: to every instance of the centre,
+ * since a retained message goes to no shared subscription (MQTT 5, 4.8.2); `shared`: to any one.
  */
-export const HEARD = {
-  status: "each",
-  "upload/request": "one",
-  keys: "one",
-} as const satisfies Partial<Record<Channel, "each" | "one">>;
+export const MESSAGES = {
+  status: "broadcast",
+  "upload/request": "shared",
+  keys: "shared",
+} as const satisfies Partial<Record<Channel, "broadcast" | "shared">>;
 
-export function isHeard(channel: Channel): boolean {
-  return Object.hasOwn(HEARD, channel);
+export type MessageChannel = keyof typeof MESSAGES;
+
+export function isMessage(channel: Channel): channel is MessageChannel {
+  return Object.hasOwn(MESSAGES, channel);
 }
 
-/** Where batches come from and answers go to: a broker, ours or another. */
-export interface Source {
+/** Who gets what comes in: one handler a channel. */
+export interface Receiver {
+  readonly onBatch: OnBatch;
+  readonly onMessage: Readonly<Record<MessageChannel, OnMessage>>;
+}
+
+export interface Transport {
+  /** Says who gets what comes in. Called once, before it runs. */
+  attach(receiver: Receiver): void;
   /** Serves until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
   /** Resolves when it first receives. */

@@ -118,7 +118,7 @@ export function createDatabase(options: DatabaseOptions): Database {
           const failure = databaseFailure(error, place);
           const passes = failure instanceof PorchlightError && failure.remedy === "retry";
           if (!passes || tried === ATTEMPTS_MAX || signal?.aborted) throw failure;
-          logger.warn("database transaction tried again", { code: failure.code, tried });
+          logger.warn("database transaction retried", { code: failure.code, tried });
           await pause(
             backoffMs(tried - 1, { ...BACKOFF, random }),
             signal ?? new AbortController().signal,

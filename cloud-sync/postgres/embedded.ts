@@ -185,7 +185,9 @@ class Embedded implements EmbeddedPostgres {
         this.#keep(found.session, () => this.#hold(data, names, this.#stopping.signal));
         return;
       }
-      this.#options.logger.warn("database server left behind is ended", { pid: found.postmaster });
+      this.#options.logger.warn("stopping an embedded PostgreSQL that was left running", {
+        pid: found.postmaster,
+      });
       await found.session.end().catch(() => undefined);
       await endServer(found.postmaster, data, signal);
     }
@@ -198,7 +200,7 @@ class Embedded implements EmbeddedPostgres {
     session.once("end", () => {
       if (this.#stopping.signal.aborted) return;
       const { logger, failed } = this.#options;
-      logger.error("database server ended by itself and is started again");
+      logger.error("embedded PostgreSQL exited: restarting");
       this.#running = again();
       this.#running.catch((error: unknown) => {
         if (!this.#stopping.signal.aborted) failed(error);

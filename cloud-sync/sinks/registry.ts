@@ -13,8 +13,8 @@ import type { QueryMetrics } from "./metrics/query.ts";
 import { createTimeSeries } from "./metrics/sink.ts";
 import { createPostgresSink } from "./read-models/sink.ts";
 import { createSinkCursor } from "./runner/cursors.ts";
-import { createSinkRunner, type RunnerFigures } from "./runner/runner.ts";
-import type { Sink } from "./sink.ts";
+import { createSinkRunner, type SinkStats } from "./runner/runner.ts";
+import type { AnySink } from "./sink.ts";
 import { createLogOwners, type DevicesOf } from "./support/device-of-log.ts";
 
 export interface SinksOptions {
@@ -28,7 +28,7 @@ export interface SinksOptions {
 }
 
 export interface Sinks {
-  readonly sinks: readonly Sink[];
+  readonly sinks: readonly AnySink[];
   /** Null where nothing is opened. */
   readonly faces: Pick<FaceEncodings, "nearest"> | null;
   /** Points in time, from wherever they are kept. */
@@ -56,7 +56,7 @@ function createMetrics(
   database: Database,
   clock: Clock,
   devicesOf: DevicesOf,
-): { readonly sink: Sink; readonly query: QueryMetrics } {
+): { readonly sink: AnySink; readonly query: QueryMetrics } {
   const { url } = influx;
   const common = { devicesOf, retention: metrics.retention, clock };
   if (url === undefined) return createTimeSeries({ database, ...common });
@@ -64,8 +64,8 @@ function createMetrics(
 }
 
 export interface RunSinksOptions {
-  readonly sinks: readonly Sink[];
-  readonly log: Pick<CentralLog, "readAfter" | "readOf">;
+  readonly sinks: readonly AnySink[];
+  readonly log: Pick<CentralLog, "readAfter" | "readByType">;
   readonly database: Database;
   /** Who runs them, among several centres on one database. */
   readonly instance: string;
@@ -78,7 +78,7 @@ export interface RunSinksOptions {
 export interface RunningSinks {
   /** Until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
-  figures(): readonly RunnerFigures[];
+  stats(): readonly SinkStats[];
 }
 
 export function createRunningSinks(options: RunSinksOptions): RunningSinks {
@@ -91,6 +91,6 @@ export function createRunningSinks(options: RunSinksOptions): RunningSinks {
     async run(signal) {
       await Promise.all(runners.map((runner) => runner.run(signal)));
     },
-    figures: () => runners.map((runner) => runner.figures()),
+    stats: () => runners.map((runner) => runner.stats()),
   };
 }

@@ -12,7 +12,7 @@ export interface Written {
   readonly rejected: readonly Rejection[];
 }
 
-/** Entries that were passed before and are rejected now, and why. */
+/** Entries that were skipped before and are rejected now, and why. */
 export interface CaughtUp extends Written {
   readonly entries: readonly StoredEntry[];
 }
@@ -24,30 +24,48 @@ export interface CaughtUp extends Written {
 export interface Sink {
   /** Key of its durable cursor. Renaming a sink replays it from the first entry. */
   readonly name: string;
-  /** The types of entries it has to be told of, where they are few; the others are passed over. */
+  /** The types of entries that it reads, where they are few; the others are skipped. */
   readonly types?: readonly string[];
   /** Connects and creates what it needs. Idempotent; throws if the store is unreachable. */
   open(signal: AbortSignal): Promise<void>;
   /**
    * Resolves once the batch is durable. Idempotent by (log, seq). Lists positions the store will
-   * never accept. Types it does not know, and entries without a body, are passed over.
+   * never accept. Types it does not know, and entries without a body, are skipped.
    */
   write(batch: readonly StoredEntry[], signal: AbortSignal): Promise<Written>;
-  /** The last position durable in the store itself, where it can say so. */
-  position?(): Promise<bigint>;
-  /** Nothing up to there is missing: for a sink of some types that says its position. */
-  passed?(position: bigint): Promise<void>;
-  /** Forgets everything, before a replay from the first entry. Without it, writing again is enough. */
-  reset?(): Promise<void>;
-  /**
-   * Follows what came in beside the log, in bounded steps; null when there was nothing. Asked when
-   * no entry waits, twice a second; a step that failed is asked for again.
-   */
-  catchUp?(signal: AbortSignal): Promise<CaughtUp | null>;
-  /** What the store needs from time to time: downsampling, retention. Not while a batch is written. */
-  maintain?(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
+
+/** A store that can say how far it has come. */
+export interface Positioned {
+  /** The last position durable in the store itself. */
+  position(): Promise<bigint>;
+  /** Nothing up to there is missing: for a sink of some types. */
+  advanceTo?(position: bigint): Promise<void>;
+}
+
+/** A store that writing again does not make right: everything is deleted before a replay. */
+export interface Resettable {
+  reset(): Promise<void>;
+}
+
+/** A projection that subject keys change, also after their entries. */
+export interface FollowsKeys {
+  /**
+   * One bounded step; null when nothing has changed. Called when no entry waits, twice a second; a
+   * step that failed is called for again.
+   */
+  catchUp(signal: AbortSignal): Promise<CaughtUp | null>;
+}
+
+/** A store that needs work from time to time: downsampling, retention. */
+export interface Maintained {
+  /** Never while a batch is written. */
+  maintain(signal: AbortSignal): Promise<void>;
+}
+
+/** A sink with whichever of these powers it has. */
+export type AnySink = Sink & Partial<Positioned & Resettable & FollowsKeys & Maintained>;
 
 /** Rejections with the entries that they are about. */
 export function withEntries(

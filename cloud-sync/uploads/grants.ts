@@ -13,12 +13,12 @@ import {
   uploadGrantSchema,
   uploadRequestSchema,
 } from "../../shared/protocol/wire.ts";
-import { createRequests } from "../mqtt/request-queue.ts";
+import { createRequestQueue } from "../mqtt/request-queue.ts";
 import { mediaKey } from "../objects/media-key.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
 import type { Database } from "../postgres/database.ts";
 
-export interface UploadFigures {
+export interface UploadStats {
   readonly granted: number;
   readonly held: number;
   readonly refused: number;
@@ -31,7 +31,7 @@ export interface Uploads {
   hear(device: string, payload: Buffer): void;
   /** Answers until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
-  figures(): UploadFigures;
+  stats(): UploadStats;
 }
 
 export interface UploadsOptions {
@@ -58,46 +58,46 @@ const entrySchema = z.object({ data: ENTRY_DATA["media.captured"] });
 
 export function createUploads(options: UploadsOptions): Uploads {
   const { objects, publish, logger } = options;
-  const requests = createRequests<UploadRequest>({
+  const requests = createRequestQueue<UploadRequest>({
     max: WAITING_MAX,
     ofOneMax: WAITING_OF_ONE_MAX,
   });
-  const figures = { granted: 0, held: 0, refused: 0, dropped: 0 };
+  const stats = { granted: 0, held: 0, refused: 0, dropped: 0 };
   let opened = false;
   const answer = async (device: string, request: UploadRequest): Promise<void> => {
     try {
       if (!opened) await objects.open();
       opened = true;
-      const said = await judge(options, device, request);
-      if ("held" in said) figures.held++;
-      else if ("refused" in said) figures.refused++;
-      else figures.granted++;
+      const said = await authorizeUpload(options, device, request);
+      if ("held" in said) stats.held++;
+      else if ("refused" in said) stats.refused++;
+      else stats.granted++;
       publish({ device, channel: "upload/grant" }, encodeMessage(uploadGrantSchema, said));
     } catch (error) {
       if (!(error instanceof PorchlightError)) throw error;
-      figures.dropped++;
+      stats.dropped++;
       const { code, hint, message } = error;
-      logger.warn("nobody can bring an object now", { code, hint, reason: message });
+      logger.warn("uploads unavailable", { code, hint, reason: message });
     }
   };
   return {
     hear(device, payload) {
       try {
         const request = decodeMessage(uploadRequestSchema, payload);
-        if (!requests.take(device, request)) figures.dropped++;
+        if (!requests.offer(device, request)) stats.dropped++;
       } catch (error) {
-        figures.dropped++;
+        stats.dropped++;
         logger.warn("a request was not understood", { device, reason: messageOf(error) });
       }
     },
     async run(signal) {
-      await Promise.all(Array.from({ length: LOOKERS }, () => requests.each(signal, answer)));
+      await Promise.all(Array.from({ length: LOOKERS }, () => requests.serve(signal, answer)));
     },
-    figures: () => ({ ...figures }),
+    stats: () => ({ ...stats }),
   };
 }
 
-async function judge(
+async function authorizeUpload(
   { database, objects, now }: UploadsOptions,
   device: string,
   { log, seq, sha256, bytes }: UploadRequest,
@@ -113,7 +113,7 @@ async function judge(
   const expiresAt = now() + GRANT_LIFE_S * 1_000;
   const grant = await objects.grantPut({ key, sha256, bytes, expiresInS: GRANT_LIFE_S });
   if (grant !== null) return { sha256, ...grant, expiresAt };
-  throw new PorchlightError("objects.closed", "nobody but us can write to the object store");
+  throw new PorchlightError("objects.closed", "objects are written by the centre alone");
 }
 
 /** An entry that was emptied has announced nothing any more. */

@@ -58,7 +58,7 @@ export function createUploadDoor(options: UploadDoorOptions): UploadDoor {
       return await objects().receive(granted, request);
     } catch (error) {
       if (request.errored === null) throw error;
-      logger.debug("an upload ended too soon", { reason: messageOf(error) });
+      logger.debug("upload aborted", { reason: messageOf(error) });
       return "torn";
     } finally {
       underWay--;

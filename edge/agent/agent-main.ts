@@ -13,8 +13,8 @@ import { createNotifier } from "../host/sd-notify.ts";
 import { onStopAsked } from "../host/signals.ts";
 import { VERSION } from "../host/version.ts";
 import { createAckedStore } from "../log/acked.ts";
-import { createReleasedRows } from "../log/key-outbox.ts";
-import { createLiveRows } from "../log/live-outbox.ts";
+import { createKeyOutbox } from "../log/key-outbox.ts";
+import { createLiveOutbox } from "../log/live-outbox.ts";
 import { openLog } from "../log/open-log.ts";
 import { createUploadedStore } from "../log/uploaded.ts";
 import { createMediaFiles, mediaFolder } from "../media/media-files.ts";
@@ -69,7 +69,7 @@ async function run(): Promise<void> {
       logger,
     });
     const keys = createReleasedKeys({
-      rows: createReleasedRows(database, systemClock),
+      rows: createKeyOutbox(database, systemClock),
       clock: systemClock,
       random: Math.random,
       logger,
@@ -82,7 +82,7 @@ async function run(): Promise<void> {
         uplink,
         uploads,
         keys,
-        live: createLiveRows(database, systemClock),
+        live: createLiveOutbox(database, systemClock),
         logVersion: () => dataVersion(database),
         clock: systemClock,
         random: Math.random,

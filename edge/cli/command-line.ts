@@ -1,9 +1,11 @@
 /** The command line of a device. Reads argv, the environment and time. */
+
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { userInfo } from "node:os";
+import type { ValuesOf } from "../../shared/cli/options.ts";
 import { type Program, runProgram } from "../../shared/cli/program.ts";
-import { type Call, text } from "../../shared/cli/verb.ts";
+import type { Call } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { runtimeOf } from "../../shared/core/own-runtime.ts";
 import { loadConfig } from "../config/load.ts";
@@ -11,19 +13,21 @@ import { logOptions, storeOptions } from "../config/options.ts";
 import type { DeviceConfig } from "../config/schema.ts";
 import { type OpenLog, openLog } from "../log/open-log.ts";
 import { openStore, type Store } from "../store/open-store.ts";
-import { COMMANDS } from "./commands.ts";
+import { COMMANDS, type COMMON_OPTIONS } from "./commands.ts";
 import type { Invocation } from "./verb.ts";
 
-const PROGRAM: Program<Invocation> = {
+const PROGRAM: Program<Invocation, typeof COMMON_OPTIONS> = {
   ...COMMANDS,
   runtime: runtimeOf(import.meta.url, { process, fs }),
   prepare,
 };
 
-function prepare(call: Call): { readonly invocation: Invocation; close(): void } {
+function prepare(
+  call: Call,
+  { data, config: file }: ValuesOf<typeof COMMON_OPTIONS>,
+): { readonly invocation: Invocation; close(): void } {
   const environment = process.env;
-  const data = text(call.values, "data");
-  const configFile = text(call.values, "config") ?? environment["PORCHLIGHT_CONFIG"];
+  const configFile = file ?? environment["PORCHLIGHT_CONFIG"];
   let config: DeviceConfig | undefined;
   let store: Store | undefined;
   let logOnly: OpenLog | undefined;
@@ -44,6 +48,7 @@ function prepare(call: Call): { readonly invocation: Invocation; close(): void }
       ...call,
       actor: `cli:${userName()}`,
       configFile: configFile ?? "",
+      data,
       environment,
       config: loaded,
       store() {

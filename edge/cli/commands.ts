@@ -1,16 +1,21 @@
 /** The command line of a device, as a table. */
+import { text } from "../../shared/cli/options.ts";
 import type { CommandTable } from "../../shared/cli/program.ts";
 import type { Invocation } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
 
-export const COMMANDS: CommandTable<Invocation> = {
+export const COMMON_OPTIONS = {
+  config: text(
+    "FILE",
+    "configuration (default: $PORCHLIGHT_CONFIG, /etc/porchlight/porchlight.yaml)",
+  ),
+  data: text("DIR", "folder of the store (overrides the configuration)"),
+};
+
+export const COMMANDS: CommandTable<Invocation, typeof COMMON_OPTIONS> = {
   name: "porchlight",
   about: "knows who is at the door, on the device itself",
   firstSteps: "porchlight init, porchlight enroll <name> <photos…>, porchlight start",
-  options: { config: { type: "string" }, data: { type: "string" } },
-  optionHelp: {
-    "--config FILE": "configuration (default: $PORCHLIGHT_CONFIG, /etc/porchlight/porchlight.yaml)",
-    "--data DIR": "folder of the store (overrides the configuration)",
-  },
+  options: COMMON_OPTIONS,
   verbs: VERBS,
 };

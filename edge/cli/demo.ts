@@ -1,9 +1,8 @@
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { flag, text } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { text } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { similarity } from "../../shared/cli/words.ts";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
@@ -12,9 +11,10 @@ import { modelsFolder, programFolder } from "../config/paths.ts";
 import { castFromFolders, castFromGroups } from "../demo/cast.ts";
 import { type DemoCentre, hasCentre, startDemoCentre } from "../demo/centre.ts";
 import { type DemoResult, type DemoVisit, runDemo } from "../demo/demo.ts";
+import { clearFolder, defaultFolder } from "../demo/folder.ts";
 import { openVision } from "../vision/vision.ts";
 import { peopleIn } from "./photos.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
 const HOW_MADE = `Grace is enrolled from one photo and comes in another. Of the others the npm dependency has one photo
 each: their scenes are made from it but share no pixels with the template, every frame having another
@@ -113,40 +113,21 @@ function leftOut({ visits, centre }: DemoResult): readonly string[] {
   ];
 }
 
-/** In the clone; where that is another's or read-only, in this user's cache, or a temporary one. */
-function freshFolder({ HOME, XDG_CACHE_HOME }: Invocation["environment"]): string {
-  const caches = [XDG_CACHE_HOME, HOME === undefined ? undefined : join(HOME, ".cache")];
-  const own = caches.flatMap((cache) => (cache ? [join(cache, "porchlight")] : []));
-  for (const folder of [join(programFolder(), ".cache"), ...own]) {
-    try {
-      mkdirSync(folder, { recursive: true });
-      accessSync(folder, constants.W_OK);
-      return join(folder, "demo");
-    } catch {
-      // Not ours to write to: the next one may be.
-    }
-  }
-  return mkdtempSync(join(tmpdir(), "porchlight-demo-"));
-}
-
-export const demo: Verb = {
+export const demo: Verb = verb({
   name: "demo",
-  usage: "[--photos DIR] [--no-centre]",
   summary:
     "see it work on real photos: enrol, recognise, refuse a stranger, send the log to a centre",
-  options: { photos: { type: "string" }, "no-centre": { type: "boolean" } },
-  optionHelp: {
-    "--photos DIR": "use your own: a folder of person/photo.jpg",
-    "--no-centre": "the device alone: nothing is sent",
+  options: {
+    photos: text("DIR", "use your own: a folder of person/photo.jpg"),
+    "no-centre": flag("the device alone: nothing is sent"),
   },
   example: "porchlight demo --photos ~/photos/family",
-  operands: { min: 0, max: 0 },
-  async run({ config, terminal, values, signal, environment }) {
-    const folder = text(values, "data") ?? freshFolder(environment);
-    const own = text(values, "photos");
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true });
-    const alone = values["no-centre"] === true;
+  operands: NO_OPERANDS,
+  async run({ config, data, terminal, values, signal, environment }) {
+    const folder = data ?? defaultFolder(programFolder(), environment);
+    const own = values.photos;
+    clearFolder(folder, data === undefined);
+    const alone = values["no-centre"];
     const centre = alone ? null : await centreIn(folder, { environment, signal, terminal });
     const vision = await openVision({ ...visionOptions(config()), logger: silentLogger });
     try {
@@ -173,4 +154,4 @@ export const demo: Verb = {
       await centre?.stop();
     }
   },
-};
+});

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, readdirSync } from "node:fs";
 import { table } from "../../shared/cli/terminal.ts";
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
@@ -14,7 +15,7 @@ import { keyPath, readKey } from "../host/key-file.ts";
 import { decodeImage } from "../vision/image.ts";
 import { listPacks } from "../vision/packs/models.ts";
 import { openVision, type Vision } from "../vision/vision.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
 interface Finding {
   readonly what: string;
@@ -105,14 +106,12 @@ function clock({ config }: Invocation): string {
   return `${state}, ${new Date(systemClock.now()).toISOString()}`;
 }
 
-export const doctor: Verb = {
+export const doctor: Verb = verb({
   name: "doctor",
-  usage: "",
   summary: "what this machine has, and what is missing",
   options: {},
-  optionHelp: {},
   example: "porchlight doctor --config porchlight.yaml",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run(invocation) {
     const { config, terminal, runtime } = invocation;
     const findings = [
@@ -141,4 +140,4 @@ export const doctor: Verb = {
     terminal.data(findings, table(["", "", ""], rows).trimStart());
     return findings.every(({ ok }) => ok) ? EXIT.ok : EXIT.failed;
   },
-};
+});

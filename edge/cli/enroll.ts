@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { flag, text, usageError } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { text, usageError } from "../../shared/cli/verb.ts";
+import type { Given } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT, type ExitCode, PorchlightError } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
@@ -16,7 +17,7 @@ import type { Person } from "../vault/gallery.ts";
 import { openVision } from "../vision/vision.ts";
 import { checkedName } from "./people.ts";
 import { photosIn } from "./photos.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
 /** Frames looked at when enrolling from the camera: a second or two of slightly different looks. */
 const CAMERA_FRAMES = 12;
@@ -67,14 +68,20 @@ function visitPhotos({ visits, log, keyring }: Store, id: string): Photo[] {
   }));
 }
 
-function sourceOf(invocation: Invocation): {
+const OPTIONS = {
+  camera: flag("use frames of the configured camera"),
+  "from-visit": text("ID", "use the faces kept of a visit"),
+  "dry-run": flag("say what would be taken, write nothing"),
+};
+
+function sourceOf(invocation: Given<Invocation, typeof OPTIONS>): {
   photos: AsyncIterable<Photo> | Iterable<Photo>;
   total: number;
 } {
   const { operands, values, store } = invocation;
   const paths = operands.slice(1);
-  const visit = text(values, "from-visit");
-  const given = [paths.length > 0, values["camera"] === true, visit !== undefined];
+  const visit = values["from-visit"];
+  const given = [paths.length > 0, values.camera, visit !== undefined];
   if (given.filter(Boolean).length !== 1) {
     throw usageError("give photos, --camera or --from-visit ID: one of them");
   }
@@ -82,7 +89,7 @@ function sourceOf(invocation: Invocation): {
     const photos = visitPhotos(store(), visit);
     return { photos, total: photos.length };
   }
-  if (values["camera"] === true) return { photos: cameraPhotos(invocation), total: CAMERA_FRAMES };
+  if (values.camera) return { photos: cameraPhotos(invocation), total: CAMERA_FRAMES };
   const files = paths.flatMap(photosIn);
   return { photos: filePhotos(files), total: files.length };
 }
@@ -118,26 +125,16 @@ function report(
   return EXIT.failed;
 }
 
-export const enroll: Verb = {
+export const enroll: Verb = verb({
   name: "enroll",
-  usage: "<name> <photos or folders…> | --camera | --from-visit ID  [--dry-run]",
   summary: "teach the doorbell a face",
-  options: {
-    camera: { type: "boolean" },
-    "from-visit": { type: "string" },
-    "dry-run": { type: "boolean" },
-  },
-  optionHelp: {
-    "--camera": "use frames of the configured camera",
-    "--from-visit ID": "use the faces kept of a visit",
-    "--dry-run": "say what would be taken, write nothing",
-  },
+  options: OPTIONS,
   example: "porchlight enroll 'Ada Lovelace' ~/photos/ada/",
-  operands: { min: 1, max: 10_000 },
+  operands: { usage: "<name> [<photos or folders…>]", min: 1, max: 10_000 },
   async run(invocation) {
     const { terminal, values, actor, config, store: open, operands } = invocation;
     const name = checkedName(operands[0] ?? "");
-    const dryRun = values["dry-run"] === true;
+    const dryRun = values["dry-run"];
     const store = open();
     const { photos, total } = sourceOf(invocation);
     const known = personNamed(store, name);
@@ -171,4 +168,4 @@ export const enroll: Verb = {
       await vision.close();
     }
   },
-};
+});

@@ -1,7 +1,15 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import {
+  flag,
+  number,
+  requiredText,
+  text,
+  usageError,
+  type ValuesOf,
+} from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { number, text, usageError, type Values } from "../../shared/cli/verb.ts";
+import { type Given, NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
@@ -25,22 +33,52 @@ import { writeLocal } from "../vision/packs/install.ts";
 import { verifyPack } from "../vision/packs/models.ts";
 import { openVision } from "../vision/vision.ts";
 import { peopleIn } from "./photos.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
 const DEFAULT_FAR = 0.001;
 /** As many as most people have of each other at hand. */
 const PHOTOS_EACH = 3;
 const SIZE_MAX = 100_000;
 
+const OPTIONS = {
+  images: requiredText("DIR", "a folder of person/photo.jpg"),
+  pairs: text("FILE", "CSV a,b,same (1 or 0), paths in DIR; else all of one person, some of two"),
+  scores: text("FILE", "write a,b,same,score of each pair; no score where there is no face"),
+  plot: text("FILE", "write the error trade-off as SVG"),
+  pack: text("NAME", "another pack than the one in use"),
+  calibrate: flag("keep the threshold that --far asks for in the pack's local.json"),
+  far: number(
+    "F",
+    `chance that a stranger is taken for anybody enrolled (default ${DEFAULT_FAR})`,
+    { fallback: DEFAULT_FAR, min: 1e-9, max: 0.5, fractions: true },
+  ),
+  "gallery-size": number("N", "people enrolled at your door (default: half of those in DIR)", {
+    fallback: undefined,
+    min: 1,
+    max: SIZE_MAX,
+  }),
+  "photos-each": number("N", `photos enrolled of each person (default ${PHOTOS_EACH})`, {
+    fallback: PHOTOS_EACH,
+    min: 1,
+    max: 20,
+  }),
+  seed: number("N", "which pairs of two people are drawn (default 1)", {
+    fallback: 1,
+    min: 0,
+    max: 2 ** 32 - 1,
+  }),
+};
+type EvaluateValues = ValuesOf<typeof OPTIONS>;
+
 /** The people of the folder, or those of the pairs alone. */
-function peopleAndPairs(folder: string, values: Values): [LabelledPeople[], Pair[]] {
-  const file = text(values, "pairs");
+function peopleAndPairs(folder: string, values: EvaluateValues): [LabelledPeople[], Pair[]] {
+  const file = values.pairs;
   if (file === undefined) {
     const people = peopleIn(folder).map(({ person, photos }) => ({
       person,
       photos: photos.map((photo) => relative(folder, photo)),
     }));
-    const seed = number(values, "seed", { fallback: 1, min: 0, max: 2 ** 32 - 1 });
+    const seed = values.seed;
     return [people, drawPairs(people, seed)];
   }
   if (!existsSync(file)) throw usageError(`there are no pairs at ${file}`);
@@ -58,9 +96,9 @@ function peopleAndPairs(folder: string, values: Values): [LabelledPeople[], Pair
 }
 
 /** Before minutes of work, not after. */
-function checkedOutputs(values: Values): void {
-  for (const name of ["scores", "plot"]) {
-    const path = text(values, name);
+function checkedOutputs(values: EvaluateValues): void {
+  for (const name of ["scores", "plot"] as const) {
+    const path = values[name];
     if (path !== undefined && !existsSync(dirname(resolve(path)))) {
       throw usageError(`--${name}: there is no folder ${dirname(path)}`);
     }
@@ -130,14 +168,14 @@ function calibrated({ looks }: Evaluated, pack: PackIdentity, goal: Goal): Calib
 }
 
 async function keep(
-  { config, terminal, values }: Invocation,
+  { config, terminal, values }: Given<Invocation, typeof OPTIONS>,
   { match, comparisons, basis }: Calibration,
   pack: PackIdentity,
   { far, gallerySize }: Goal,
 ): Promise<void> {
   const { margin } = pack.thresholds;
   const calibratedAtMs = systemClock.now();
-  const name = text(values, "pack") ?? config().models.pack;
+  const name = values.pack ?? config().models.pack;
   await writeLocal(join(modelsFolder(config()), name), {
     match,
     margin,
@@ -153,50 +191,23 @@ async function keep(
   }
 }
 
-export const evaluate: Verb = {
+export const evaluate: Verb = verb({
   name: "evaluate",
-  usage: "--images DIR [--pairs FILE] [--calibrate]",
   summary: "measure how well a pack knows people, on photos of your own",
-  options: {
-    images: { type: "string" },
-    pairs: { type: "string" },
-    scores: { type: "string" },
-    plot: { type: "string" },
-    pack: { type: "string" },
-    calibrate: { type: "boolean" },
-    far: { type: "string" },
-    "gallery-size": { type: "string" },
-    "photos-each": { type: "string" },
-    seed: { type: "string" },
-  },
-  optionHelp: {
-    "--images DIR": "a folder of person/photo.jpg",
-    "--pairs FILE": "CSV a,b,same (1 or 0), paths in DIR; else all of one person, some of two",
-    "--scores FILE": "write a,b,same,score of each pair; no score where there is no face",
-    "--plot FILE": "write the error trade-off as SVG",
-    "--pack NAME": "another pack than the one in use",
-    "--calibrate": "keep the threshold that --far asks for in the pack's local.json",
-    "--far F": `chance that a stranger is taken for anybody enrolled (default ${DEFAULT_FAR})`,
-    "--gallery-size N": "people enrolled at your door (default: half of those in DIR)",
-    "--photos-each N": `photos enrolled of each person (default ${PHOTOS_EACH})`,
-    "--seed N": "which pairs of two people are drawn (default 1)",
-  },
+  options: OPTIONS,
   example: "porchlight evaluate --images ~/photos/people --calibrate --far 1e-3",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run(invocation) {
     const { config, values, terminal, signal } = invocation;
-    const folder = text(values, "images");
-    if (folder === undefined) throw usageError("--images names a folder of person/photo.jpg");
+    const folder = values.images;
     checkedOutputs(values);
     const [people, pairs] = peopleAndPairs(folder, values);
-    const size = { fallback: Math.ceil(people.length / 2), min: 1, max: SIZE_MAX };
-    const each = { fallback: PHOTOS_EACH, min: 1, max: 20 };
     const goal = {
-      far: number(values, "far", { fallback: DEFAULT_FAR, min: 1e-9, max: 0.5 }),
-      gallerySize: Math.round(number(values, "gallery-size", size)),
-      photosEach: Math.round(number(values, "photos-each", each)),
+      far: values.far,
+      gallerySize: values["gallery-size"] ?? Math.ceil(people.length / 2),
+      photosEach: values["photos-each"],
     };
-    const name = text(values, "pack") ?? config().models.pack;
+    const name = values.pack ?? config().models.pack;
     await verifyPack(modelsFolder(config()), name);
     const packFolder = join(modelsFolder(config()), name);
     const vision = await openVision({
@@ -219,17 +230,17 @@ export const evaluate: Verb = {
       await vision.close();
     }
   },
-};
+});
 
 async function report(
-  invocation: Invocation,
+  invocation: Given<Invocation, typeof OPTIONS>,
   pack: PackIdentity,
   evaluated: Evaluated,
   goal: Goal,
 ): Promise<typeof EXIT.ok> {
   const { values, terminal } = invocation;
   const { evaluation, scored } = evaluated;
-  const [scores, plot] = [text(values, "scores"), text(values, "plot")];
+  const [scores, plot] = [values.scores, values.plot];
   if (scores !== undefined) write(scores, scoresCsv(scored));
   if (plot !== undefined && evaluation.verification !== null) {
     const { match: threshold } = evaluation.identification.thresholds;
@@ -237,7 +248,7 @@ async function report(
     write(plot, detSvg(curve(scored), { title, threshold }));
   }
   for (const { photo, reason } of evaluation.unreadable) terminal.note(`${photo}: ${reason}`);
-  const calibration = values["calibrate"] === true ? calibrated(evaluated, pack, goal) : null;
+  const calibration = values.calibrate ? calibrated(evaluated, pack, goal) : null;
   terminal.data({ pack: pack.id, ...evaluation, calibration }, words(pack, evaluation));
   if (evaluation.verification === null) {
     terminal.note("one-to-one figures need two people, one of them with two photos");

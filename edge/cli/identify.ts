@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
+import { text } from "../../shared/cli/options.ts";
 import { type Terminal, table } from "../../shared/cli/terminal.ts";
-import { text } from "../../shared/cli/verb.ts";
 import { similarity } from "../../shared/cli/words.ts";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
@@ -13,7 +13,7 @@ import { type EmbeddedFace, largestFirst } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";
 import { openVision, type Vision } from "../vision/vision.ts";
 import { peopleIn, photosIn } from "./photos.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
 type Nearest = (probe: Embedding) => Promise<Candidate[]>;
 type NameOf = (person: string) => string | null;
@@ -94,21 +94,21 @@ async function identifyFace(
   };
 }
 
-export const identify: Verb = {
+export const identify: Verb = verb({
   name: "identify",
-  usage: "<photos or folders…> [--gallery DIR]",
   summary: "say who is in a photo",
-  options: { gallery: { type: "string" } },
-  optionHelp: { "--gallery DIR": "compare with a folder of person/photo.jpg instead of the store" },
+  options: {
+    gallery: text("DIR", "compare with a folder of person/photo.jpg instead of the store"),
+  },
   example: "porchlight identify visitor.jpg --gallery ~/photos/family",
-  operands: { min: 1, max: 10_000 },
+  operands: { usage: "<photos or folders…>", min: 1, max: 10_000 },
   async run(invocation) {
     const { operands, values, terminal, config } = invocation;
     const photos = operands.flatMap(photosIn);
     const { maxSidePx } = config().recognition;
     const vision = await openVision({ ...visionOptions(config()), logger: silentLogger });
     try {
-      const folder = text(values, "gallery");
+      const folder = values.gallery;
       const { nearest, nameOf } =
         folder === undefined
           ? storeGallery(invocation, vision)
@@ -141,4 +141,4 @@ export const identify: Verb = {
       await vision.close();
     }
   },
-};
+});

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { flag } from "../../shared/cli/options.ts";
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { loadConfig } from "../config/load.ts";
@@ -9,7 +11,7 @@ import { keySources } from "../config/paths.ts";
 import { createKeyFile, keyPath } from "../host/key-file.ts";
 import { logPath } from "../log/open-log.ts";
 import { createStore } from "../store/create-store.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
 const SAMPLE_CONFIG = `# Every setting with its default: porchlight config schema
 data: DATA
@@ -37,24 +39,21 @@ function makeKeys(invocation: Invocation): string[] {
   return made;
 }
 
-export const init: Verb = {
+export const init: Verb = verb({
   name: "init",
-  usage: "[--data DIR] [--config FILE] [--if-missing]",
   summary: "make the keys and an empty encrypted store",
-  options: { "if-missing": { type: "boolean" } },
-  optionHelp: { "--if-missing": "a store that is there already is as good: for start scripts" },
+  options: { "if-missing": flag("a store that is there already is as good: for start scripts") },
   example: "porchlight init --data ./data",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run(invocation) {
-    const { terminal, environment, configFile, values } = invocation;
-    const data = typeof values["data"] === "string" ? values["data"] : undefined;
+    const { terminal, environment, configFile, data, values } = invocation;
     if (configFile !== "" && !existsSync(configFile)) {
       const defaults = loadConfig({ file: undefined, data, environment });
       writeSample(configFile, defaults.data);
       terminal.note(`wrote ${configFile}`);
     }
     const config = invocation.config();
-    if (values["if-missing"] === true && existsSync(logPath(resolve(config.data)))) {
+    if (values["if-missing"] && existsSync(logPath(resolve(config.data)))) {
       terminal.data({ data: resolve(config.data), keys: [] }, "the store is there");
       return EXIT.ok;
     }
@@ -66,4 +65,4 @@ export const init: Verb = {
     terminal.data({ data: folder, keys }, words);
     return EXIT.ok;
   },
-};
+});

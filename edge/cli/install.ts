@@ -2,7 +2,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import { text, usageError } from "../../shared/cli/verb.ts";
+import { flag, text, usageError } from "../../shared/cli/options.ts";
+import { type Given, NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { EXIT, type ExitCode, PorchlightError } from "../../shared/core/errors.ts";
 import type { Runtime } from "../../shared/core/own-runtime.ts";
 import { modelsFolder, programFolder } from "../config/paths.ts";
@@ -11,7 +12,14 @@ import { leaveToDpkg } from "../install/debian.ts";
 import { install, placeCamera } from "../install/install.ts";
 import { DAEMON_UNIT, layoutOf } from "../install/layout.ts";
 import { parseCameraUrl } from "../relay/network-source.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Invocation, type Verb, verb } from "./verb.ts";
+
+const OPTIONS = {
+  root: text("DIR", "an image's root folder; nothing is started, keys are made at its first boot"),
+  keys: flag("only make this machine's keys, if they are missing"),
+  camera: text("NAME", "add a network camera of this name; its URL is read from stdin"),
+  address: text("IP", "the only address that this camera's unit may speak to"),
+};
 
 /** Runs a program of systemd; what it says is for people. */
 function systemd(program: string, ...args: string[]): void {
@@ -39,8 +47,11 @@ function mustBeRoot(): void {
   });
 }
 
-function addCamera({ values, terminal }: Invocation, root: string): ExitCode {
-  const [name, address] = [text(values, "camera") ?? "", text(values, "address") ?? ""];
+function addCamera(
+  { values, terminal }: Given<Invocation, typeof OPTIONS>,
+  root: string,
+): ExitCode {
+  const [name, address] = [values.camera ?? "", values.address ?? ""];
   if (!/^[a-z0-9][a-z0-9-]{0,30}$/.test(name)) {
     throw usageError("--camera is a name of small letters, digits and dashes");
   }
@@ -62,36 +73,24 @@ function addCamera({ values, terminal }: Invocation, root: string): ExitCode {
   return EXIT.ok;
 }
 
-export const installVerb: Verb = {
+export const installVerb: Verb = verb({
   name: "install",
-  usage: "[--root DIR] [--camera NAME --address IP < file-with-the-url]",
   summary: "put the program and its systemd units in place",
-  options: {
-    root: { type: "string" },
-    keys: { type: "boolean" },
-    camera: { type: "string" },
-    address: { type: "string" },
-  },
-  optionHelp: {
-    "--root DIR": "an image's root folder; nothing is started, keys are made at its first boot",
-    "--keys": "only make this machine's keys, if they are missing",
-    "--camera NAME": "add a network camera of this name; its URL is read from stdin",
-    "--address IP": "the only address that this camera's unit may speak to",
-  },
+  options: OPTIONS,
   example: "sudo porchlight install",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run(invocation) {
     const { values, terminal, config, runtime } = invocation;
-    const root = resolve(text(values, "root") ?? "/");
+    const root = resolve(values.root ?? "/");
     const here = root === "/";
     const layout = layoutOf(root);
     if (here) mustBeRoot();
-    if (values["keys"] === true) {
+    if (values.keys) {
       const made = makeKeys(layout.credentials);
       terminal.data({ made }, made.length === 0 ? "both keys are there" : made.join("\n"));
       return EXIT.ok;
     }
-    if (values["camera"] !== undefined) return addCamera(invocation, root);
+    if (values.camera !== undefined) return addCamera(invocation, root);
     leaveToDpkg(layout, "updated by: sudo apt install ./porchlight_VERSION_ARCHITECTURE.deb");
     const models = existsSync(modelsFolder(config())) ? modelsFolder(config()) : layout.models;
     install({ layout, from: programFolder(), models, node: ownNode(runtime) });
@@ -106,4 +105,4 @@ export const installVerb: Verb = {
     terminal.data(layout, `installed in ${layout.program}\nnext: ${next}`);
     return EXIT.ok;
   },
-};
+});

@@ -1,4 +1,5 @@
-import { usageError } from "../../shared/cli/verb.ts";
+import { confirmation } from "../../shared/cli/options.ts";
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { EXIT, invariant, PorchlightError } from "../../shared/core/errors.ts";
 import type { Cursor } from "../../shared/log/cursor.ts";
 import { readStatus } from "../agent/status-file.ts";
@@ -6,7 +7,7 @@ import { syncStatusPath } from "../config/paths.ts";
 import { createAckedStore } from "../log/acked.ts";
 import type { OpenLog } from "../log/open-log.ts";
 import { deviceOf } from "./device-of.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
 /** The centre has other entries in the places of our last ones, or may have. */
 const PARTED: readonly (string | null | undefined)[] = ["fork", "behind"];
@@ -24,17 +25,13 @@ function parentFor({ log, reader, database }: OpenLog, parted: boolean): Cursor 
   return acked?.log === head.log && acked.seq > 0 ? acked : first;
 }
 
-export const logRenew: Verb = {
+export const logRenew: Verb = verb({
   name: "log renew",
-  usage: "--yes",
-  summary: "begin a new log, after a backup was restored and the centre knows another story",
-  options: { yes: { type: "boolean" } },
-  optionHelp: { "--yes": "the old log ends here for good: say that you know" },
+  summary: "begin a new log, after a backup was restored and the centre has a divergent history",
+  options: { yes: confirmation("the old log ends here for good") },
   example: "porchlight log renew --yes",
-  operands: { min: 0, max: 0 },
-  async run(invocation: Invocation) {
-    const { openedLog, config, values, terminal } = invocation;
-    if (values["yes"] !== true) throw usageError("the old log ends here for good: --yes");
+  operands: NO_OPERANDS,
+  async run({ openedLog, config, terminal }) {
     const opened = openedLog();
     const device = deviceOf(opened);
     if (device === null) {
@@ -51,4 +48,4 @@ export const logRenew: Verb = {
     terminal.data({ log: begun.log, parent, left }, words);
     return EXIT.ok;
   },
-};
+});

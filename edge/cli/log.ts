@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { number, text, usageError } from "../../shared/cli/verb.ts";
+import { flag, number, text, usageError } from "../../shared/cli/options.ts";
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { pause } from "../../shared/core/retry.ts";
@@ -9,7 +10,7 @@ import { keySources } from "../config/paths.ts";
 import { keyPath } from "../host/key-file.ts";
 import type { EventLog, StoredEntry } from "../log/event-log.ts";
 import type { OpenLog } from "../log/open-log.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
 const POLL_MS = 250;
 const READ_ENTRIES = 1_000;
@@ -33,26 +34,20 @@ function wordsOf(stored: StoredEntry): string {
   return `${seq}  ${time}  ${type}  ${actor}  ${JSON.stringify(data)}${under}`;
 }
 
-export const logTail: Verb = {
+export const logTail: Verb = verb({
   name: "log tail",
-  usage: "[-n N] [--type TYPE] [--follow]",
   summary: "the last entries of the log",
   options: {
-    n: { type: "string", short: "n" },
-    type: { type: "string" },
-    follow: { type: "boolean", short: "f" },
-  },
-  optionHelp: {
-    "-n N": "this many (default 20)",
-    "--type TYPE": "only entries of this type, like visit.recognised",
-    "--follow": "go on until Ctrl-C",
+    n: number("N", "this many (default 20)", { fallback: 20, min: 0, max: 100_000 }),
+    type: text("TYPE", "only entries of this type, like visit.recognised"),
+    follow: flag("go on until Ctrl-C", "f"),
   },
   example: "porchlight log tail -n 5 --type visit.recognised",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ log: open, terminal, values, signal }) {
     const log = open();
-    const wanted = number(values, "n", { fallback: 20, min: 0, max: 100_000 });
-    const type = text(values, "type");
+    const wanted = values.n;
+    const type = values.type;
     const fits = ({ body }: StoredEntry): boolean =>
       type === undefined || (body !== null && parseEntry(body).type === type);
     const show = (stored: StoredEntry): void => {
@@ -67,7 +62,7 @@ export const logTail: Verb = {
       if (last.length > wanted) last.shift();
     }
     for (const stored of last) show(stored);
-    for (let after = seq; values["follow"] === true && !signal.aborted; ) {
+    for (let after = seq; values.follow && !signal.aborted; ) {
       for (const stored of entriesAfter(log, after)) {
         if (fits(stored)) show(stored);
         after = stored.seq;
@@ -76,11 +71,13 @@ export const logTail: Verb = {
     }
     return EXIT.ok;
   },
-};
+});
 
 /** What the vault and the caller know of the log, to hold it against. */
-function witnessesOf({ values, config, environment, store }: Invocation): Witness[] {
-  const given = text(values, "head");
+function witnessesOf(
+  { config, environment, store }: Invocation,
+  given: string | undefined,
+): Witness[] {
   const witnesses: Witness[] = [];
   if (given !== undefined) {
     const [, seq, hash] = /^(\d+):([0-9a-f]{64})$/.exec(given) ?? [];
@@ -94,14 +91,12 @@ function witnessesOf({ values, config, environment, store }: Invocation): Witnes
   return witnesses;
 }
 
-export const logVerify: Verb = {
+export const logVerify: Verb = verb({
   name: "log verify",
-  usage: "[--head SEQ:HASH]",
   summary: "read and hash the whole log; name the first entry that is wrong",
-  options: { head: { type: "string" } },
-  optionHelp: { "--head SEQ:HASH": "a place the log must contain, noted down elsewhere" },
+  options: { head: text("SEQ:HASH", "a place the log must contain, noted down elsewhere") },
   example: "porchlight log verify",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run(invocation) {
     const { terminal, log: open } = invocation;
     const log = open();
@@ -109,7 +104,7 @@ export const logVerify: Verb = {
     let witnesses: Witness[] = [];
     let vaultProblem: unknown;
     try {
-      witnesses = witnessesOf(invocation);
+      witnesses = witnessesOf(invocation, invocation.values.head);
     } catch (error) {
       vaultProblem = error;
     }
@@ -127,7 +122,7 @@ export const logVerify: Verb = {
     terminal.data({ ...report, log: log.head().log, seconds }, words);
     return fault === null ? EXIT.ok : EXIT.failed;
   },
-};
+});
 
 /** Every life of the log, one after the other. */
 function* entriesOfAll({ reader }: OpenLog): Generator<StoredEntry> {
@@ -140,22 +135,22 @@ function* entriesOfAll({ reader }: OpenLog): Generator<StoredEntry> {
   }
 }
 
-export const logExport: Verb = {
+export const logExport: Verb = verb({
   name: "log export",
-  usage: "[--after SEQ | --all]",
   summary: "print every entry on a line of its own, byte for byte as it was hashed",
-  options: { after: { type: "string" }, all: { type: "boolean" } },
-  optionHelp: {
-    "--after SEQ": "only entries after this one",
-    "--all": "of every life of the log, oldest first, as the centre has them",
+  options: {
+    after: number("SEQ", "only entries after this one", {
+      fallback: 0,
+      min: 0,
+      max: Number.MAX_SAFE_INTEGER,
+    }),
+    all: flag("of every life of the log, oldest first, as the centre has them"),
   },
   example: "porchlight log export > door.log",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ openedLog, values }) {
     const opened = openedLog();
-    const limits = { fallback: 0, min: 0, max: Number.MAX_SAFE_INTEGER };
-    const after = number(values, "after", limits);
-    const all = values["all"] === true;
+    const { after, all } = values;
     for (const stored of all ? entriesOfAll(opened) : entriesAfter(opened.log, after)) {
       if (!process.stdout.write(`${lineOf(stored)}\n`)) {
         await new Promise((drained) => process.stdout.once("drain", drained));
@@ -163,4 +158,4 @@ export const logExport: Verb = {
     }
     return EXIT.ok;
   },
-};
+});

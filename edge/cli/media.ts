@@ -1,24 +1,22 @@
 import { writeFileSync } from "node:fs";
-import { text, usageError } from "../../shared/cli/verb.ts";
+import { requiredText } from "../../shared/cli/options.ts";
+import { oneOperand } from "../../shared/cli/verb.ts";
 import { bytes } from "../../shared/cli/words.ts";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { openMedia } from "../vault/media.ts";
-import type { Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
 /** A face in the clear: for its owner alone. */
 const FILE_MODE = 0o600;
 
-export const mediaShow: Verb = {
+export const mediaShow: Verb = verb({
   name: "media show",
-  usage: "<id> --out FILE",
   summary: "open a snapshot with the keys of the vault, and write it as a JPEG",
-  options: { out: { type: "string" } },
-  optionHelp: { "--out FILE": "where the picture goes, 0600; it is written over" },
+  options: { out: requiredText("FILE", "where the picture goes, 0600; it is written over") },
   example: "porchlight media show 3f2a90c1 --out visitor.jpg",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<id>"),
   async run({ store, terminal, values, operands: [id = ""] }) {
-    const out = text(values, "out");
-    if (out === undefined) throw usageError("--out names the file for the picture");
+    const { out } = values;
     const { media, mediaFiles: files, log, keyring } = store();
     const item = media.find(id);
     const picture = item === null ? null : openMedia(item, { log, keyring, files });
@@ -35,4 +33,4 @@ export const mediaShow: Verb = {
     terminal.data({ media: item.id, file: out, bytes: picture.length, widthPx, heightPx }, words);
     return EXIT.ok;
   },
-};
+});

@@ -2,8 +2,9 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
+import { text } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { text } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { bytes } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
@@ -17,16 +18,14 @@ import { readManifest } from "../vision/manifest.ts";
 import { buildPack, listPacks, verifyPack } from "../vision/packs/models.ts";
 import { pullPack } from "../vision/packs/pull.ts";
 import { openVision } from "../vision/vision.ts";
-import type { Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
-export const modelsList: Verb = {
+export const modelsList: Verb = verb({
   name: "models list",
-  usage: "",
   summary: "model packs that are here, and those that can be had",
   options: {},
-  optionHelp: {},
   example: "porchlight models list",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ config, terminal }) {
     const packs = await listPacks(modelsFolder(config()));
     const rows = packs.map(({ name, version, sizeBytes, folder, origin, licence }) => [
@@ -39,16 +38,14 @@ export const modelsList: Verb = {
     terminal.data(packs, table(["pack", "version", "size", "", "licence"], rows));
     return EXIT.ok;
   },
-};
+});
 
-export const modelsBuild: Verb = {
+export const modelsBuild: Verb = verb({
   name: "models build",
-  usage: "[name]",
   summary: "make the default pack from the weights in an npm dependency; downloads nothing",
   options: {},
-  optionHelp: {},
   example: "porchlight models build",
-  operands: { min: 0, max: 1 },
+  operands: { usage: "[name]", min: 0, max: 1 },
   async run({ config, terminal, operands: [name = "default"] }) {
     const folder = modelsFolder(config());
     const pack = await buildPack(folder, name, ({ file, done, total }) => {
@@ -57,22 +54,20 @@ export const modelsBuild: Verb = {
     terminal.data(pack, `built ${pack.id} in ${join(folder, name)}`);
     return EXIT.ok;
   },
-};
+});
 
-export const modelsPull: Verb = {
+export const modelsPull: Verb = verb({
   name: "models pull",
-  usage: "<name> [--from FOLDER_OR_URL]",
   summary: "get a pack from its publishers, or from a mirror; every file is checked",
-  options: { from: { type: "string" } },
-  optionHelp: {
-    "--from FOLDER_OR_URL": "a folder, or an http(s) address, where the published files lie",
+  options: {
+    from: text("FOLDER_OR_URL", "a folder, or an http(s) address, where the published files lie"),
   },
   example: "porchlight models pull opencv --from /media/usb/models",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<name>"),
   async run({ config, values, terminal, signal, operands: [name = ""] }) {
     const folder = modelsFolder(config());
     const { pack, changed } = await pullPack(folder, readManifest(name), {
-      from: text(values, "from"),
+      from: values.from,
       signal,
       random: Math.random,
       progress: ({ file, done, total }) => {
@@ -84,16 +79,14 @@ export const modelsPull: Verb = {
     terminal.note(`to use it: porchlight models use ${name}`);
     return EXIT.ok;
   },
-};
+});
 
-export const modelsVerify: Verb = {
+export const modelsVerify: Verb = verb({
   name: "models verify",
-  usage: "[name]",
   summary: "check every file of a pack, run it, and compare with its golden vector",
   options: {},
-  optionHelp: {},
   example: "porchlight models verify default",
-  operands: { min: 0, max: 1 },
+  operands: { usage: "[name]", min: 0, max: 1 },
   async run({ config, terminal, operands: [name = config().models.pack] }) {
     const pack = await verifyPack(modelsFolder(config()), name);
     const vision = await openVision({
@@ -106,7 +99,7 @@ export const modelsVerify: Verb = {
     terminal.data({ ...pack, provider }, `${pack.id} is whole and runs on ${provider}`);
     return EXIT.ok;
   },
-};
+});
 
 /** Changes one setting and leaves every comment where it is. */
 function setPack(file: string, name: string): void {
@@ -115,14 +108,12 @@ function setPack(file: string, name: string): void {
   rewriteFile(file, document.toString());
 }
 
-export const modelsUse: Verb = {
+export const modelsUse: Verb = verb({
   name: "models use",
-  usage: "<name>",
   summary: "choose the pack the daemon starts with next",
   options: {},
-  optionHelp: {},
   example: "porchlight models use opencv --config porchlight.yaml",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<name>"),
   async run({ config, configFile, terminal, operands: [name = ""] }) {
     const { version, licence } = await verifyPack(modelsFolder(config()), name);
     const file = configFile === "" ? "" : configFile;
@@ -134,16 +125,14 @@ export const modelsUse: Verb = {
     terminal.note(`people keep their photos: porchlight models reembed ${name}`);
     return EXIT.ok;
   },
-};
+});
 
-export const modelsReembed: Verb = {
+export const modelsReembed: Verb = verb({
   name: "models reembed",
-  usage: "<name>",
   summary: "give everybody templates of another pack, from the crops kept at enrolment",
   options: {},
-  optionHelp: {},
   example: "porchlight models reembed opencv",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<name>"),
   async run({ config, store: open, actor, terminal, operands: [name = ""] }) {
     await verifyPack(modelsFolder(config()), name);
     const store = open();
@@ -177,4 +166,4 @@ export const modelsReembed: Verb = {
       await vision.close();
     }
   },
-};
+});

@@ -1,10 +1,11 @@
 import { createInterface } from "node:readline/promises";
+import { flag, usageError } from "../../shared/cli/options.ts";
 import { type Terminal, table } from "../../shared/cli/terminal.ts";
-import { usageError } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { findPerson } from "./find-person.ts";
-import type { Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
 /** Long enough for any name, short enough for a bell push display. */
 export const NAME_CHARS_MAX = 100;
@@ -19,7 +20,7 @@ export function checkedName(name: string): string {
 
 async function confirmed(terminal: Terminal, question: string): Promise<boolean> {
   if (!terminal.interactive) {
-    throw usageError("nobody can be asked here: add --yes to confirm");
+    throw usageError("no terminal to confirm on: add --yes");
   }
   const reader = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await reader.question(`${question} [y/N] `);
@@ -27,14 +28,12 @@ async function confirmed(terminal: Terminal, question: string): Promise<boolean>
   return /^y(es)?$/i.test(answer.trim());
 }
 
-export const peopleList: Verb = {
+export const peopleList: Verb = verb({
   name: "people list",
-  usage: "",
   summary: "who is enrolled",
   options: {},
-  optionHelp: {},
   example: "porchlight people list --json",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ store, terminal }) {
     const people = store().gallery.people();
     const rows = people.map(({ id, name, templates, enrolledAtMs }) => [
@@ -48,16 +47,14 @@ export const peopleList: Verb = {
     if (people.length === 0) terminal.note("nobody yet: porchlight enroll <name> <photos…>");
     return EXIT.ok;
   },
-};
+});
 
-export const peopleShow: Verb = {
+export const peopleShow: Verb = verb({
   name: "people show",
-  usage: "<name or id>",
   summary: "one person and their templates",
   options: {},
-  optionHelp: {},
   example: "porchlight people show Ada",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<name or id>"),
   async run({ store, terminal, operands: [who = ""] }) {
     const { gallery } = store();
     const person = findPerson(gallery, who);
@@ -75,16 +72,14 @@ export const peopleShow: Verb = {
     terminal.data({ ...person, templates }, `${words}\n${table(header, rows)}`);
     return EXIT.ok;
   },
-};
+});
 
-export const peopleRename: Verb = {
+export const peopleRename: Verb = verb({
   name: "people rename",
-  usage: "<name or id> <new name>",
   summary: "give a person another name",
   options: {},
-  optionHelp: {},
   example: "porchlight people rename Ada 'Ada Lovelace'",
-  operands: { min: 2, max: 2 },
+  operands: { usage: "<name or id> <new name>", min: 2, max: 2 },
   async run({ store, terminal, actor, operands: [who = "", next = ""] }) {
     const { gallery, append } = store();
     const name = checkedName(next);
@@ -95,21 +90,19 @@ export const peopleRename: Verb = {
     terminal.data({ id, name }, `${id.slice(0, 8)} is now ${name}`);
     return EXIT.ok;
   },
-};
+});
 
-export const peopleRemove: Verb = {
+export const peopleRemove: Verb = verb({
   name: "people remove",
-  usage: "<name or id> [--yes]",
   summary: "erase a person: their keys are destroyed, and nothing can bring them back",
-  options: { yes: { type: "boolean" } },
-  optionHelp: { "--yes": "do not ask" },
+  options: { yes: flag("do not ask") },
   example: "porchlight people remove Ada --yes",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<name or id>"),
   async run({ store, terminal, actor, values, operands: [who = ""] }) {
     const { gallery, append } = store();
     const { id, name, templates } = findPerson(gallery, who);
     const question = `Erase ${name} and ${templates} templates for good?`;
-    if (values["yes"] !== true && !(await confirmed(terminal, question))) {
+    if (!values.yes && !(await confirmed(terminal, question))) {
       terminal.note("nothing was erased");
       return EXIT.failed;
     }
@@ -117,4 +110,4 @@ export const peopleRemove: Verb = {
     terminal.data({ id, erased: true }, `erased ${id.slice(0, 8)}: the keys are destroyed`);
     return EXIT.ok;
   },
-};
+});

@@ -1,19 +1,18 @@
-import { text, usageError } from "../../shared/cli/verb.ts";
+import { text, usageError } from "../../shared/cli/options.ts";
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { EXIT } from "../../shared/core/errors.ts";
-import type { Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
 const NAME_MAX = 64;
 
-export const ring: Verb = {
+export const ring: Verb = verb({
   name: "ring",
-  usage: "[--button NAME]",
   summary: "ring the bell from here, as if the button had been pressed",
-  options: { button: { type: "string" } },
-  optionHelp: { "--button NAME": "which button (default: the configured one, else door)" },
+  options: { button: text("NAME", "which button (default: the configured one, else door)") },
   example: "porchlight ring --button garden",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ store, config, actor, values, terminal }) {
-    const button = text(values, "button") ?? config().button?.name ?? "door";
+    const button = values.button ?? config().button?.name ?? "door";
     if (button === "" || button.length > NAME_MAX) {
       throw usageError(`--button is a name of 1 to ${NAME_MAX} characters`);
     }
@@ -21,4 +20,4 @@ export const ring: Verb = {
     terminal.data({ ...cursor, button }, `rang ${button}: entry ${cursor?.seq}`);
     return EXIT.ok;
   },
-};
+});

@@ -8,12 +8,12 @@ import type { Invocation } from "./verb.ts";
  */
 export async function runProgram(
   program: string,
-  { configFile, values, environment }: Invocation,
+  { configFile, data, environment }: Invocation,
   more: { readonly args?: readonly string[]; readonly environment?: Record<string, string> } = {},
 ): Promise<ExitCode> {
   const args = [program];
   if (configFile !== "") args.push("--config", configFile);
-  if (typeof values["data"] === "string") args.push("--data", values["data"]);
+  if (data !== undefined) args.push("--data", data);
   const child = spawn(process.execPath, [...args, ...(more.args ?? [])], {
     // The channel says nothing but that this process lives: killed, it leaves no program behind.
     stdio: ["inherit", "inherit", "inherit", "ipc"],

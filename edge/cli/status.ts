@@ -1,9 +1,10 @@
 import { statSync } from "node:fs";
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { logPath } from "../log/open-log.ts";
 import { vaultPath } from "../vault/open-vault.ts";
-import type { Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
 const MIB = 1024 * 1024;
 
@@ -19,14 +20,12 @@ function diskWords(disk: {
   return `${room}; ${bytes(written)} written a day${over} of ${bytes(budget)}`;
 }
 
-export const status: Verb = {
+export const status: Verb = verb({
   name: "status",
-  usage: "",
   summary: "what this doorbell holds and what it last did",
   options: {},
-  optionHelp: {},
   example: "porchlight status --json",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ store: open, config, terminal }) {
     const store = open();
     const { gallery, visits, latest, log, retention, reserve } = store;
@@ -73,4 +72,4 @@ export const status: Verb = {
     terminal.data(facts, lines.join("\n"));
     return EXIT.ok;
   },
-};
+});

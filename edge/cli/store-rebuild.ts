@@ -1,14 +1,13 @@
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { EXIT } from "../../shared/core/errors.ts";
-import type { Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
-export const storeRebuild: Verb = {
+export const storeRebuild: Verb = verb({
   name: "store rebuild",
-  usage: "",
-  summary: "forget gallery, people and visits, and read them again from the log",
+  summary: "rebuild gallery, people and visits by replaying the log",
   options: {},
-  optionHelp: {},
   example: "porchlight store rebuild",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ store: open, terminal }) {
     const store = open();
     store.rebuild();
@@ -23,4 +22,4 @@ export const storeRebuild: Verb = {
     terminal.data(facts, words);
     return EXIT.ok;
   },
-};
+});

@@ -1,5 +1,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { flag } from "../../shared/cli/options.ts";
+import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
@@ -11,14 +13,14 @@ import { bundlePath, siteKeyPath, syncStatusPath } from "../config/paths.ts";
 import { credentialPath, encryptCredential } from "../install/credentials.ts";
 import { layoutOf } from "../install/layout.ts";
 import { createAckedStore } from "../log/acked.ts";
-import { createReleasedRows } from "../log/key-outbox.ts";
+import { createKeyOutbox } from "../log/key-outbox.ts";
 import { createUploadedStore } from "../log/uploaded.ts";
 import { openLink } from "../sync/link.ts";
 import type { AgentStatus } from "../sync/status.ts";
 import { placeSiteKey } from "../vault/site-key.ts";
 import { deviceOf } from "./device-of.ts";
 import { runProgram } from "./run-program.ts";
-import type { Invocation, Verb } from "./verb.ts";
+import { type Invocation, type Verb, verb } from "./verb.ts";
 
 /** On an installed device secrets are encrypted for the machine, and only systemd reads them. */
 function installedCredential(): string | null {
@@ -27,14 +29,12 @@ function installedCredential(): string | null {
   return installed ? credentialPath(credentials, BUNDLE_CREDENTIAL) : null;
 }
 
-export const syncJoin: Verb = {
+export const syncJoin: Verb = verb({
   name: "sync join",
-  usage: "<bundle> [--unchecked]",
   summary: "let this device send its log to the centre that made the bundle",
-  options: { unchecked: { type: "boolean" } },
-  optionHelp: { "--unchecked": "keep the bundle without trying whether the centre answers" },
+  options: { unchecked: flag("keep the bundle without trying whether the centre answers") },
   example: "porchlight sync join front-door.bundle",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<bundle>"),
   async run({ operands, values, config, openedLog, signal, terminal }) {
     const bundle = parseBundle(operands[0] ?? "");
     const device = deviceOf(openedLog());
@@ -45,12 +45,12 @@ export const syncJoin: Verb = {
         { hint: `in the centre: porchlight-cloud devices add ${device} --out BUNDLE` },
       );
     }
-    if (values["unchecked"] !== true) {
+    if (!values.unchecked) {
       const nothing = { will: null, channels: [], message: () => undefined };
       const link = await openLink({ bundle, ...nothing }, signal);
       await link.close();
     }
-    createReleasedRows(openedLog().database, systemClock).startOver();
+    createKeyOutbox(openedLog().database, systemClock).requeueAll();
     placeSiteKey(siteKeyPath(config()), bundle.site);
     const credential = installedCredential();
     if (credential !== null) {
@@ -68,7 +68,7 @@ export const syncJoin: Verb = {
     terminal.data({ device, centre: host, siteKey: site }, lines.join("\n"));
     return EXIT.ok;
   },
-};
+});
 
 /** The agent's word, unless its process is gone. */
 function agentOf(path: string): AgentStatus | null {
@@ -93,7 +93,7 @@ function factsOf({ config, openedLog }: Invocation) {
     bufferedBytes: reader.bytes(acked),
     budgetBytes: config().buffer.maxMiB * 1024 * 1024,
     uploads: createUploadedStore(database).waiting(),
-    keys: createReleasedRows(database, systemClock).waiting(),
+    keys: createKeyOutbox(database, systemClock).waiting(),
     inFlight: agent?.inFlight ?? 0,
     halted: agent?.halted ?? null,
     retryAtMs: agent?.retryAtMs ?? null,
@@ -101,14 +101,12 @@ function factsOf({ config, openedLog }: Invocation) {
   };
 }
 
-export const syncStatus: Verb = {
+export const syncStatus: Verb = verb({
   name: "sync status",
-  usage: "",
   summary: "how much of the log the centre has, and what keeps it from having more",
   options: {},
-  optionHelp: {},
   example: "porchlight sync status --json",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run(invocation) {
     const facts = factsOf(invocation);
     const { acked, ackedAtMs, head, lagEntries, lagSeconds, retryAtMs, reason, halted } = facts;
@@ -126,32 +124,28 @@ export const syncStatus: Verb = {
     invocation.terminal.data(facts, lines.join("\n"));
     return EXIT.ok;
   },
-};
+});
 
-export const syncRun: Verb = {
+export const syncRun: Verb = verb({
   name: "sync run",
-  usage: "[--until-acked]",
   summary: "send the log to the centre: runs the agent in this terminal until Ctrl-C",
-  options: { "until-acked": { type: "boolean" } },
-  optionHelp: { "--until-acked": "end as soon as the centre has everything" },
+  options: { "until-acked": flag("end as soon as the centre has everything") },
   example: "porchlight sync run --until-acked",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run(invocation) {
     invocation.config();
     const main = fileURLToPath(new URL("../agent/main.js", import.meta.url));
-    const untilAcked = invocation.values["until-acked"] === true;
+    const untilAcked = invocation.values["until-acked"];
     return await runProgram(main, invocation, { args: untilAcked ? ["--until-acked"] : [] });
   },
-};
+});
 
-export const syncVerify: Verb = {
+export const syncVerify: Verb = verb({
   name: "sync verify",
-  usage: "",
   summary: "read the whole log, and hold it against what the centre has acknowledged",
   options: {},
-  optionHelp: {},
   example: "porchlight sync verify",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ openedLog, terminal }) {
     const { log, database } = openedLog();
     const acked = createAckedStore(database).read()?.cursor ?? null;
@@ -166,4 +160,4 @@ export const syncVerify: Verb = {
     terminal.data({ log: head.log, entries, acked, fault }, words);
     return fault === null ? EXIT.ok : EXIT.failed;
   },
-};
+});

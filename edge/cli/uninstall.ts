@@ -1,37 +1,32 @@
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
-import { text, usageError } from "../../shared/cli/verb.ts";
+import { flag, text, usageError } from "../../shared/cli/options.ts";
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { leaveToDpkg } from "../install/debian.ts";
 import { uninstall } from "../install/install.ts";
 import { DAEMON_UNIT, layoutOf, SYNC_UNIT } from "../install/layout.ts";
-import type { Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
 const RUNNING = [DAEMON_UNIT, SYNC_UNIT, "porchlight-camera@*.service"];
 /** Of systemd/sysusers.conf, whoever is in the group of the next one first. */
 const USERS = ["porchlight-sync", "porchlight", "porchlight-camera"];
 
-export const uninstallVerb: Verb = {
+export const uninstallVerb: Verb = verb({
   name: "uninstall",
-  usage: "[--root DIR] [--purge --yes]",
   summary: "take the program and its units away; store, keys and configuration stay",
   options: {
-    root: { type: "string" },
-    purge: { type: "boolean" },
-    yes: { type: "boolean" },
-  },
-  optionHelp: {
-    "--root DIR": "an image's root folder",
-    "--purge": "destroy the store, its keys and the configuration too; cannot be undone",
-    "--yes": "do not ask",
+    root: text("DIR", "an image's root folder"),
+    purge: flag("destroy the store, its keys and the configuration too; cannot be undone"),
+    yes: flag("do not ask"),
   },
   example: "sudo porchlight uninstall",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ values, terminal }) {
-    const root = resolve(text(values, "root") ?? "/");
+    const root = resolve(values.root ?? "/");
     const layout = layoutOf(root);
-    const purge = values["purge"] === true;
-    if (purge && values["yes"] !== true) {
+    const purge = values.purge;
+    if (purge && !values.yes) {
       throw usageError(`--purge destroys ${layout.state} and its keys for good: say --yes too`);
     }
     leaveToDpkg(layout, `sudo apt ${purge ? "purge" : "remove"} porchlight`);
@@ -45,4 +40,4 @@ export const uninstallVerb: Verb = {
     terminal.data({ root, purged: purge }, words);
     return EXIT.ok;
   },
-};
+});

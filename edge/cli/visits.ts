@@ -1,12 +1,13 @@
+import { number } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
-import { number } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { bytes, dateOf, duration, similarity } from "../../shared/cli/words.ts";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { pause } from "../../shared/core/retry.ts";
 import type { Gallery } from "../vault/gallery.ts";
 import type { MediaItem } from "../vault/media.ts";
 import type { Visit } from "../vault/visits.ts";
-import type { Verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
 const POLL_MS = 250;
 const HEADER = ["visit", "began", "lasted", "camera", "outcome", "who", "score", "margin"];
@@ -32,36 +33,34 @@ function rowOf(visit: Visit & { name: string | null }): string[] {
   ];
 }
 
-export const visitsList: Verb = {
+export const visitsList: Verb = verb({
   name: "visits list",
-  usage: "[--limit N]",
   summary: "who was at the door, newest first",
-  options: { limit: { type: "string" } },
-  optionHelp: { "--limit N": "at most this many (default 20)" },
-  example: "porchlight visits list --limit 5",
-  operands: { min: 0, max: 0 },
-  async run({ store, terminal, values }) {
-    const limit = number(values, "limit", {
+  options: {
+    limit: number("N", "at most this many (default 20)", {
       fallback: 20,
       min: 1,
       max: 10_000,
-    });
+    }),
+  },
+  example: "porchlight visits list --limit 5",
+  operands: NO_OPERANDS,
+  async run({ store, terminal, values }) {
+    const limit = values.limit;
     const { visits, gallery } = store();
     const list = visits.list(limit).map((visit) => named(visit, gallery));
     terminal.data(list, list.length === 0 ? "" : table(HEADER, list.map(rowOf)));
     if (list.length === 0) terminal.note("no visit yet: porchlight start");
     return EXIT.ok;
   },
-};
+});
 
-export const visitsShow: Verb = {
+export const visitsShow: Verb = verb({
   name: "visits show",
-  usage: "<id>",
   summary: "one visit, and why it was decided as it was",
   options: {},
-  optionHelp: {},
   example: "porchlight visits show 3f2a90c1",
-  operands: { min: 1, max: 1 },
+  operands: oneOperand("<id>"),
   async run({ store, terminal, operands: [id = ""] }) {
     const { visits, gallery, media } = store();
     const found = visits.find(id);
@@ -77,7 +76,7 @@ export const visitsShow: Verb = {
     terminal.data({ ...visit, media: pictures }, words);
     return EXIT.ok;
   },
-};
+});
 
 function picturesOf(pictures: readonly MediaItem[]): string[] {
   if (pictures.length === 0) return [];
@@ -129,14 +128,12 @@ function explain(visit: Visit & { name: string | null }, gallery: Pick<Gallery, 
   return lines.join("\n");
 }
 
-export const visitsFollow: Verb = {
+export const visitsFollow: Verb = verb({
   name: "visits follow",
-  usage: "",
   summary: "print visits as they begin, are decided and end",
   options: {},
-  optionHelp: {},
   example: "porchlight visits follow --json",
-  operands: { min: 0, max: 0 },
+  operands: NO_OPERANDS,
   async run({ store, terminal, signal }) {
     const { visits, gallery, log, catchUp } = store();
     let seen = log.head().seq;
@@ -152,4 +149,4 @@ export const visitsFollow: Verb = {
     }
     return EXIT.ok;
   },
-};
+});

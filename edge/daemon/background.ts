@@ -10,9 +10,9 @@ import { watchButton } from "../doorbell/button.ts";
 import { isDiskFull } from "../host/disk-full.ts";
 import type { Store } from "../store/open-store.ts";
 import { readSiteKey } from "../vault/site-key.ts";
-import type { Upkeep } from "./housekeeping.ts";
+import type { Housekeeping } from "./housekeeping.ts";
 
-export interface AlongsideParts {
+export interface BackgroundParts {
   readonly config: () => DeviceConfig;
   readonly store: Pick<Store, "append" | "release" | "latest">;
   readonly clock: Clock;
@@ -23,21 +23,21 @@ export interface AlongsideParts {
 }
 
 /** A month of telemetry fills a megabyte a day: what a round gives up lasts for hours. */
-const UPKEEP_EVERY_MS = 5_000;
+const HOUSEKEEPING_EVERY_MS = 5_000;
 /** Whoever enrols somebody does not wait for the centre to know them. */
 const RELEASE_EVERY_MS = 1_000;
 
 /** Everything beside the camera: the button, and what the store needs now and then. */
-export function alongside(
-  parts: AlongsideParts,
-  upkeep: Upkeep,
+export function runBackgroundTasks(
+  parts: BackgroundParts,
+  housekeeping: Housekeeping,
   signal: AbortSignal,
 ): { stop(): Promise<void> } {
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
   const running = Promise.all([
     watchPresses(parts, either),
-    keepUp(upkeep, either),
+    runHousekeeping(housekeeping, either),
     keepReleased(parts, either),
   ]);
   return {
@@ -48,15 +48,15 @@ export function alongside(
   };
 }
 
-async function keepUp(upkeep: Upkeep, signal: AbortSignal): Promise<void> {
+async function runHousekeeping(housekeeping: Housekeeping, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    await upkeep.round(signal);
-    await pause(UPKEEP_EVERY_MS, signal);
+    await housekeeping.round(signal);
+    await pause(HOUSEKEEPING_EVERY_MS, signal);
   }
 }
 
 /** Hands over what the owner has released, as keys come and go. */
-async function keepReleased(parts: AlongsideParts, signal: AbortSignal): Promise<void> {
+async function keepReleased(parts: BackgroundParts, signal: AbortSignal): Promise<void> {
   const { store, config, logger } = parts;
   let told = "";
   while (!signal.aborted) {
@@ -67,9 +67,9 @@ async function keepReleased(parts: AlongsideParts, signal: AbortSignal): Promise
       invariant(device !== undefined, "the first entry of a log names its device");
       const classes = config().sync.release;
       const done = await store.release.step({ device, classes, site });
-      const { handedOver, takenBack } = done;
-      if (handedOver + takenBack > 0) {
-        logger.debug("keys for the centre", { handedOver, takenBack });
+      const { handedOver, revoked } = done;
+      if (handedOver + revoked > 0) {
+        logger.debug("key release queued", { handedOver, revoked });
       }
       more = done.more;
       told = "";
@@ -86,7 +86,7 @@ async function keepReleased(parts: AlongsideParts, signal: AbortSignal): Promise
 }
 
 /** Appends every press of the configured button: durable first, and with it what is told at once. */
-async function watchPresses(parts: AlongsideParts, signal: AbortSignal): Promise<void> {
+async function watchPresses(parts: BackgroundParts, signal: AbortSignal): Promise<void> {
   const { button } = parts.config();
   if (button === undefined) return;
   const pressed = (): void => {

@@ -26,7 +26,7 @@ const request = {
   data: values.data,
   environment,
   migrated({ from, renamed }: Migrated) {
-    logger.warn("configuration is of an earlier version", {
+    logger.warn("configuration of an earlier version: keys migrated in memory", {
       version: from,
       renamed: renamed.join(", "),
       hint: "rewrite it: porchlight config migrate",
@@ -56,7 +56,7 @@ function readAgain(): void {
       loadConfig(request),
     );
     config = next.config;
-    logger.info("configuration read again", {
+    logger.info("configuration reloaded", {
       changed: changed.join(", ") || "nothing",
       needsRestart: needsRestart.join(", ") || "nothing",
     });
@@ -71,7 +71,7 @@ async function run(): Promise<number> {
   const onStop = (): void => {
     stop.abort();
     setTimeout(() => {
-      logger.error("stop took too long");
+      logger.error("shutdown timed out");
       process.exit(EXIT.failed);
     }, STOP_TIMEOUT_MS).unref();
   };
@@ -85,8 +85,7 @@ async function run(): Promise<number> {
   process.on("SIGHUP", reload);
   const store = openStore({
     ...storeOptions(config, environment, systemClock, randomUUID),
-    passedOver: (seq, reason) =>
-      logger.warn("entry passed over", { seq, reason: messageOf(reason) }),
+    passedOver: (seq, reason) => logger.warn("entry skipped", { seq, reason: messageOf(reason) }),
   });
   try {
     await runDaemon(

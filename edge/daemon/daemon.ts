@@ -12,13 +12,13 @@ import { createSnapshots, type Snapshots } from "../media/snapshots.ts";
 import type { Thresholds } from "../recognition/match.ts";
 import { samePersonOf, thresholdsOf } from "../recognition/thresholds.ts";
 import { createTracker, type TrackEvent } from "../recognition/track.ts";
-import { createWear } from "../sqlite/write-volume.ts";
-import { appendUnlessFull } from "../store/append-unless-full.ts";
+import { createWriteVolume } from "../sqlite/write-volume.ts";
+import { appendOrDropOnFullDisk } from "../store/append-unless-full.ts";
 import type { Store } from "../store/open-store.ts";
 import type { PackIdentity } from "../vision/pack.ts";
 import { openVision } from "../vision/vision.ts";
-import { alongside } from "./background.ts";
-import { createUpkeep, type Upkeep } from "./housekeeping.ts";
+import { runBackgroundTasks } from "./background.ts";
+import { createHousekeeping, type Housekeeping } from "./housekeeping.ts";
 import { type PipelineObserver, runPipeline } from "./pipeline.ts";
 import { createSampler } from "./telemetry.ts";
 
@@ -48,7 +48,7 @@ const TELEMETRY_GROUP = 100;
 /** Runs until the camera ends or the signal is aborted. */
 export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promise<void> {
   // A full disk ends nothing: what cannot be written is told, and the door is watched.
-  const store: Store = { ...given.store, append: appendUnlessFull(given, "fact") };
+  const store: Store = { ...given.store, append: appendOrDropOnFullDisk(given, "fact") };
   const parts: DaemonParts = { ...given, store };
   const { clock, logger, notifier } = parts;
   const config = parts.config();
@@ -60,16 +60,16 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
     const { path, random } = parts;
     const camera = openCamera(config.camera, { clock, logger, random, signal, path });
     const sampler = createSampler(config.telemetry.intervalS * 1000, clock);
-    const upkeep = createUpkeep({
+    const housekeeping = createHousekeeping({
       store,
       buffer: () => parts.config().buffer,
       mediaMaxMiB: () => parts.config().media.maxMiB,
-      wear: createWear({ clock }),
+      writeVolume: createWriteVolume({ clock }),
       clock,
       logger,
     });
     const telemetry = createGroupCommit({
-      append: appendUnlessFull(given, "telemetry"),
+      append: appendOrDropOnFullDisk(given, "telemetry"),
       maxWaitMs: TELEMETRY_WAIT_MS,
       maxDrafts: TELEMETRY_GROUP,
       failed: (error) => logger.error("telemetry not written", { reason: String(error) }),
@@ -78,14 +78,14 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
       parts,
       camera,
       (figures) => {
-        if (!upkeep.takesTelemetry()) return;
-        const metrics = { ...figures, ...upkeep.metrics() };
+        if (!housekeeping.acceptsSheddable()) return;
+        const metrics = { ...figures, ...housekeeping.metrics() };
         telemetry.add({ type: "telemetry.sampled", actor: "device", data: { metrics } });
       },
       sampler,
     );
-    const beside = alongside(parts, upkeep, signal);
-    const snapshots = openSnapshots(given, upkeep);
+    const beside = runBackgroundTasks(parts, housekeeping, signal);
+    const snapshots = openSnapshots(given, housekeeping);
     notifier.ready();
     logger.info("watching", {
       camera: camera.name,
@@ -180,7 +180,7 @@ function announceStart({ store, config, version, boot }: DaemonParts, pack: Pack
 }
 
 /** Null where none are wanted. What a crash has left beside the log is removed either way. */
-function openSnapshots(parts: DaemonParts, upkeep: Upkeep): Snapshots | null {
+function openSnapshots(parts: DaemonParts, housekeeping: Housekeeping): Snapshots | null {
   const { store, config, newId, logger } = parts;
   const { media, mediaFiles, log } = store;
   // A vault that could not follow, on a full disk, does not know yet what is there.
@@ -192,8 +192,8 @@ function openSnapshots(parts: DaemonParts, upkeep: Upkeep): Snapshots | null {
   return createSnapshots({
     config: () => config().media,
     files: mediaFiles,
-    append: appendUnlessFull(parts, "telemetry"),
-    hasRoom: upkeep.takesTelemetry,
+    append: appendOrDropOnFullDisk(parts, "telemetry"),
+    hasRoom: housekeeping.acceptsSheddable,
     newId,
     logger,
   });
@@ -236,7 +236,7 @@ function observe(
       watch?.event(event, seq);
     },
     damaged(frame, error) {
-      logger.debug("frame passed over", { index: frame.index, code: error.code });
+      logger.debug("frame skipped", { index: frame.index, code: error.code });
       watch?.damaged(frame, error);
     },
   };

@@ -5,24 +5,24 @@ import type { Logger } from "../../shared/core/logger.ts";
 import type { DeviceConfig } from "../config/schema.ts";
 import { isDiskFull } from "../host/disk-full.ts";
 import { RESERVE_BYTES } from "../sqlite/disk-reserve.ts";
-import type { Wear } from "../sqlite/write-volume.ts";
+import type { WriteVolume } from "../sqlite/write-volume.ts";
 import type { Store } from "../store/open-store.ts";
 
-export interface UpkeepParts {
+export interface HousekeepingParts {
   readonly store: Pick<Store, "retention" | "reserve" | "pruneLive" | "media">;
   readonly buffer: () => DeviceConfig["buffer"];
   /** Of all sealed objects together. */
   readonly mediaMaxMiB: () => number;
-  readonly wear: Wear;
+  readonly writeVolume: WriteVolume;
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly logger: Logger;
 }
 
-export interface Upkeep {
+export interface Housekeeping {
   /** One round, with pauses for everything else. */
   round(signal: AbortSignal): Promise<void>;
   /** Whether there is room for what may be missing. */
-  takesTelemetry(): boolean;
+  acceptsSheddable(): boolean;
   /** Figures for telemetry. */
   metrics(): Record<string, number>;
 }
@@ -33,8 +33,8 @@ const WARN_EVERY_MS = 86_400_000;
 const HINT = "make room on it, or lower buffer.maxMiB: porchlight status";
 const MIB = 1024 * 1024;
 
-export function createUpkeep(parts: UpkeepParts): Upkeep {
-  const { store, buffer, wear, clock, logger } = parts;
+export function createHousekeeping(parts: HousekeepingParts): Housekeeping {
+  const { store, buffer, writeVolume, clock, logger } = parts;
   const { retention, reserve } = store;
   let full = false;
   // On a disk that is full, pages that are free in log.db are all the room there is.
@@ -52,7 +52,7 @@ export function createUpkeep(parts: UpkeepParts): Upkeep {
     if (done !== "over") return;
     const usedMiB = Math.round(retention.use().usedBytes / MIB);
     const hint = "raise buffer.maxMiB, or free the disk: porchlight status";
-    warnDaily("the log is over its budget, and nothing is left that may go", { usedMiB, hint });
+    warnDaily("log over budget: nothing left to shed", { usedMiB, hint });
   };
   const shedMedia = async (signal: AbortSignal): Promise<void> => {
     const { writtenMiBPerDay: _, ...policy } = buffer();
@@ -68,30 +68,30 @@ export function createUpkeep(parts: UpkeepParts): Upkeep {
     );
     if (done !== "over") return;
     const hint = "let media be shed (buffer.shed), or raise media.maxMiB";
-    warnDaily("snapshots are over their budget", { maxMiB, hint });
+    warnDaily("snapshots over budget", { maxMiB, hint });
   };
-  const watchWear = (): void => {
-    const perDay = wear.bytesPerDay();
+  const watchWriteVolume = (): void => {
+    const perDay = writeVolume.bytesPerDay();
     const budgetMiB = buffer().writtenMiBPerDay;
     if (perDay === null || perDay <= budgetMiB * MIB) return;
     const writtenMiBPerDay = Math.round(perDay / MIB);
     const hint = "raise telemetry.intervalS, or buffer.writtenMiBPerDay if the disk bears it";
-    warnDaily("more is written to the disk than its budget", { writtenMiBPerDay, budgetMiB, hint });
+    warnDaily("disk write volume over budget", { writtenMiBPerDay, budgetMiB, hint });
   };
   const watchDisk = (): void => {
     reserve.restore();
     if (reserve.full() === full) return;
     full = reserve.full();
-    if (!full) logger.info("the disk has room again");
+    if (!full) logger.info("disk space recovered");
     else
-      logger.warn("the disk is full: telemetry waits, presses and visits use the reserve", {
+      logger.warn("disk full: telemetry paused, presses and visits use the reserve", {
         hint: HINT,
       });
   };
   return {
     async round(signal) {
       watchDisk();
-      watchWear();
+      watchWriteVolume();
       try {
         store.pruneLive();
         await shed(signal);
@@ -101,11 +101,11 @@ export function createUpkeep(parts: UpkeepParts): Upkeep {
         if (!isDiskFull(error)) throw error;
       }
     },
-    takesTelemetry: () => retention.use().freeBytes >= wantedFreeBytes(),
+    acceptsSheddable: () => retention.use().freeBytes >= wantedFreeBytes(),
     metrics() {
       const { usedBytes, freeBytes } = retention.use();
-      const written = wear.writtenBytes();
-      const perDay = wear.bytesPerDay();
+      const written = writeVolume.writtenBytes();
+      const perDay = writeVolume.bytesPerDay();
       return {
         bufferUsedBytes: usedBytes,
         bufferFreeBytes: freeBytes,

@@ -43,7 +43,7 @@ export async function watchButton(parts: ButtonParts, signal: AbortSignal): Prom
     try {
       const device = openButton(button.device);
       attempt = 0;
-      logger.info("the button is read", { device: button.device });
+      logger.info("button opened", { device: button.device });
       await read(device, parts, signal).finally(() => closeSync(device));
     } catch (error) {
       if (!(error instanceof PorchlightError)) throw error;

@@ -3,7 +3,7 @@ import { decide, type Thresholds } from "../recognition/match.ts";
 import { createTemplateIndex } from "../recognition/template-index.ts";
 import { type Rate, rateOf } from "./rate.ts";
 
-/** One photo as the daemon would judge it. */
+/** One photo as the daemon would decideFor it. */
 export interface Look {
   readonly photo: string;
   readonly person: string;
@@ -88,7 +88,7 @@ export async function identifyAll(
     );
     templates += enrolled.length;
     const index = createTemplateIndex(enrolled, dimension);
-    const judge = async ({ embedding, usable, quality }: Look) => {
+    const decideFor = async ({ embedding, usable, quality }: Look) => {
       const candidates = embedding !== null && usable ? await index.nearest(embedding, 5) : null;
       return decide(candidates === null ? [] : [{ quality, candidates }], thresholds);
     };
@@ -96,7 +96,7 @@ export async function identifyAll(
       const look = looks.get(photo);
       if (look === undefined || !gallery.has(look.person)) continue;
       knownProbes++;
-      const { outcome, person } = await judge(look);
+      const { outcome, person } = await decideFor(look);
       if (outcome === "known") counts[person === look.person ? "known" : "wrongPerson"]++;
       else if (outcome !== "unknown") counts[outcome]++;
     }
@@ -104,7 +104,7 @@ export async function identifyAll(
       const look = looks.get(photo);
       if (look === undefined) continue;
       strangerProbes++;
-      if ((await judge(look)).outcome === "known") counts.falseAccepts++;
+      if ((await decideFor(look)).outcome === "known") counts.falseAccepts++;
     }
   }
   return {

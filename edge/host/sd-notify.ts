@@ -50,7 +50,7 @@ export function createNotifier({ environment, monotonicMs, logger }: NotifierPar
     const sent = new Promise<void>((done) => {
       const options = { env: { ...environment }, timeout: NOTIFY_TIMEOUT_MS };
       execFile("systemd-notify", words, options, (error) => {
-        if (error !== null) logger.warn("systemd was not told", { reason: error.message });
+        if (error !== null) logger.warn("sd_notify failed", { reason: error.message });
         under.delete(sent);
         done();
       });
@@ -59,7 +59,7 @@ export function createNotifier({ environment, monotonicMs, logger }: NotifierPar
   };
   return {
     ready: () => send("READY=1", "STATUS=watching"),
-    reloaded: () => send("STATUS=configuration read again"),
+    reloaded: () => send("STATUS=configuration reloaded"),
     stopping: () => send("STOPPING=1", "STATUS=stopping"),
     alive() {
       const now = monotonicMs();

@@ -27,7 +27,7 @@ import {
   subjectSchema,
 } from "../../shared/log/entry.ts";
 import type { Database } from "../sqlite/database.ts";
-import { type Announce, LIVE_ROWS_MAX, type LivePlace } from "./live-messages.ts";
+import { type Announce, LIVE_OUTBOX_MAX, type LivePlace } from "./live-messages.ts";
 import type { SubjectKeys } from "./subject-keys.ts";
 
 /** An entry as it is stored: `body` are its canonical bytes, null once shed. */
@@ -97,7 +97,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
     if (message == null) return;
     const { channel, payload } = message;
     statements.live.run(position, channel, place.at, options.clock.monotonicMs(), payload);
-    statements.crowdedOut.run(LIVE_ROWS_MAX);
+    statements.crowdedOut.run(LIVE_OUTBOX_MAX);
   };
   const write = ({ first, head }: Place, drafts: readonly AnyDraft[]): readonly Cursor[] => {
     const moment = momentOf(options);

@@ -17,14 +17,14 @@ export interface HandedOver extends KeyName {
 }
 
 /** What the centre is to be told of a key. */
-export interface ReleasedRow extends KeyName {
+export interface QueuedKey extends KeyName {
   readonly site: string;
   readonly number: number;
   /** Null: it is taken back. */
   readonly wrapped: Buffer | null;
 }
 
-export interface ReleasedRows {
+export interface KeyOutbox {
   /** Every key that was handed over, and for which site; null: it is being taken back. */
   all(): readonly (KeyName & { readonly site: string | null })[];
   /** Keys to be told of. */
@@ -32,16 +32,16 @@ export interface ReleasedRows {
   /** Replaces what was said of these keys before. */
   handOver(keys: readonly HandedOver[]): void;
   /** Takes keys back: what is wrapped goes at once, and the centre is told. */
-  takeBack(keys: readonly KeyName[]): void;
+  revoke(keys: readonly KeyName[]): void;
   /** Has everything that the centre holds handed over anew: it may have lost it. */
-  startOver(): void;
+  requeueAll(): void;
   /** What is to be told next, of one site. */
-  next(limit: number): readonly ReleasedRow[];
+  next(limit: number): readonly QueuedKey[];
   /**
    * The centre has committed these. On a full disk it is remembered and not written: then some are
    * told once more.
    */
-  settle(rows: readonly ReleasedRow[]): void;
+  settle(rows: readonly QueuedKey[]): void;
 }
 
 const personalClass = z.enum(PERSONAL_CLASSES);
@@ -58,22 +58,22 @@ const nextRows = z.array(
   }),
 );
 
-export function createReleasedRows(database: Database, { now }: Pick<Clock, "now">): ReleasedRows {
+export function createKeyOutbox(database: Database, { now }: Pick<Clock, "now">): KeyOutbox {
   const sql = prepare(database);
   /** Told and committed, but not written down here. */
   const unwritten = new Set<number>();
   // Higher than all before it, and, where the clock is right, than those of a store that was
   // replaced by an older copy of it.
   const nextNumber = (): number => Math.max(z.int().parse(sql.last.get()) + 1, now());
-  const takeBack = database.transaction((keys: readonly KeyName[]) => {
-    for (const key of keys) sql.takeBack.run(nextNumber(), key.subject, key.class);
+  const revoke = database.transaction((keys: readonly KeyName[]) => {
+    for (const key of keys) sql.revoke.run(nextNumber(), key.subject, key.class);
   });
   const handOver = database.transaction((keys: readonly HandedOver[]) => {
     for (const key of keys) {
       sql.put.run(key.subject, key.class, key.site, nextNumber(), key.wrapped);
     }
   });
-  const settle = database.transaction((rows: readonly ReleasedRow[]) => {
+  const settle = database.transaction((rows: readonly QueuedKey[]) => {
     for (const { subject, class: of, number, wrapped } of rows) {
       (wrapped === null ? sql.forget : sql.hold).run(subject, of, number);
     }
@@ -82,8 +82,8 @@ export function createReleasedRows(database: Database, { now }: Pick<Clock, "now
     all: () => allRows.parse(sql.all.all()),
     waiting: () => z.int().parse(sql.waiting.get()),
     handOver: (keys) => handOver.immediate(keys),
-    takeBack: (keys) => takeBack.immediate(keys),
-    startOver: () => void sql.startOver.run(),
+    revoke: (keys) => revoke.immediate(keys),
+    requeueAll: () => void sql.requeueAll.run(),
     next(limit) {
       const rows = nextRows
         .parse(sql.next.all(limit + unwritten.size))
@@ -115,12 +115,12 @@ function prepare(database: Database) {
        ON CONFLICT (subject, class) DO UPDATE
        SET site = excluded.site, number = excluded.number, wrapped = excluded.wrapped, held = 0`,
     ),
-    takeBack: database.prepare(
+    revoke: database.prepare(
       `UPDATE released SET number = ?, wrapped = NULL, held = 0
        WHERE subject = ? AND class = ? AND NOT (${withdrawn})`,
     ),
     // No site is called so: what is for another site than that of now is wrapped anew.
-    startOver: database.prepare("UPDATE released SET site = '' WHERE held = 1"),
+    requeueAll: database.prepare("UPDATE released SET site = '' WHERE held = 1"),
     next: database.prepare(
       `SELECT subject, class, site, number, wrapped FROM released WHERE held = 0
        ORDER BY number LIMIT ?`,

@@ -25,14 +25,14 @@ export interface LivePlace {
 export type Announce = (draft: AnyDraft, place: LivePlace) => LiveMessage | null;
 
 /** More have never been waiting: a minute of presses and visits. Older ones are given up first. */
-export const LIVE_ROWS_MAX = 100;
+export const LIVE_OUTBOX_MAX = 100;
 
 export interface LivePolicy {
   /** The name of a person, where the owner has released names; else always null. */
   readonly nameOf: (person: string) => string | null;
 }
 
-export function createAnnouncer({ nameOf }: LivePolicy): Announce {
+export function createLiveNotifier({ nameOf }: LivePolicy): Announce {
   return (draft, place) => {
     switch (draft.type) {
       case "button.pressed": {

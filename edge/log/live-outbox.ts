@@ -13,7 +13,7 @@ export interface LiveRow {
   readonly stale: boolean;
 }
 
-export interface LiveRows {
+export interface LiveOutbox {
   /** In the order of their entries. */
   read(): readonly LiveRow[];
   /** A full disk takes not even a deletion: then the row is hidden, and removed by a later call. */
@@ -39,7 +39,7 @@ const rows = z.array(
   }),
 );
 
-export function createLiveRows(database: Database, clock: Clock): LiveRows {
+export function createLiveOutbox(database: Database, clock: Clock): LiveOutbox {
   const select = database.prepare(
     "SELECT position, channel, at, monotonic_ms, payload FROM live ORDER BY position",
   );

@@ -50,7 +50,7 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
     } catch (error) {
       // The visit is in the log; only its picture is not.
       if (!(error instanceof PorchlightError) && !isDiskFull(error)) throw error;
-      logger.warn("a snapshot was not kept", { visit: shot.visit, reason: messageOf(error) });
+      logger.warn("snapshot not stored", { visit: shot.visit, reason: messageOf(error) });
     } finally {
       waiting--;
     }
@@ -59,7 +59,7 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
     take(shot) {
       if (failure !== undefined) throw failure;
       if (waiting >= WAITING_MAX || !hasRoom()) {
-        logger.warn("a snapshot was not taken", { visit: shot.visit, waiting });
+        logger.warn("snapshot skipped", { visit: shot.visit, waiting });
         return;
       }
       waiting++;

@@ -83,23 +83,25 @@ export async function enrol(
   for await (const photo of photos) {
     const digest = createHash("sha256").update(photo.bytes).digest("hex");
     const room = own.length + templates.length < TEMPLATES_PER_PERSON_MAX;
-    const judged = digests.has(digest)
+    const assessed = digests.has(digest)
       ? refuse("same photo again", "its bytes are those of a photo taken before")
       : !room
         ? refuse("enough templates", `${TEMPLATES_PER_PERSON_MAX} templates are kept of a person`)
-        : await judge(photo, person, options);
-    if (judged.face !== null) {
+        : await assessPhoto(photo, person, options);
+    if (assessed.face !== null) {
       digests.add(digest);
-      templates.push(draftOf(judged.face, judged.crop, { photo, digest, person, actor, options }));
+      templates.push(
+        draftOf(assessed.face, assessed.crop, { photo, digest, person, actor, options }),
+      );
     }
-    const report: PhotoReport = { photo: photo.name, ...judged.report };
+    const report: PhotoReport = { photo: photo.name, ...assessed.report };
     reports.push(report);
     seen(report);
   }
   return { reports, templates };
 }
 
-type Judged =
+type Assessment =
   | { readonly face: null; readonly report: Omit<PhotoReport, "photo"> }
   | {
       readonly face: EmbeddedFace;
@@ -107,12 +109,16 @@ type Judged =
       readonly report: Omit<PhotoReport, "photo">;
     };
 
-function refuse(refusal: PhotoRefusal, detail: string, face?: EmbeddedFace): Judged {
+function refuse(refusal: PhotoRefusal, detail: string, face?: EmbeddedFace): Assessment {
   const { widthPx = null, score: quality = null } = face?.quality ?? {};
   return { face: null, report: { taken: false, refusal, detail, widthPx, quality } };
 }
 
-async function judge(photo: Photo, person: string, options: EnrolOptions): Promise<Judged> {
+async function assessPhoto(
+  photo: Photo,
+  person: string,
+  options: EnrolOptions,
+): Promise<Assessment> {
   const { vision, gallery, thresholds, maxSidePx } = options;
   let image: Awaited<ReturnType<typeof decodeImage>>;
   try {

@@ -23,7 +23,7 @@ export interface Evidence {
   readonly candidates: readonly Candidate[];
 }
 
-export interface Verdict {
+export interface FaceMatch {
   readonly outcome: Outcome;
   readonly person: string | null;
   readonly score: number | null;
@@ -41,7 +41,7 @@ export const EVIDENCE_LIMIT = 5;
  * counts as it is. `unusable`: no look was good enough to judge, which is never "unknown".
  * `ambiguous`: similar enough to somebody, but not clearly more than to somebody else.
  */
-export function decide(looks: readonly Evidence[], thresholds: Thresholds): Verdict {
+export function decide(looks: readonly Evidence[], thresholds: Thresholds): FaceMatch {
   if (looks.length === 0) return nobody("unusable", null, null);
   const best = [...looks].sort((a, b) => b.quality - a.quality).slice(0, EVIDENCE_LIMIT);
   const [first, second] = rank(best);
@@ -70,7 +70,11 @@ function meanScore(person: string, looks: readonly Evidence[]): number {
   return scores.reduce((sum, score) => sum + score, 0) / scores.length;
 }
 
-function nobody(outcome: Outcome, score: number | null, runnerUp: Verdict["runnerUp"]): Verdict {
+function nobody(
+  outcome: Outcome,
+  score: number | null,
+  runnerUp: FaceMatch["runnerUp"],
+): FaceMatch {
   return { outcome, person: null, score, runnerUp, margin: null };
 }
 

@@ -8,9 +8,9 @@ import {
   decide,
   EVIDENCE_LIMIT,
   type Evidence,
+  type FaceMatch,
   round,
   type Thresholds,
-  type Verdict,
 } from "./match.ts";
 
 /** One face in one frame. */
@@ -88,7 +88,7 @@ interface Track {
   frames: number;
   looks: Look[];
   readonly refused: Record<string, number>;
-  verdict: Verdict | null;
+  verdict: FaceMatch | null;
   revision: number;
   /** The frame of its best look, until it was told. */
   image: Buffer | null;
@@ -242,10 +242,10 @@ function decideWhenDue(track: Track, now: number, options: TrackOptions): TrackE
   const agreed = verdict.outcome === "known" && track.looks.length >= AGREEING_LOOKS;
   const enough = track.looks.length >= ENOUGH_LOOKS;
   const waited = now - track.firstSeenMs >= options.decideAfterMs;
-  return agreed || enough || waited ? pronounce(track, verdict, options) : [];
+  return agreed || enough || waited ? announceDecision(track, verdict, options) : [];
 }
 
-function pronounce(track: Track, verdict: Verdict, options: TrackOptions): TrackEvent[] {
+function announceDecision(track: Track, verdict: FaceMatch, options: TrackOptions): TrackEvent[] {
   const before = track.verdict;
   const saysMore = before === null || WEIGHT[verdict.outcome] > WEIGHT[before.outcome];
   if (!saysMore || track.revision >= REVISIONS_MAX) return [];
@@ -268,14 +268,14 @@ function pronounce(track: Track, verdict: Verdict, options: TrackOptions): Track
 /** A short glimpse that was never usable and never announced leaves nothing. */
 function end(track: Track, reason: "absent" | "stopped", options: TrackOptions): TrackEvent[] {
   if (!track.announced) return [];
-  const last = pronounce(track, decide(track.looks, options.thresholds), options);
+  const last = announceDecision(track, decide(track.looks, options.thresholds), options);
   const { visit, frames, firstSeenMs, lastSeenMs, verdict } = track;
   const durationMs = lastSeenMs - firstSeenMs;
   const outcome = verdict?.outcome ?? "unusable";
   return [...last, { kind: "ended", visit, reason, durationMs, frames, outcome }];
 }
 
-function explain(track: Track, verdict: Verdict, { thresholds, pack }: TrackOptions): Decision {
+function explain(track: Track, verdict: FaceMatch, { thresholds, pack }: TrackOptions): Decision {
   const about = verdict.person ?? track.looks[0]?.candidates[0]?.person;
   return {
     ...verdict,

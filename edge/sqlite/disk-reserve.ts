@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { publishFile } from "../host/atomic-file.ts";
 import { isDiskFull } from "../host/disk-full.ts";
 
-export interface Reserve {
+export interface DiskReserve {
   /** Whether the disk is full: the room was given up, and there is not enough to keep it again. */
   full(): boolean;
   /** Runs a write; where the disk is full, gives the room up and runs it once more. */
@@ -13,7 +13,7 @@ export interface Reserve {
   restore(): boolean;
 }
 
-export interface ReserveOptions {
+export interface DiskReserveOptions {
   readonly path: string;
   /** Of random bytes: file systems that compress would keep no room for anything else. */
   readonly randomBytes: (size: number) => Uint8Array;
@@ -25,7 +25,7 @@ export const RESERVE_BYTES = 16 * 1024 * 1024;
 const FREE_BYTES_LEAST = 2 * RESERVE_BYTES;
 const CHUNK_BYTES = 1024 * 1024;
 
-export function createReserve({ path, randomBytes }: ReserveOptions): Reserve {
+export function createDiskReserve({ path, randomBytes }: DiskReserveOptions): DiskReserve {
   const kept = (): boolean => existsSync(path);
   const hasRoom = (): boolean => {
     const { bavail, bsize } = statfsSync(dirname(path));

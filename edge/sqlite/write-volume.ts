@@ -7,26 +7,26 @@
 import { readFileSync } from "node:fs";
 import type { Clock } from "../../shared/core/clock.ts";
 
-export interface Wear {
+export interface WriteVolume {
   /** Written since this process began; null where the kernel does not count. */
   writtenBytes(): number | null;
   /** At the pace of the last day, or since the start; null before it means anything. */
   bytesPerDay(): number | null;
 }
 
-export interface WearOptions {
+export interface WriteVolumeOptions {
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly readIo?: () => string;
 }
 
 const DAY_MS = 86_400_000;
 /** A start writes more than an hour of watching: until then a day's figure would be a guess. */
-const MEANS_SOMETHING_MS = 3_600_000;
+const WARM_UP_MS = 3_600_000;
 /** One mark an hour, for a day. */
 const MARK_EVERY_MS = 3_600_000;
 const MARKS_MAX = 25;
 
-export function createWear({ clock, readIo = procSelfIo }: WearOptions): Wear {
+export function createWriteVolume({ clock, readIo = procSelfIo }: WriteVolumeOptions): WriteVolume {
   const written = (): number | null => {
     const bytes = /^write_bytes: (\d+)$/m.exec(readIo())?.[1];
     return bytes === undefined ? null : Number(bytes);
@@ -43,7 +43,7 @@ export function createWear({ clock, readIo = procSelfIo }: WearOptions): Wear {
       if (marks.length > MARKS_MAX) marks.shift();
       const oldest = marks[0] ?? newest;
       const passedMs = atMs - oldest.atMs;
-      if (passedMs < MEANS_SOMETHING_MS) return null;
+      if (passedMs < WARM_UP_MS) return null;
       return ((bytes - oldest.bytes) * DAY_MS) / passedMs;
     },
   };

@@ -5,7 +5,7 @@ import type { AnyDraft } from "../../shared/log/draft.ts";
 import type { Store } from "./open-store.ts";
 
 /** Appends, and goes on without where the disk takes nothing any more, not even in its reserve. */
-export function appendUnlessFull(
+export function appendOrDropOnFullDisk(
   { store, logger }: { readonly store: Pick<Store, "append">; readonly logger: Logger },
   what: "telemetry" | "fact",
 ) {
@@ -17,7 +17,12 @@ export function appendUnlessFull(
       const { hint, message } = error;
       // Telemetry may be missing, and why is told once; of all else a person has to know.
       if (what === "telemetry") logger.debug("telemetry not written", { reason: message });
-      else logger.error("a fact was not written", { type: drafts[0]?.type, reason: message, hint });
+      else
+        logger.error("entry not written: disk full", {
+          type: drafts[0]?.type,
+          reason: message,
+          hint,
+        });
       return [];
     }
   };

@@ -10,7 +10,7 @@
 import type { PersonalClass } from "../../shared/log/entry.ts";
 import { siteIdOf } from "../../shared/log/site-key.ts";
 import { wrapKey } from "../../shared/log/wrap.ts";
-import type { HandedOver, KeyName, ReleasedRows } from "../log/key-outbox.ts";
+import type { HandedOver, KeyName, KeyOutbox } from "../log/key-outbox.ts";
 import { type Database, dataVersion } from "../sqlite/database.ts";
 import type { Keyring } from "../vault/keyring.ts";
 import type { PlacedSiteKey } from "../vault/site-key.ts";
@@ -24,7 +24,7 @@ export interface ReleasePolicy {
 
 export interface ReleaseStep {
   readonly handedOver: number;
-  readonly takenBack: number;
+  readonly revoked: number;
   /** Whether there is more to do at once. */
   readonly more: boolean;
 }
@@ -37,14 +37,14 @@ export interface Release {
 export interface ReleaseParts {
   readonly vault: Database;
   readonly keyring: Pick<Keyring, "names" | "export" | "changes">;
-  readonly rows: ReleasedRows;
+  readonly rows: KeyOutbox;
 }
 
 /** Wrapping takes about a millisecond each, and frames wait for it. */
 const STEP_KEYS = 20;
 /** Keys that wait for the agent: what is beyond them waits in the vault, where it is anyway. */
 export const WAITING_KEYS_MAX = 1_000;
-const NOTHING: ReleaseStep = { handedOver: 0, takenBack: 0, more: false };
+const NOTHING: ReleaseStep = { handedOver: 0, revoked: 0, more: false };
 
 export function createRelease({ vault, keyring, rows }: ReleaseParts): Release {
   /** All was done then; or as much as the agent had room for. */
@@ -85,7 +85,7 @@ export function createRelease({ vault, keyring, rows }: ReleaseParts): Release {
       if (now === full && room === 0) return NOTHING;
       const { gone, missing } = difference(rows, site === null ? [] : keyring.names(classes), site);
       const back = gone.slice(0, STEP_KEYS);
-      if (back.length > 0) rows.takeBack(back);
+      if (back.length > 0) rows.revoke(back);
       const next = missing.slice(0, Math.min(STEP_KEYS, room));
       if (site !== null && next.length > 0) {
         handOver.immediate(await wrapped(policy, site, next));
@@ -93,13 +93,13 @@ export function createRelease({ vault, keyring, rows }: ReleaseParts): Release {
       const more = gone.length > back.length || (missing.length > next.length && room > STEP_KEYS);
       if (!more && missing.length === next.length) seen = now;
       else if (!more) full = now;
-      return { handedOver: next.length, takenBack: back.length, more };
+      return { handedOver: next.length, revoked: back.length, more };
     },
   };
 }
 
 /** What was handed over and should not be, and what should be and was not. */
-function difference(rows: ReleasedRows, wanted: readonly KeyName[], site: Buffer | null) {
+function difference(rows: KeyOutbox, wanted: readonly KeyName[], site: Buffer | null) {
   const siteId = site === null ? null : siteIdOf(site);
   const known = new Map(rows.all().map((row) => [nameOf(row), row]));
   const names = new Set(wanted.map(nameOf));

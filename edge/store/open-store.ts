@@ -7,15 +7,15 @@ import type { AnyDraft } from "../../shared/log/draft.ts";
 import { type KnownEntry, knownEntry, parseEntry } from "../../shared/log/entry.ts";
 import { diskFull, isDiskFull } from "../host/disk-full.ts";
 import { createEventLog, type EventLog } from "../log/event-log.ts";
-import { createReleasedRows, type ReleasedRows } from "../log/key-outbox.ts";
-import { createAnnouncer } from "../log/live-messages.ts";
-import { createLiveRows } from "../log/live-outbox.ts";
+import { createKeyOutbox, type KeyOutbox } from "../log/key-outbox.ts";
+import { createLiveNotifier } from "../log/live-messages.ts";
+import { createLiveOutbox } from "../log/live-outbox.ts";
 import { type LogOptions, openLogDatabase } from "../log/open-log.ts";
 import { createLogReader, type LogReader } from "../log/reader.ts";
 import { createRetention, isSheddable, type Retention } from "../log/retention.ts";
 import { createMediaFiles, type MediaFiles, mediaFolder } from "../media/media-files.ts";
 import { dataVersion, truncateWal } from "../sqlite/database.ts";
-import { createReserve, type Reserve } from "../sqlite/disk-reserve.ts";
+import { createDiskReserve, type DiskReserve } from "../sqlite/disk-reserve.ts";
 import { removeBackups } from "../sqlite/migrate.ts";
 import { createErasure } from "../vault/erasure.ts";
 import { createGallery, type Gallery } from "../vault/gallery.ts";
@@ -51,7 +51,7 @@ export interface Store {
   /** Gives up what the policy allows when log.db is over its budget. */
   readonly retention: Retention;
   /** Room on the disk for what matters, once everything else is full. */
-  readonly reserve: Reserve;
+  readonly reserve: DiskReserve;
   /** Hands over the keys that the owner has released, and takes back those that are so no longer. */
   readonly release: Release;
   /** Gives up messages that nobody has taken in time. */
@@ -68,17 +68,17 @@ export interface Store {
 /** Opens both files and follows the log to its head before anything is served. */
 export function openStore(options: StoreOptions): Store {
   const { folder, newId, clock } = options;
-  const reserve = createReserve({ path: join(folder, "reserve"), randomBytes });
+  const reserve = createDiskReserve({ path: join(folder, "reserve"), randomBytes });
   const database = reserve.through(() => openLogDatabase(options, false));
   const vault = reserve.through(() => openVaultDatabase(options, false));
   const keyring = createKeyring(vault);
   const gallery = createGallery(vault, keyring);
   const named = options.liveNames === true;
   const nameOf = (person: string) => (named ? (gallery.person(person)?.name ?? null) : null);
-  const announce = createAnnouncer({ nameOf });
+  const announce = createLiveNotifier({ nameOf });
   const log = createEventLog({ database, keyring, announce, ...options });
-  const live = createLiveRows(database, clock);
-  const released = createReleasedRows(database, clock);
+  const live = createLiveOutbox(database, clock);
+  const released = createKeyOutbox(database, clock);
   const retention = createRetention({ database, log, ...options });
   const visits = createVisits(vault);
   const latest = createLatest(vault);
@@ -86,7 +86,7 @@ export function openStore(options: StoreOptions): Store {
   const media = createMedia({ vault, files: mediaFiles, keyring });
   const erasure = createErasure(keyring, {
     removeCopies: () => removeBackups(vaultPath(folder)),
-    takeBack: () => takeBackGone(released, keyring),
+    revoke: () => revokeDestroyed(released, keyring),
     truncateWal() {
       // A name may be waiting there to be sent.
       live.clear();
@@ -153,15 +153,15 @@ export function openStore(options: StoreOptions): Store {
 }
 
 /** Keys that were handed over, and are not in the vault any more. */
-function takeBackGone(released: ReleasedRows, { export: keyOf }: Pick<Keyring, "export">): void {
+function revokeDestroyed(released: KeyOutbox, { export: keyOf }: Pick<Keyring, "export">): void {
   const gone = released
     .all()
     .filter(({ site, subject, class: of }) => site !== null && keyOf(subject, of) === null);
-  if (gone.length > 0) released.takeBack(gone);
+  if (gone.length > 0) released.revoke(gone);
 }
 
 /** What it has given up is known to the vault when it returns. */
-function followed(retention: Retention, reserve: Reserve, follow: () => void): Retention {
+function followed(retention: Retention, reserve: DiskReserve, follow: () => void): Retention {
   return {
     use: retention.use,
     step(...request) {

@@ -2,7 +2,7 @@
 
 import { messageOf } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
-import type { Bell } from "../../shared/core/wake-signal.ts";
+import type { WakeSignal } from "../../shared/core/wake-signal.ts";
 import type { Link } from "./link.ts";
 import type { LiveQueue } from "./ports.ts";
 
@@ -21,7 +21,10 @@ export interface LiveLaneParts {
 /** One session's lane: what it had on its way when it ended is sent again by the next. */
 export function createLiveLane(
   { live, logger }: LiveLaneParts,
-  { link, bell }: { readonly link: Pick<Link, "publish">; readonly bell: Pick<Bell, "ring"> },
+  {
+    link,
+    wake,
+  }: { readonly link: Pick<Link, "publish">; readonly wake: Pick<WakeSignal, "notify"> },
 ): LiveLane {
   const onTheirWay = new Set<number>();
   /** With the broker, and not removed yet. */
@@ -40,7 +43,7 @@ export function createLiveLane(
           () => {
             onTheirWay.delete(position);
             taken.add(position);
-            bell.ring();
+            wake.notify();
           },
           (error: unknown) => {
             // The session is over, and says why itself.

@@ -102,7 +102,7 @@ class KeysInTurn implements ReleasedKeys {
     }
     const retryInMs = this.#later(clock.monotonicMs());
     const hint = WAY_ON[refused];
-    logger.error("the centre takes no keys", { reason: refused, hint, retryInMs });
+    logger.error("released keys rejected by the centre", { reason: refused, hint, retryInMs });
   }
 
   #later(nowMs: number): number {

@@ -3,7 +3,7 @@ import { setImmediate as breathe, setTimeout as sleep } from "node:timers/promis
 import type { Clock } from "../../shared/core/clock.ts";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
-import { type Bell, createBell } from "../../shared/core/wake-signal.ts";
+import { createWakeSignal, type WakeSignal } from "../../shared/core/wake-signal.ts";
 import type { Bundle } from "../../shared/protocol/bundle.ts";
 import {
   ackSchema,
@@ -16,9 +16,9 @@ import {
   uploadGrantSchema,
   uploadRequestSchema,
 } from "../../shared/protocol/wire.ts";
+import { createCongestionWindow } from "./congestion-window.ts";
 import { type Link, openLink } from "./link.ts";
 import { createLiveLane } from "./live-lane.ts";
-import { createPace } from "./pace.ts";
 import type { LiveQueue } from "./ports.ts";
 import type { ReleasedKeys } from "./released-keys.ts";
 import { HALTED, type Halt, type Uplink } from "./uplink.ts";
@@ -69,7 +69,7 @@ const OPTIONAL: readonly Channel[] = ["keys/ack"];
 export async function runSession(options: SessionOptions, signal: AbortSignal): Promise<void> {
   const { bundle, version, logger } = options;
   const offline = encodeMessage(statusSchema, { state: "offline", version });
-  const bell = createBell();
+  const wake = createWakeSignal();
   let problem: unknown = null;
   const link = await openLink(
     {
@@ -83,18 +83,18 @@ export async function runSession(options: SessionOptions, signal: AbortSignal): 
         } catch (error) {
           problem ??= error;
         }
-        bell.ring();
+        wake.notify();
       },
     },
     signal,
   );
   void link.ended.then((reason) => {
     problem ??= reason;
-    bell.ring();
+    wake.notify();
   });
   logger.info("connected to the centre", { protocol: link.protocol });
   try {
-    await speak(options, { link, bell, problem: () => problem }, signal);
+    await speak(options, { link, wake, problem: () => problem }, signal);
   } finally {
     if (problem === null) await goodbye(link, offline);
     await link.close();
@@ -122,7 +122,7 @@ export function receive(
     answered();
   } catch (error) {
     if (!(error instanceof PorchlightError) || error.remedy !== "reject") throw error;
-    logger.warn("a message from the centre was not understood", {
+    logger.warn("message from the centre invalid", {
       channel,
       reason: messageOf(error),
     });
@@ -131,31 +131,31 @@ export function receive(
 
 interface Speaking {
   readonly link: Link;
-  readonly bell: Bell;
+  readonly wake: WakeSignal;
   /** What has gone wrong, or null. */
   readonly problem: () => unknown;
 }
 
 async function speak(
   options: SessionOptions,
-  { link, bell, problem }: Speaking,
+  { link, wake, problem }: Speaking,
   signal: AbortSignal,
 ): Promise<void> {
   const { uplink, untilAcked, logVersion, clock } = options;
   const tellStatus = createStatus(options, link);
-  const lane = createLiveLane(options, { link, bell });
-  const pace = createPace(clock);
+  const lane = createLiveLane(options, { link, wake });
+  const congestion = createCongestionWindow(clock);
   uplink.begin({
     // One place is left for the live lane: the library holds back what the broker would not take.
     window: Math.max(1, Math.min(WINDOW_MAX, link.receiveMaximum - 1)),
-    room: pace.room,
+    room: congestion.room,
     // Whether it has arrived is told by an ack, or by the end of the session.
     send(payload) {
-      const taken = pace.sent();
+      const taken = congestion.sent();
       link.publish("log", payload).then(
         () => {
           taken();
-          bell.ring();
+          wake.notify();
         },
         () => undefined,
       );
@@ -170,7 +170,7 @@ async function speak(
     link.publish("keys", payload).catch(() => undefined);
   });
   let seen: number | null = null;
-  let listener = bell.listen();
+  let listener = wake.subscribe();
   let heard = false;
   while (!signal.aborted) {
     const wrong = problem();
@@ -196,7 +196,7 @@ async function speak(
     options.keys.pump(version);
     options.uploads.pump(uplink.status().acked);
     heard = await listener.wait(POLL_MS, signal);
-    listener = bell.listen();
+    listener = wake.subscribe();
   }
 }
 

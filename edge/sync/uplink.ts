@@ -164,7 +164,7 @@ class LogUplink implements Uplink {
       return;
     }
     this.#rewound = { to, atMs: now };
-    this.#logger.warn("sending again", { reason, seq: to.seq });
+    this.#logger.warn("rewinding: resending entries", { reason, seq: to.seq });
     // The truth lies in the centre, also when it holds less than it once said.
     this.#acked = to;
     this.#sent = to;
@@ -254,7 +254,7 @@ class LogUplink implements Uplink {
     if (this.#halted === null || this.#reader.head().log === this.#haltedIn) {
       return this.#halted !== null;
     }
-    this.#logger.info("a new log has begun: sending goes on", { reason: this.#halted });
+    this.#logger.info("new log started: sync resumed", { reason: this.#halted });
     this.#halted = null;
     this.#denied = null;
     this.#invalid = 0;
@@ -275,7 +275,7 @@ class LogUplink implements Uplink {
 }
 
 export const HALTED: Readonly<Record<Halt, string>> = {
-  fork: "the centre knows another entry in this place: nothing is sent until somebody has looked",
-  invalid: "the centre refuses a batch again and again: nothing is sent until somebody has looked",
-  behind: "the centre holds what this log does not: was an old backup restored here?",
+  fork: "log fork: the centre holds another entry in this place; sync is halted",
+  invalid: "the centre keeps rejecting a batch; sync is halted",
+  behind: "the centre is ahead of this log: was an old backup restored here? sync is halted",
 };

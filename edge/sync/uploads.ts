@@ -153,7 +153,7 @@ class ObjectUploads implements Uploads {
       if ((status >= 200 && status < 300) || status === THERE) item.state = "done";
       else {
         const retryInMs = this.#later(item);
-        logger.warn("an upload was refused", { status, seq: item.place.seq, retryInMs });
+        logger.warn("upload refused", { status, seq: item.place.seq, retryInMs });
       }
     } catch (error) {
       if (!(error instanceof PorchlightError)) throw error;
@@ -169,7 +169,7 @@ class ObjectUploads implements Uploads {
     if (item.refused < REFUSED_MAX) this.#later(item);
     else {
       item.state = "done";
-      logger.error("the centre does not want an object that the log has announced", {
+      logger.error("upload rejected by the centre", {
         seq: item.place.seq,
         reason,
       });

@@ -7,7 +7,7 @@ export interface Leftovers {
   /** Copies of the vault. Removed before the erasure is committed: afterwards nobody comes back. */
   removeCopies(): void;
   /** Keys that were handed over to be sent, and are gone: taken back, here and where they went. */
-  takeBack(): void;
+  revoke(): void;
   /** The write-ahead log, once the last projection has deleted its rows; repeated at every start. */
   truncateWal(): void;
 }
@@ -26,7 +26,7 @@ export function createErasure(keyring: Keyring, leftovers: Leftovers): Projectio
     },
     settle() {
       if (!erasedSome) return;
-      leftovers.takeBack();
+      leftovers.revoke();
       leftovers.truncateWal();
       erasedSome = false;
     },

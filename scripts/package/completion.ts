@@ -1,4 +1,6 @@
 /** Completion for bash and zsh, from the table that a command line's help is made of. */
+import { EVERYWHERE } from "../../shared/cli/help.ts";
+import { helpOf, type OptionTable } from "../../shared/cli/options.ts";
 import type { CommandTable } from "../../shared/cli/program.ts";
 import type { Call } from "../../shared/cli/verb.ts";
 
@@ -14,12 +16,9 @@ interface Option {
   readonly help: string;
 }
 
-const EVERYWHERE: readonly Option[] = [
-  { flag: "--json", takes: "nothing", help: "data on stdout as JSON" },
-  { flag: "--help", takes: "nothing", help: "the help of the command" },
-];
-
-export function bashCompletion<I extends Call>(commands: CommandTable<I>): string {
+export function bashCompletion<I extends Call, C extends OptionTable>(
+  commands: CommandTable<I, C>,
+): string {
   const { name } = commands;
   const verbs = completed(commands);
   const cases = verbs.map((verb) => {
@@ -77,7 +76,9 @@ complete -F _${identifier(name)} ${name}
 `;
 }
 
-export function zshCompletion<I extends Call>(commands: CommandTable<I>): string {
+export function zshCompletion<I extends Call, C extends OptionTable>(
+  commands: CommandTable<I, C>,
+): string {
   const { name } = commands;
   const verbs = completed(commands);
   const groups = new Map<string, Completed[]>();
@@ -120,16 +121,16 @@ _${identifier(name)} "$@"
 `;
 }
 
-function completed<I extends Call>({ verbs, optionHelp }: CommandTable<I>): Completed[] {
-  return verbs.map((verb) => ({
-    name: verb.name,
-    summary: verb.summary,
-    options: [
-      ...Object.entries({ ...verb.optionHelp, ...optionHelp }).map(([usage, help]) =>
-        optionOf(usage, help),
-      ),
-      ...EVERYWHERE,
-    ],
+function completed<I extends Call, C extends OptionTable>({
+  verbs,
+  options: common,
+}: CommandTable<I, C>): Completed[] {
+  return verbs.map(({ name, summary, options }) => ({
+    name,
+    summary,
+    options: helpOf({ ...options, ...common, ...EVERYWHERE }).map(([usage, help]) =>
+      optionOf(usage, help),
+    ),
   }));
 }
 

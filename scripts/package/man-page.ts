@@ -1,4 +1,6 @@
 /** A manual page in section 1, in man(7), from the table that a command line's help is made of. */
+import { usageLine } from "../../shared/cli/help.ts";
+import { helpOf, type OptionTable } from "../../shared/cli/options.ts";
 import type { CommandTable } from "../../shared/cli/program.ts";
 import type { Call, Verb } from "../../shared/cli/verb.ts";
 
@@ -20,7 +22,10 @@ const EXITS = [
   ["78", "The configuration is wrong."],
 ] as const;
 
-export function manPage<I extends Call>(commands: CommandTable<I>, page: ManPage): string {
+export function manPage<I extends Call, C extends OptionTable>(
+  commands: CommandTable<I, C>,
+  page: ManPage,
+): string {
   const { name, about, firstSteps, verbs } = commands;
   const date = new Date(page.dateS * 1_000).toISOString().slice(0, 10);
   const title = [name.toUpperCase(), "1", date, `${name} ${page.version}`, "User Commands"];
@@ -37,7 +42,7 @@ export function manPage<I extends Call>(commands: CommandTable<I>, page: ManPage
     ".SH COMMANDS",
     ...verbs.flatMap((verb) => commandLines(name, verb)),
     ".SH OPTIONS OF EVERY COMMAND",
-    ...tagged(Object.entries(commands.optionHelp)),
+    ...tagged(helpOf(commands.options)),
     ...tagged([
       ["--json", "data on standard output as JSON"],
       ["-h, --help", "the help of the command"],
@@ -53,14 +58,16 @@ export function manPage<I extends Call>(commands: CommandTable<I>, page: ManPage
 }
 
 function commandLines<I extends Call>(program: string, verb: Verb<I>): string[] {
-  const { name, usage, summary, optionHelp, example } = verb;
+  const { name, summary, options, example } = verb;
+  const command = `${program} ${name}`;
+  const rest = usageLine(program, verb).slice(command.length).trim();
   return [
     `.SS ${escaped(name)}`,
-    `.B ${escaped(`${program} ${name}`)}`,
-    ...(usage === "" ? [] : [line(usage)]),
+    `.B ${escaped(command)}`,
+    ...(rest === "" ? [] : [line(rest)]),
     ".PP",
     line(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`),
-    ...tagged(Object.entries(optionHelp)),
+    ...tagged(helpOf(options)),
     ".PP",
     "Example:",
     ".PP",

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { z } from "zod";
 import { type Arch, copyModule, modulesOf, runtimeIn } from "../../edge/install/modules.ts";
+import type { OptionTable } from "../../shared/cli/options.ts";
 import type { CommandTable } from "../../shared/cli/program.ts";
 import type { Call } from "../../shared/cli/verb.ts";
 import { bashCompletion, zshCompletion } from "./completion.ts";
@@ -84,11 +85,11 @@ function linkLibraries(native: string): void {
   }
 }
 
-export function addDocumentation<I extends Call>(
+export function addDocumentation<I extends Call, C extends OptionTable>(
   tree: Tree,
   content: PackageContent,
   source: Source,
-  commands: CommandTable<I>,
+  commands: CommandTable<I, C>,
 ): void {
   const { name, files, seeAlso } = content;
   const { version, dateS, modules, arch } = source;

@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { configJsonSchema, type Migrations, settingsOf } from "../core/config.ts";
 import { migrateText } from "../core/config-migration.ts";
 import { EXIT, PorchlightError } from "../core/errors.ts";
-import type { Call, Verb } from "./verb.ts";
+import { type Call, NO_OPERANDS, type Verb } from "./verb.ts";
 
 export interface Configured extends Call {
   /** Given by --config or the environment; "" for the default place. */
@@ -34,12 +34,10 @@ export interface ConfigFiles {
 export function configCheck<I extends Configured>(of: ConfigOf): Verb<I> {
   return {
     name: "config check",
-    usage: "[--config FILE]",
     summary: "check the configuration and show what is in force",
     options: {},
-    optionHelp: {},
     example: `${of.program} config check --config ${of.file}`,
-    operands: { min: 0, max: 0 },
+    operands: NO_OPERANDS,
     async run({ config, configFile, terminal }) {
       const settings = settingsOf(config());
       const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}`);
@@ -53,12 +51,10 @@ export function configCheck<I extends Configured>(of: ConfigOf): Verb<I> {
 export function configSchema<I extends Configured>(of: ConfigOf): Verb<I> {
   return {
     name: "config schema",
-    usage: "",
     summary: "print the JSON Schema of the configuration",
     options: {},
-    optionHelp: {},
     example: `${of.program} config schema > ${of.file.replace(".yaml", ".schema.json")}`,
-    operands: { min: 0, max: 0 },
+    operands: NO_OPERANDS,
     async run({ terminal }) {
       const schema = configJsonSchema(of.schema);
       terminal.data(schema, JSON.stringify(schema, null, 2));
@@ -70,12 +66,10 @@ export function configSchema<I extends Configured>(of: ConfigOf): Verb<I> {
 export function configMigrate<I extends Configured>(of: ConfigOf): Verb<I> {
   return {
     name: "config migrate",
-    usage: "[--config FILE]",
     summary: "rewrite a configuration of an earlier version; what was there is kept beside it",
     options: {},
-    optionHelp: {},
     example: `${of.program} config migrate --config ${of.file}`,
-    operands: { min: 0, max: 0 },
+    operands: NO_OPERANDS,
     async run({ config, configFile, terminal }) {
       const { files, migrations } = of;
       const file = configFile || of.defaultFile;

@@ -3,28 +3,38 @@ import { parseArgs } from "node:util";
 import { EXIT, type ExitCode, PorchlightError } from "../core/errors.ts";
 import { didYouMean } from "../core/near-miss.ts";
 import { type Runtime, runtimeWords } from "../core/own-runtime.ts";
-import { overview, verbHelp } from "./help.ts";
+import { EVERYWHERE, overview, usageLine, verbHelp } from "./help.ts";
+import {
+  labelOf,
+  type OptionTable,
+  parserOptions,
+  readOptions,
+  usageError,
+  type ValuesOf,
+} from "./options.ts";
 import { createTerminal, type Terminal } from "./terminal.ts";
-import { type Call, type Options, usageError, type Values, type Verb } from "./verb.ts";
+import type { Call, Verb } from "./verb.ts";
 
 /** What of a command line can be told without starting it: by its help, its manual page, a shell. */
-export interface CommandTable<I extends Call> {
+export interface CommandTable<I extends Call, C extends OptionTable> {
   /** As it is typed. */
   readonly name: string;
   readonly about: string;
   readonly firstSteps: string;
-  /** Options that every verb takes, besides --json and --help. */
-  readonly options: Options;
-  readonly optionHelp: Readonly<Record<string, string>>;
+  /** Options that every command takes, besides --json and --help. */
+  readonly options: C;
   /** In the order a newcomer meets them. */
   readonly verbs: readonly Verb<I>[];
 }
 
-export interface Program<I extends Call> extends CommandTable<I> {
+export interface Program<I extends Call, C extends OptionTable> extends CommandTable<I, C> {
   /** Its version, and what it runs on. */
   readonly runtime: Runtime;
   /** Adds to a call what its verb works on; `close` is called when the verb has ended. */
-  readonly prepare: (call: Call) => { readonly invocation: I; close(): Promise<void> | void };
+  readonly prepare: (
+    call: Call,
+    common: ValuesOf<C>,
+  ) => { readonly invocation: I; close(): Promise<void> | void };
 }
 
 /** What of the process a command line uses: the composition root hands it over. */
@@ -33,14 +43,9 @@ export type Host = Pick<
   "argv" | "channel" | "stdin" | "stdout" | "stderr" | "once" | "removeListener" | "exit"
 >;
 
-const EVERYWHERE: Options = {
-  json: { type: "boolean" },
-  help: { type: "boolean", short: "h" },
-};
-
 /** Runs the verb that was typed; the exit code says how it went. */
-export async function runProgram<I extends Call>(
-  program: Program<I>,
+export async function runProgram<I extends Call, C extends OptionTable>(
+  program: Program<I, C>,
   host: Host,
 ): Promise<ExitCode> {
   const { stdout, stderr, stdin, argv } = host;
@@ -67,8 +72,8 @@ interface Typed<I extends Call> {
   readonly found: { readonly verb: Verb<I>; readonly rest: string[] } | null;
 }
 
-async function obey<I extends Call>(
-  program: Program<I>,
+async function obey<I extends Call, C extends OptionTable>(
+  program: Program<I, C>,
   { words, found }: Typed<I>,
   terminal: Terminal,
   host: Host,
@@ -90,7 +95,8 @@ async function obey<I extends Call>(
   }
   const { verb, rest } = found;
   if (rest.includes("--help") || rest.includes("-h")) {
-    terminal.data({ name: verb.name, usage: verb.usage }, verbHelp(program, verb));
+    const usage = usageLine(program.name, verb);
+    terminal.data({ name: verb.name, usage }, verbHelp(program, verb));
     return EXIT.ok;
   }
   const stop = new AbortController();
@@ -98,12 +104,13 @@ async function obey<I extends Call>(
   host.once("SIGINT", onSignal).once("SIGTERM", onSignal);
   // A program that started us through a channel and is gone would leave us behind unseen.
   if (host.channel != null) host.once("disconnect", onSignal).channel?.unref();
-  const parsed = parse(program, verb, rest);
+  const { typed, operands } = parse(program, verb, rest);
+  const values = readOptions(verb.options, typed);
   const { runtime } = program;
-  const call: Call = { ...parsed, terminal, signal: stop.signal, runtime };
-  const { invocation, close } = program.prepare(call);
+  const call: Call = { operands, terminal, signal: stop.signal, runtime };
+  const { invocation, close } = program.prepare(call, readOptions(program.options, typed));
   try {
-    return await verb.run(invocation);
+    return await verb.run({ ...invocation, values });
   } finally {
     await close();
     for (const event of ["SIGINT", "SIGTERM", "disconnect"]) host.removeListener(event, onSignal);
@@ -111,7 +118,10 @@ async function obey<I extends Call>(
 }
 
 /** The verb with the most words that the command line begins with. */
-function findVerb<I extends Call>({ verbs }: Program<I>, words: readonly string[]) {
+function findVerb<I extends Call>(
+  { verbs }: { readonly verbs: readonly Verb<I>[] },
+  words: readonly string[],
+) {
   for (const length of [2, 1]) {
     const name = words.slice(0, length).join(" ");
     const verb = verbs.find((each) => each.name === name);
@@ -121,7 +131,7 @@ function findVerb<I extends Call>({ verbs }: Program<I>, words: readonly string[
 }
 
 function unknownVerb<I extends Call>(
-  { name: program, verbs }: Program<I>,
+  { name: program, verbs }: { readonly name: string; readonly verbs: readonly Verb<I>[] },
   words: readonly string[],
 ): PorchlightError {
   const names = verbs.map(({ name }) => name);
@@ -135,31 +145,30 @@ function unknownVerb<I extends Call>(
 }
 
 function parse<I extends Call>(
-  program: Program<I>,
+  program: { readonly name: string; readonly options: OptionTable },
   verb: Verb<I>,
   rest: string[],
-): { readonly values: Values; readonly operands: readonly string[] } {
+): { readonly typed: Readonly<Record<string, unknown>>; readonly operands: readonly string[] } {
   const options = { ...EVERYWHERE, ...program.options, ...verb.options };
   const misspelled = rest
     .filter((word) => word.startsWith("--"))
     .map((word) => word.slice(2).split("=")[0] ?? "")
     .find((word) => word !== "" && !Object.hasOwn(options, word));
   if (misspelled !== undefined && rest.indexOf("--") === -1) {
-    const known = Object.keys(options).map((name) => `--${name}`);
-    const hint = didYouMean(`--${misspelled}`, known);
+    const hint = didYouMean(`--${misspelled}`, Object.keys(options).map(labelOf));
     throw usageError(`--${misspelled} is not an option of ${verb.name}${hint}`);
   }
-  const { values, positionals: operands } = parsedArguments(rest, options);
+  const { values: typed, positionals: operands } = parsedArguments(rest, options);
   const { min, max } = verb.operands;
   if (operands.length < min || operands.length > max) {
-    throw usageError(`usage: ${program.name} ${verb.name} ${verb.usage}`);
+    throw usageError(`usage: ${usageLine(program.name, verb)}`);
   }
-  return { values, operands };
+  return { typed, operands };
 }
 
-function parsedArguments(args: string[], options: Options) {
+function parsedArguments(args: string[], options: OptionTable) {
   try {
-    return parseArgs({ args, options, allowPositionals: true });
+    return parseArgs({ args, options: parserOptions(options), allowPositionals: true });
   } catch (error) {
     throw usageError(error instanceof Error ? error.message : String(error));
   }

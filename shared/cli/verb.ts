@@ -1,59 +1,48 @@
-/** What a command of a command line is, and how its options are read. */
-import type { ParseArgsConfig } from "node:util";
-import { EXIT, type ExitCode, PorchlightError } from "../core/errors.ts";
+/** What a command of a command line is. */
+import type { ExitCode } from "../core/errors.ts";
 import type { Runtime } from "../core/own-runtime.ts";
+import type { OptionTable, ValuesOf } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 
-export type Options = NonNullable<ParseArgsConfig["options"]>;
-export type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
-
-/** What the command line says; a program adds what its verbs work on. */
+/** What the command line says; a program adds what its commands work on. */
 export interface Call {
   readonly operands: readonly string[];
-  readonly values: Values;
   readonly terminal: Terminal;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
   readonly runtime: Runtime;
 }
 
-/** One verb, one file. */
-export interface Verb<I extends Call> {
+/** A call with the values of a command's own options. */
+export type Given<I extends Call, O extends OptionTable> = I & { readonly values: ValuesOf<O> };
+
+/** One command; those about one noun share a file. */
+export interface VerbOf<I extends Call, O extends OptionTable> {
   /** "people list": the words after the program's name. */
   readonly name: string;
-  /** What follows the name in the usage line. */
-  readonly usage: string;
   readonly summary: string;
-  /** Explains each option, one line each. */
-  readonly options: Options;
-  readonly optionHelp: Readonly<Record<string, string>>;
+  /** What may follow the name: as it stands in the usage line, and how many words. */
+  readonly operands: { readonly usage: string; readonly min: number; readonly max: number };
+  readonly options: O;
   /** A command a person could type. */
   readonly example: string;
-  /** How many words may follow the name. */
-  readonly operands: { readonly min: number; readonly max: number };
-  run(invocation: I): Promise<ExitCode>;
+  run(invocation: Given<I, O>): Promise<ExitCode>;
 }
 
-/** A wrong command line: exit 64. Whoever runs the verb adds the way to its help. */
-export function usageError(message: string): PorchlightError {
-  return new PorchlightError("cli.usage", message, { exitCode: EXIT.usage });
+/** A command whatever its options are. */
+export type Verb<I extends Call> = VerbOf<I, OptionTable>;
+
+export const NO_OPERANDS = { usage: "", min: 0, max: 0 } as const;
+
+export function oneOperand(usage: string): Verb<Call>["operands"] {
+  return { usage, min: 1, max: 1 };
 }
 
-/** A string option, or undefined. */
-export function text(values: Values, name: string): string | undefined {
-  const value = values[name];
-  return typeof value === "string" ? value : undefined;
-}
-
-/** A numeric option within limits, or the fallback. */
-export function number(
-  values: Values,
-  name: string,
-  { fallback, min, max }: { fallback: number; min: number; max: number },
-): number {
-  const value = text(values, name);
-  if (value === undefined) return fallback;
-  const parsed = Number(value);
-  if (value.trim() !== "" && parsed >= min && parsed <= max) return parsed;
-  throw usageError(`--${name} is a number from ${min} to ${max}, not ${JSON.stringify(value)}`);
+/** For one program: gives `run` the values that the options promise. */
+export function verbMaker<I extends Call>() {
+  return <O extends OptionTable>(verb: VerbOf<I, O>): Verb<I> => ({
+    ...verb,
+    // The program reads the values by this very table before it calls.
+    run: (invocation) => verb.run(invocation as Given<I, O>),
+  });
 }

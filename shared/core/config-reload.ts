@@ -21,7 +21,10 @@ export function reloadConfig<C extends object>(
     .filter(({ schema: leaf }) => settingMetaOf(leaf)?.requiresRestart === false)
     .map(({ path }) => path);
   const config = structuredClone(current);
-  for (const path of live) setIn(config, path, valueAt(next, path));
+  for (const path of live) {
+    const value = valueAt(next, path);
+    if (value !== valueAt(config, path)) setIn(config, path, value);
+  }
   const [before, after] = [settingsOf(current), settingsOf(next)];
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   const changed = keys.filter((key) => before[key] !== after[key]);

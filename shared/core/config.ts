@@ -208,7 +208,8 @@ export function setIn(root: unknown, path: readonly string[], value: unknown): v
   if (typeof root !== "object" || root === null) return; // no mapping: the schema will say so
   let node = root as Record<string, unknown>; // a list gains a key that the schema refuses too
   for (const [i, key] of path.entries()) {
-    if (i === path.length - 1) node[key] = value;
+    if (i === path.length - 1 && value === undefined) delete node[key];
+    else if (i === path.length - 1) node[key] = value;
     else {
       const next = node[key];
       if (typeof next !== "object" || next === null) node[key] = {};

@@ -1,8 +1,8 @@
 /** Wakes whoever waits: something has come in, or what was under way has ended. */
-export interface Bell {
-  ring(): void;
+export interface WakeSignal {
+  notify(): void;
   /** From here on it is heard, also before somebody waits for it. */
-  listen(): Listener;
+  subscribe(): Listener;
 }
 
 export interface Listener {
@@ -13,15 +13,15 @@ export interface Listener {
 /** setTimeout takes no more: 2³¹ − 1 ms. */
 const LONGEST_MS = 2_147_483_647;
 
-export function createBell(): Bell {
+export function createWakeSignal(): WakeSignal {
   let rang = 0;
   const listeners = new Set<() => void>();
   return {
-    ring() {
+    notify() {
       rang++;
       for (const wake of [...listeners]) wake();
     },
-    listen() {
+    subscribe() {
       const before = rang;
       return {
         async wait(ms, signal) {

@@ -98,8 +98,8 @@ daemon(
         .replace("decideAfterMs: 300", "decideAfterMs: 350"),
     );
     child.kill("SIGHUP");
-    await until(() => err.includes("configuration read again"));
-    const line = err.split("\n").find((each) => each.includes("configuration read again")) ?? "{}";
+    await until(() => err.includes("configuration reloaded"));
+    const line = err.split("\n").find((each) => each.includes("configuration reloaded")) ?? "{}";
     const said = JSON.parse(line) as { changed: string; needsRestart: string };
     assert.match(said.changed, /recognition\.decideAfterMs.*sync\.release/);
     assert.is(said.needsRestart, "clock");

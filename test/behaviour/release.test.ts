@@ -84,7 +84,7 @@ class Centre {
     await eventually("everything is acknowledged", () => device.lag() === 0);
     const last = (await this.ready.log.readAfter(0n, 10_000)).at(-1)?.position;
     await eventually("everything is projected", () =>
-      this.ready.sinks.figures().every(({ position }) => position === last),
+      this.ready.sinks.stats().every(({ position }) => position === last),
     );
   }
 

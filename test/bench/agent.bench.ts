@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { createAckedStore } from "../../edge/log/acked.ts";
-import { createLiveRows } from "../../edge/log/live-outbox.ts";
+import { createLiveOutbox } from "../../edge/log/live-outbox.ts";
 import { openLog } from "../../edge/log/open-log.ts";
 import { dataVersion } from "../../edge/sqlite/database.ts";
 import { runAgent } from "../../edge/sync/agent.ts";
@@ -67,7 +67,7 @@ await runAgent(
     }),
     uploads: uploadsOf({ reader, database }, at.options.folder),
     keys: keysOf(database),
-    live: createLiveRows(database, systemClock),
+    live: createLiveOutbox(database, systemClock),
     logVersion: () => dataVersion(database),
     clock: systemClock,
     random: Math.random,

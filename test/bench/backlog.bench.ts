@@ -7,7 +7,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
 import { logPath } from "../../edge/log/open-log.ts";
-import { createWear } from "../../edge/sqlite/write-volume.ts";
+import { createWriteVolume } from "../../edge/sqlite/write-volume.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import type { AnyDraft } from "../../shared/log/draft.ts";
 import { quantile, report } from "../support/bench.ts";
@@ -29,7 +29,7 @@ const at = testStore({
   now: () => start + minute * 60_000,
   monotonicMs: () => minute * 60_000,
 });
-const disk = createWear({ clock: systemClock });
+const disk = createWriteVolume({ clock: systemClock });
 
 function telemetry(): AnyDraft {
   const metrics = Object.fromEntries(

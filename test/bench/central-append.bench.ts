@@ -6,7 +6,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
-import type { Outcome } from "../../cloud-sync/log/append.ts";
+import type { BatchOutcome } from "../../cloud-sync/log/append.ts";
 import { COPY_ROWS, copyRows } from "../../cloud-sync/log/copy-format.ts";
 import { createCentralLog } from "../../cloud-sync/log/event-log.ts";
 import { startOf } from "../../shared/log/cursor.ts";
@@ -53,7 +53,7 @@ async function measure(name: string, start: () => Promise<Engine>): Promise<void
   const times = await paired(
     async () => {
       const before = process.cpuUsage();
-      const commits: Promise<readonly Outcome[]>[] = [];
+      const commits: Promise<readonly BatchOutcome[]>[] = [];
       for (let group = 0; group < GROUPS; group++) {
         const arrivals = (groups.pop() ?? []).map(({ device, payload }) => ({
           device,

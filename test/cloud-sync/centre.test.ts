@@ -57,7 +57,7 @@ embedded(
     }
     const last = (await centre.log.readAfter(0n, 20_000)).at(-1)?.position;
     await eventually("everything is projected", () =>
-      centre.sinks.figures().every(({ position }) => position === last),
+      centre.sinks.stats().every(({ position }) => position === last),
     );
     await centre.devices.revoke(device.id);
     await eventually("it is not let in any more", () =>

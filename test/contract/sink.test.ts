@@ -60,7 +60,7 @@ function run(sink = store.sink(), around?: ConstructorParameters<typeof RunningS
 
 async function settled(running: RunningSink, what = "everything is written"): Promise<void> {
   const last = (await central.log.readAfter(0n, 10_000)).at(-1)?.position ?? 0n;
-  await eventually(what, () => running.runner.figures().position === last, 20_000);
+  await eventually(what, () => running.runner.stats().position === last, 20_000);
 }
 
 /** What the whole story comes to when nothing goes wrong. */
@@ -139,7 +139,7 @@ function promises(one: SinkCase): void {
     const after = run();
     await settled(after);
     assert.equal(await store.contents(), await expected(one));
-    assert.equal(await shelved(after.runner.figures().name), rejectedSeqs(one));
+    assert.equal(await shelved(after.runner.stats().name), rejectedSeqs(one));
     await after.stop();
   });
 
@@ -149,11 +149,11 @@ function promises(one: SinkCase): void {
       await append();
       const running = run();
       await settled(running);
-      const { name } = running.runner.figures();
+      const { name } = running.runner.stats();
       const control = createSinkControl(central.database);
       const wanted = rejectedSeqs(one);
       assert.equal(await shelved(name), wanted);
-      assert.is(running.runner.figures().rejected, wanted.length);
+      assert.is(running.runner.stats().rejected, wanted.length);
       const before = await control.rejects(name, 0n, 10);
       assert.ok(before.every(({ reason }) => reason.length > 5));
       assert.is(await control.replayRejects(name), wanted.length);
@@ -196,12 +196,12 @@ function promises(one: SinkCase): void {
     await store.cut();
     await append(7);
     const seen = new Set<string>();
-    const watch = setInterval(() => seen.add(running.runner.figures().breaker), 5);
+    const watch = setInterval(() => seen.add(running.runner.stats().breaker), 5);
     await settled(beside, "the other sink goes on");
     await eventually("the breaker opens", () => seen.has("open"));
     await eventually("a probe is let through", () => seen.has("half-open"));
     const [state] = (await createSinkControl(central.database).states()).filter(
-      ({ name }) => name === running.runner.figures().name,
+      ({ name }) => name === running.runner.stats().name,
     );
     assert.is(state?.breaker, "open");
     assert.is.not(state?.errorCode, null);
@@ -209,8 +209,8 @@ function promises(one: SinkCase): void {
     await store.mend();
     await settled(running, "it catches up");
     clearInterval(watch);
-    assert.is(running.runner.figures().breaker, "closed");
-    assert.is(running.runner.figures().errorCode, null);
+    assert.is(running.runner.stats().breaker, "closed");
+    assert.is(running.runner.stats().errorCode, null);
     assert.equal(await store.contents(), await expected(one));
     await Promise.all([running.stop(), beside.stop()]);
   });
@@ -221,7 +221,7 @@ function promises(one: SinkCase): void {
     await settled(running);
     await append(10);
     await settled(running);
-    const { name } = running.runner.figures();
+    const { name } = running.runner.stats();
     const [live, onShelf] = [await store.contents(), await shelved(name)];
     await createSinkControl(central.database).reset(name);
     const restarted = async (): Promise<boolean> => {

@@ -55,7 +55,7 @@ if (needsEmulator() && needsPackaging()) {
     }
     for (const pack of folders) {
       const { golden, name } = await readPackFile(pack);
-      const ran = await emulated.source("test/support/golden-embedding.ts", pack);
+      const ran = await emulated.goldenEmbedding(pack);
       assert.is(ran.code, 0, ran.err);
       const [here, there] = [golden.embedding, ran.out].map((text) =>
         embeddingFromBytes(Buffer.from(text, "base64")),
@@ -112,7 +112,7 @@ if (needsEmulator() && needsPackaging()) {
     const url = `postgres://porchlight@localhost/postgres?host=${socket}`;
     const database = createDatabase({ url, logger: silentLogger, random: Math.random });
     try {
-      const answer = await database.query("SELECT version(), count(*) FROM event_log");
+      const answer = await database.query("SELECT version(), count(*)::int FROM event_log");
       assert.match(JSON.stringify(answer), "on aarch64");
       assert.ok((await fetch(`${centre.ready.http}/health/ready`)).ok);
     } finally {

@@ -26,7 +26,7 @@ if (needsHivemq() && needsPostgres()) {
       const { broker, log } = rig();
       const device = new AgentDevice(5_000);
       const ingest = new RunningIngest(log, broker);
-      await ingest.service.source.ready;
+      await ingest.service.transport.ready;
       device.start(broker);
       await drained(device);
       await same(log, device);

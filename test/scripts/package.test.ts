@@ -6,6 +6,8 @@ import { COMMANDS as CLOUD_COMMANDS } from "../../cloud-sync/cli/commands.ts";
 import { COMMANDS } from "../../edge/cli/commands.ts";
 import { bashCompletion, zshCompletion } from "../../scripts/package/completion.ts";
 import { manPage } from "../../scripts/package/man-page.ts";
+import { usageLine } from "../../shared/cli/help.ts";
+import { helpOf } from "../../shared/cli/options.ts";
 import { needsProgram } from "../support/needs.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
@@ -40,10 +42,10 @@ if (needsProgram("man", "man-db")) {
       const text = printed("man", ["--warnings", "-l", file], env);
       assert.match(text, `${name} 1.2.3`);
       for (const verb of verbs) {
-        for (const said of [`${name} ${verb.name} ${verb.usage}`.trimEnd(), verb.example]) {
+        for (const said of [usageLine(name, verb), verb.example]) {
           assert.match(text.replaceAll(/\s+/g, " "), said.replaceAll(/\s+/g, " "));
         }
-        for (const option of Object.keys(verb.optionHelp)) assert.match(text, option);
+        for (const [option] of helpOf(verb.options)) assert.match(text, option);
       }
     }
   });

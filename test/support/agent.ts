@@ -1,5 +1,5 @@
 import { createAckedStore } from "../../edge/log/acked.ts";
-import { createLiveRows } from "../../edge/log/live-outbox.ts";
+import { createLiveOutbox } from "../../edge/log/live-outbox.ts";
 import { type OpenLog, openLog } from "../../edge/log/open-log.ts";
 import { dataVersion } from "../../edge/sqlite/database.ts";
 import { type AgentOptions, runAgent } from "../../edge/sync/agent.ts";
@@ -62,7 +62,7 @@ export class AgentDevice {
         bundle: { format: 1, device: id, ...bundle },
         version: "test",
         uplink,
-        live: createLiveRows(database, systemClock),
+        live: createLiveOutbox(database, systemClock),
         logVersion: () => dataVersion(database),
         random: Math.random,
         report: (status) => {

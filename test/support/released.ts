@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
-import { createReleasedRows } from "../../edge/log/key-outbox.ts";
+import { createKeyOutbox } from "../../edge/log/key-outbox.ts";
 import type { Database } from "../../edge/sqlite/database.ts";
 import type { ReleaseStep } from "../../edge/store/key-release.ts";
 import type { Store } from "../../edge/store/open-store.ts";
@@ -24,11 +24,11 @@ export async function release(
   placedAtMs = 0,
 ): Promise<Omit<ReleaseStep, "more">> {
   const site = publicKey === null ? null : { key: publicKey, placedAtMs };
-  const total = { handedOver: 0, takenBack: 0 };
+  const total = { handedOver: 0, revoked: 0 };
   for (let more = true; more; ) {
     const step = await releasing.step({ device, classes, site });
     total.handedOver += step.handedOver;
-    total.takenBack += step.takenBack;
+    total.revoked += step.revoked;
     more = step.more;
   }
   return total;
@@ -39,6 +39,6 @@ export function keysOf(
   database: Database,
   { clock = systemClock, logger = silentLogger } = {},
 ): ReleasedKeys {
-  const rows = createReleasedRows(database, clock);
+  const rows = createKeyOutbox(database, clock);
   return createReleasedKeys({ rows, clock, random: Math.random, logger });
 }

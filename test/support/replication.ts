@@ -118,7 +118,7 @@ export class Replication {
       for (const payload of this.device.wire.splice(0)) await this.arrive(payload);
       for (const at of this.#instances.keys()) while (await this.commit(at));
       for (const posted of this.answers.splice(0)) await this.hear(posted);
-      const early = this.#instances.some((each) => each.figures().early > 0);
+      const early = this.#instances.some((each) => each.stats().early > 0);
       if (this.device.uplink.lag() === 0 && !early) return;
     }
   }

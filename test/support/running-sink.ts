@@ -3,7 +3,7 @@ import type { CentralLog } from "../../cloud-sync/log/event-log.ts";
 import type { Database } from "../../cloud-sync/postgres/database.ts";
 import { createSinkCursor, type SinkCursor } from "../../cloud-sync/sinks/runner/cursors.ts";
 import { createSinkRunner, type SinkRunner } from "../../cloud-sync/sinks/runner/runner.ts";
-import type { Sink } from "../../cloud-sync/sinks/sink.ts";
+import type { AnySink } from "../../cloud-sync/sinks/sink.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { keepingLogger } from "./ingest.ts";
 
@@ -23,7 +23,7 @@ export class RunningSink {
   readonly #ended: Promise<void>;
 
   constructor(
-    sink: Sink,
+    sink: AnySink,
     { log, database }: { readonly log: CentralLog; readonly database: Database },
     around: (cursor: SinkCursor) => SinkCursor = (cursor) => cursor,
   ) {

@@ -8,7 +8,7 @@ import { createInflux } from "../../cloud-sync/sinks/influx/sink.ts";
 import { createErasures } from "../../cloud-sync/sinks/key-erasure/sink.ts";
 import { createTimeSeries } from "../../cloud-sync/sinks/metrics/sink.ts";
 import { createPostgresSink } from "../../cloud-sync/sinks/read-models/sink.ts";
-import type { Sink } from "../../cloud-sync/sinks/sink.ts";
+import type { AnySink } from "../../cloud-sync/sinks/sink.ts";
 import { createLogOwners } from "../../cloud-sync/sinks/support/device-of-log.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
@@ -28,7 +28,7 @@ export interface Surroundings {
 
 export interface StoreUnderTest {
   /** As another instance would make it. */
-  sink(): Sink;
+  sink(): AnySink;
   /** Everything in it, in one order, without what belongs to a single run. */
   contents(): Promise<unknown>;
   cut(): Promise<void>;

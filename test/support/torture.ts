@@ -187,7 +187,7 @@ class Rig {
 
   async kill(victim: Victim, random: () => number): Promise<void> {
     const { broker, postgres } = this.#parts;
-    const away = random() * 1_500;
+    const awayMs = random() * 1_500;
     switch (victim) {
       case "daemon":
         return this.#daemon.kill();
@@ -196,10 +196,10 @@ class Rig {
       case "centre":
         return this.#centre.kill();
       case "broker":
-        this.#coming.broker = again(this.#coming.broker, broker, away);
+        this.#coming.broker = again(this.#coming.broker, broker, awayMs);
         return;
       case "database":
-        this.#coming.database = again(this.#coming.database, postgres, away);
+        this.#coming.database = again(this.#coming.database, postgres, awayMs);
     }
   }
 

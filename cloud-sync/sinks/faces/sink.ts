@@ -9,7 +9,7 @@ import { type Embedding, embeddingToBytes } from "../../../shared/log/embedding.
 import type { OpenPersonal } from "../../keyring/keyring.ts";
 import type { StoredEntry } from "../../log/event-log.ts";
 import type { Connection, Database } from "../../postgres/database.ts";
-import type { Sink, Written } from "../sink.ts";
+import type { FollowsKeys, Positioned, Resettable, Sink, Written } from "../sink.ts";
 import { refusalOf, writeIsolating } from "../support/bisect.ts";
 import { type Body, type Projected, projectionOf, readBatch } from "../support/decode-entries.ts";
 import type { DevicesOf } from "../support/device-of-log.ts";
@@ -35,6 +35,8 @@ import {
   versionOf,
 } from "./tables.ts";
 
+type FacesSink = Sink & Required<Positioned> & Resettable & FollowsKeys;
+
 export interface FaceEncodingsOptions {
   readonly database: Database;
   readonly devicesOf: DevicesOf;
@@ -44,7 +46,7 @@ export interface FaceEncodingsOptions {
 }
 
 export interface FaceEncodings {
-  readonly sink: Sink;
+  readonly sink: FacesSink;
   /** The `k` templates of one pack (`name@version`) that are most like this one, best first. */
   nearest(embedding: Embedding, pack: string, k: number): Promise<readonly Neighbour[]>;
 }
@@ -85,10 +87,10 @@ export function createFaceEncodings(options: FaceEncodingsOptions): FaceEncoding
     const refused = await writeIsolating(items, write, refusalOf);
     return { rejected: [...rejected, ...refused.rejected] };
   };
-  const passed = async (position: bigint): Promise<void> => {
+  const advanceTo = async (position: bigint): Promise<void> => {
     await database.query(MOVE, [position]);
   };
-  const sink: Sink = {
+  const sink: FacesSink = {
     name: "face-encodings",
     types: FACE_TYPES,
     async open() {
@@ -103,10 +105,10 @@ export function createFaceEncodings(options: FaceEncodingsOptions): FaceEncoding
     },
     async write(batch, signal) {
       const written = await writeAll(batch, signal);
-      await passed(batch.at(-1)?.position ?? 0n);
+      await advanceTo(batch.at(-1)?.position ?? 0n);
       return written;
     },
-    passed,
+    advanceTo,
     position: async () => projectionOf(await database.query(STATE)).position,
     catchUp: async (signal) =>
       late === undefined ? null : followKeys({ ...late, database, write: writeAll }, signal),

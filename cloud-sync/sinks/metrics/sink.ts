@@ -9,7 +9,7 @@
 import { z } from "zod";
 import type { Clock } from "../../../shared/core/clock.ts";
 import type { Connection, Database } from "../../postgres/database.ts";
-import type { Sink } from "../sink.ts";
+import type { Maintained, Positioned, Resettable, Sink } from "../sink.ts";
 import { refusalOf, writeIsolating } from "../support/bisect.ts";
 import { projectionOf, readBatch } from "../support/decode-entries.ts";
 import type { DevicesOf } from "../support/device-of-log.ts";
@@ -25,7 +25,7 @@ export interface TimeSeriesOptions {
 }
 
 export interface TimeSeries {
-  readonly sink: Sink;
+  readonly sink: Sink & Positioned & Resettable & Maintained;
   readonly query: QueryMetrics;
 }
 
@@ -115,7 +115,7 @@ export function createTimeSeries(options: TimeSeriesOptions): TimeSeries {
   const rebuild = async (connection: Connection): Promise<void> => {
     await connection.query(TABLES);
   };
-  const sink: Sink = {
+  const sink: TimeSeries["sink"] = {
     name: "time-series",
     open: () =>
       database.transaction(async (connection) => {

@@ -3,7 +3,7 @@
  * their own. They are not migrated: another version of them is dropped and replayed.
  */
 import type { Connection, Database } from "../../postgres/database.ts";
-import type { Sink } from "../sink.ts";
+import type { Positioned, Resettable, Sink } from "../sink.ts";
 import { refusalOf, writeIsolating } from "../support/bisect.ts";
 import { type Body, type Projected, projectionOf, readBatch } from "../support/decode-entries.ts";
 import type { DevicesOf } from "../support/device-of-log.ts";
@@ -37,7 +37,7 @@ interface Work {
 /** "porchrea" as eight bytes: two instances may open at once. */
 const LOCK = "SELECT pg_advisory_xact_lock(x'706f726368726561'::bigint)";
 
-export function createPostgresSink(options: PostgresSinkOptions): Sink {
+export function createPostgresSink(options: PostgresSinkOptions): Sink & Positioned & Resettable {
   const {
     database,
     devicesOf,

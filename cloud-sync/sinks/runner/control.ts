@@ -19,7 +19,7 @@ export interface SinkState {
   readonly lagS: number;
 }
 
-export interface ShelvedEntry {
+export interface RejectedEntry {
   readonly position: bigint;
   readonly log: string;
   readonly seq: number;
@@ -31,7 +31,7 @@ export interface SinkControl {
   /** Every sink that has ever run here, by name. */
   states(): Promise<readonly SinkState[]>;
   /** What lies on a sink's shelf after a position, oldest first. Throws `sink.unknown`. */
-  rejects(sink: string, after: bigint, limit: number): Promise<readonly ShelvedEntry[]>;
+  rejects(sink: string, after: bigint, limit: number): Promise<readonly RejectedEntry[]>;
   /** Asks for shelved entries to be tried again, all of them or one; says how many. */
   replayRejects(sink: string, position?: bigint): Promise<number>;
   /** Gives shelved entries up, all of them or one; says how many. They stay in the log. */

@@ -1,14 +1,14 @@
 import { PorchlightError } from "../../../shared/core/errors.ts";
 
 /** Aborts work that takes too long. (AbortSignal.any would keep a signal for every batch.) */
-export async function within<T>(
+export async function withTimeout<T>(
   ms: number,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const stop = new AbortController();
   const abort = (): void => stop.abort(signal.reason);
-  const late = new PorchlightError("sink.store.slow", `no answer within ${ms} ms`, {
+  const late = new PorchlightError("sink.store.slow", `no answer withTimeout ${ms} ms`, {
     remedy: "retry",
   });
   const timer = setTimeout(() => stop.abort(late), ms);

@@ -23,7 +23,7 @@ export class Lease {
     try {
       return (await this.#options.cursor.hold()) !== null;
     } catch (error) {
-      this.#logger.warn("nobody knows who runs this sink", { code: codeOf(error) });
+      this.#logger.warn("sink lease not renewed: database unavailable", { code: codeOf(error) });
       return false;
     }
   }

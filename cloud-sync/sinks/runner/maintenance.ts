@@ -1,12 +1,12 @@
 /** What a sink does beside its entries: maintenance now and then, and what came in beside the log. */
 import type { Clock } from "../../../shared/core/clock.ts";
 import type { StoredEntry } from "../../log/event-log.ts";
-import { type Rejection, type Sink, withEntries } from "../sink.ts";
+import { type AnySink, type Rejection, withEntries } from "../sink.ts";
 import type { SinkCursor } from "./cursors.ts";
-import { within } from "./deadline.ts";
+import { withTimeout } from "./deadline.ts";
 
-export interface BesideOptions {
-  readonly sink: Sink;
+export interface MaintenanceOptions {
+  readonly sink: AnySink;
   readonly cursor: Pick<SinkCursor, "settle">;
   readonly clock: Pick<Clock, "monotonicMs">;
 }
@@ -15,11 +15,11 @@ const MAINTAIN_EVERY_MS = 60_000;
 /** A bounded step is over in a second or two; the next one is for the next time. */
 const CATCH_UP_TIMEOUT_MS = 60_000;
 
-export class Beside {
-  readonly #options: BesideOptions;
+export class SinkMaintenance {
+  readonly #options: MaintenanceOptions;
   #maintainedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: BesideOptions) {
+  constructor(options: MaintenanceOptions) {
     this.#options = options;
   }
 
@@ -42,7 +42,7 @@ export class Beside {
     const { sink, cursor } = this.#options;
     if (sink.catchUp === undefined) return null;
     const step = async (inTime: AbortSignal) => (await sink.catchUp?.(inTime)) ?? null;
-    const done = await within(CATCH_UP_TIMEOUT_MS, signal, step);
+    const done = await withTimeout(CATCH_UP_TIMEOUT_MS, signal, step);
     if (done === null) return null;
     const rejected = withEntries(done.rejected, done.entries);
     if (rejected.length > 0) await cursor.settle({ position, written: 0, rejected });

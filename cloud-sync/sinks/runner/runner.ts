@@ -13,16 +13,16 @@ import type { Clock } from "../../../shared/core/clock.ts";
 import { PorchlightError } from "../../../shared/core/errors.ts";
 import type { Logger } from "../../../shared/core/logger.ts";
 import { pause } from "../../../shared/core/retry.ts";
-import type { CentralLog, Some, StoredEntry } from "../../log/event-log.ts";
-import { codeOf, type Rejection, type Sink, StoreBusy, withEntries } from "../sink.ts";
+import type { CentralLog, EntryPage, StoredEntry } from "../../log/event-log.ts";
+import { type AnySink, codeOf, type Rejection, StoreBusy, withEntries } from "../sink.ts";
 import type { SinkCursor } from "./cursors.ts";
-import { within } from "./deadline.ts";
+import { withTimeout } from "./deadline.ts";
 import { Lease } from "./lease.ts";
-import { Beside } from "./maintenance.ts";
+import { SinkMaintenance } from "./maintenance.ts";
 
 export interface RunnerOptions {
-  readonly sink: Sink;
-  readonly log: Pick<CentralLog, "readAfter" | "readOf">;
+  readonly sink: AnySink;
+  readonly log: Pick<CentralLog, "readAfter" | "readByType">;
   readonly cursor: SinkCursor;
   readonly clock: Clock;
   /** Even in [0, 1). */
@@ -32,7 +32,7 @@ export interface RunnerOptions {
 }
 
 /** What a runner has done since it was made; the rest stands in the database (control.ts). */
-export interface RunnerFigures {
+export interface SinkStats {
   readonly name: string;
   readonly running: "waiting" | "leading";
   readonly position: bigint;
@@ -45,7 +45,7 @@ export interface RunnerFigures {
 export interface SinkRunner {
   /** Until the signal is aborted. Whatever the store does, it does not throw. */
   run(signal: AbortSignal): Promise<void>;
-  figures(): RunnerFigures;
+  stats(): SinkStats;
 }
 
 /** A commit costs the same for one entry as for many: 1,000 of 400 bytes are 400 kB. */
@@ -67,20 +67,20 @@ const LIMITS: BreakerLimits = {
 
 export function createSinkRunner(options: RunnerOptions): SinkRunner {
   const runner = new Runner(options);
-  return { run: (signal) => runner.run(signal), figures: () => runner.figures() };
+  return { run: (signal) => runner.run(signal), stats: () => runner.stats() };
 }
 
 class Runner {
-  readonly #sink: Sink;
+  readonly #sink: AnySink;
   readonly #options: RunnerOptions;
   readonly #logger: Logger;
   readonly #limits: BreakerLimits;
-  readonly #beside: Beside;
+  readonly #maintenance: SinkMaintenance;
   readonly #lease: Lease;
   #breaker: Breaker = CLOSED;
   /** Null: not known, and to be asked of the database and of the store. */
   #position: bigint | null = null;
-  #passed = 0n;
+  #lastPosition = 0n;
   #leading = false;
   #written = 0;
   #rejected = 0;
@@ -91,15 +91,15 @@ class Runner {
     this.#sink = options.sink;
     this.#logger = options.logger.with({ sink: options.sink.name });
     this.#limits = options.limits ?? LIMITS;
-    this.#beside = new Beside(options);
+    this.#maintenance = new SinkMaintenance(options);
     this.#lease = new Lease(options, this.#logger);
   }
 
-  figures(): RunnerFigures {
+  stats(): SinkStats {
     return {
       name: this.#sink.name,
       running: this.#leading ? "leading" : "waiting",
-      position: this.#passed,
+      position: this.#lastPosition,
       written: this.#written,
       rejected: this.#rejected,
       breaker: breakerAt(this.#breaker, this.#now()).kind,
@@ -109,14 +109,14 @@ class Runner {
 
   async run(signal: AbortSignal): Promise<void> {
     try {
-      for (; !signal.aborted; await pause(LOOK_EVERY_MS, signal)) await this.#term(signal);
+      for (; !signal.aborted; await pause(LOOK_EVERY_MS, signal)) await this.#holdLease(signal);
     } finally {
-      await this.#quietly(() => this.#sink.close());
+      await this.#bestEffort(() => this.#sink.close());
     }
   }
 
   /** As long as the row is held. A heartbeat holds it, also while the store takes its time. */
-  async #term(signal: AbortSignal): Promise<void> {
+  async #holdLease(signal: AbortSignal): Promise<void> {
     if (!(await this.#lease.hold())) return;
     const lost = new AbortController();
     const ended = new AbortController();
@@ -125,17 +125,17 @@ class Runner {
     this.#leading = true;
     this.#position = null;
     try {
-      while (!leading.aborted && (await this.#turn(leading)));
+      while (!leading.aborted && (await this.#iterate(leading)));
     } finally {
       this.#leading = false;
       ended.abort();
       await beating;
-      await this.#quietly(() => this.#options.cursor.release());
+      await this.#bestEffort(() => this.#options.cursor.release());
     }
   }
 
   /** One thing: open, write a batch, try shelved ones again, or wait. False when it is another's. */
-  async #turn(signal: AbortSignal): Promise<boolean> {
+  async #iterate(signal: AbortSignal): Promise<boolean> {
     const waitMs = this.#breaker.notBefore - this.#now();
     if (waitMs > 0) {
       await pause(Math.min(waitMs, LOOK_EVERY_MS), signal);
@@ -143,15 +143,15 @@ class Runner {
     }
     this.#breaker = breakerAt(this.#breaker, this.#now());
     try {
-      this.#position ??= await this.#opened(signal);
+      this.#position ??= await this.#openSink(signal);
       if (this.#position === null) return false;
-      this.#passed = this.#position;
+      this.#lastPosition = this.#position;
       const moved =
-        (await this.#forward(this.#position, signal)) ||
-        (await this.#asked(this.#position, signal)) ||
-        (await this.#caughtUp(this.#position, signal));
+        (await this.#advance(this.#position, signal)) ||
+        (await this.#checkControl(this.#position, signal)) ||
+        (await this.#catchUpKeys(this.#position, signal));
       await this.#succeeded();
-      const maintained = await this.#beside.maintain(signal);
+      const maintained = await this.#maintenance.maintain(signal);
       if (moved || maintained) return true;
     } catch (error) {
       this.#position = null;
@@ -168,7 +168,7 @@ class Runner {
    * Where to go on; null when another instance has taken over. A store that has less than the
    * cursor says was restored: it knows better.
    */
-  async #opened(signal: AbortSignal): Promise<bigint | null> {
+  async #openSink(signal: AbortSignal): Promise<bigint | null> {
     const { cursor } = this.#options;
     await this.#sink.open(signal);
     const held = await cursor.hold();
@@ -176,48 +176,48 @@ class Runner {
     if (held.resetAsked) {
       await this.#sink.reset?.();
       await cursor.restart();
-      this.#logger.info("sink starts from the first entry");
+      this.#logger.info("sink replays from the first entry");
       return 0n;
     }
     // Where it has more, the cursor was lost in a crash, and with it what was rejected: again, then.
     const own = (await this.#sink.position?.()) ?? held.position;
     if (own >= held.position) return held.position;
-    this.#logger.warn("the store has less than it had: written again");
+    this.#logger.warn("store was restored: replaying what it lacks");
     return own;
   }
 
-  async #forward(from: bigint, signal: AbortSignal): Promise<boolean> {
+  async #advance(from: bigint, signal: AbortSignal): Promise<boolean> {
     const limit = this.#breaker.kind === "closed" ? BATCH_ENTRIES : PROBE_ENTRIES;
     const { entries, upTo } = await this.#next(from, limit);
     if (upTo === null) return false;
     const rejected = entries.length === 0 ? [] : await this.#write(entries, signal);
-    await this.#sink.passed?.(upTo);
+    await this.#sink.advanceTo?.(upTo);
     const written = entries.length - rejected.length;
     await this.#options.cursor.settle({ position: upTo, written, rejected });
     this.#position = upTo;
-    this.#passed = upTo;
+    this.#lastPosition = upTo;
     this.#count(written, rejected);
     return true;
   }
 
-  async #next(from: bigint, limit: number): Promise<Some> {
+  async #next(from: bigint, limit: number): Promise<EntryPage> {
     const { log } = this.#options;
     const { types } = this.#sink;
-    if (types !== undefined) return log.readOf(types, from, limit * PASSED_OVER);
+    if (types !== undefined) return log.readByType(types, from, limit * PASSED_OVER);
     const entries = await log.readAfter(from, limit);
     return { entries, upTo: entries.at(-1)?.position ?? null };
   }
 
   /** What a person asks of a sink that has nothing else to do (control.ts). */
-  async #asked(position: bigint, signal: AbortSignal): Promise<boolean> {
+  async #checkControl(position: bigint, signal: AbortSignal): Promise<boolean> {
     const held = await this.#options.cursor.hold();
     if (held === null || held.resetAsked) this.#position = null;
     if (this.#position === null) return true;
-    return held?.again === true && (await this.#again(position, signal));
+    return held?.again === true && (await this.#retryRejects(position, signal));
   }
 
   /** What was shelved, one by one: each was rejected once, and may be again. */
-  async #again(position: bigint, signal: AbortSignal): Promise<boolean> {
+  async #retryRejects(position: bigint, signal: AbortSignal): Promise<boolean> {
     const { cursor, log } = this.#options;
     for (const place of await cursor.again(PROBE_ENTRIES)) {
       const [entry] = await log.readAfter(place - 1n, 1);
@@ -230,8 +230,8 @@ class Runner {
     return true;
   }
 
-  async #caughtUp(position: bigint, signal: AbortSignal): Promise<boolean> {
-    const rejected = await this.#beside.catchUp(position, signal);
+  async #catchUpKeys(position: bigint, signal: AbortSignal): Promise<boolean> {
+    const rejected = await this.#maintenance.catchUp(position, signal);
     if (rejected !== null) this.#count(0, rejected);
     return rejected !== null;
   }
@@ -240,7 +240,7 @@ class Runner {
     batch: readonly StoredEntry[],
     signal: AbortSignal,
   ): Promise<readonly (Rejection & StoredEntry)[]> {
-    const { rejected } = await within(WRITE_TIMEOUT_MS, signal, (inTime) =>
+    const { rejected } = await withTimeout(WRITE_TIMEOUT_MS, signal, (inTime) =>
       this.#sink.write(batch, inTime),
     );
     signal.throwIfAborted();
@@ -254,12 +254,12 @@ class Runner {
     if (first === undefined) return;
     const { position, reason } = first;
     const fields = { count: rejected.length, position: String(position), reason };
-    this.#logger.warn("the store will never accept these entries: shelved", fields);
+    this.#logger.warn("entries rejected by the store", fields);
   }
 
   async #succeeded(): Promise<void> {
     if (this.#breaker === CLOSED && this.#errorCode === null) return;
-    if (this.#breaker.kind !== "closed") this.#logger.info("the store answers again");
+    if (this.#breaker.kind !== "closed") this.#logger.info("sink recovered: store available");
     this.#breaker = CLOSED;
     this.#errorCode = null;
     await this.#options.cursor.note("closed", null);
@@ -275,19 +275,19 @@ class Runner {
     if (before === "closed" || code !== this.#errorCode) {
       const hint = error instanceof PorchlightError ? error.hint : undefined;
       const fields = { code, failures: this.#breaker.failures, hint };
-      if (stop) this.#logger.error("sink waits for a person", fields);
-      else this.#logger.warn("sink waits for its store", fields);
+      if (stop) this.#logger.error("sink stopped: operator action needed", fields);
+      else this.#logger.warn("sink backing off: store unavailable", fields);
     }
     this.#errorCode = code;
-    await this.#quietly(() => this.#options.cursor.note(this.#breaker.kind, code));
+    await this.#bestEffort(() => this.#options.cursor.note(this.#breaker.kind, code));
   }
 
   /** What is not worth failing for: the other end may be what is gone. */
-  async #quietly(work: () => Promise<void>): Promise<void> {
+  async #bestEffort(work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
-      this.#logger.warn("sink could not say goodbye", { code: codeOf(error) });
+      this.#logger.warn("sink clean-up failed", { code: codeOf(error) });
     }
   }
 

@@ -35,7 +35,7 @@ verbs.after(async () => {
 
 verbs("every verb has a help with an example, and exits 0 for it", async () => {
   for (const verb of VERBS) {
-    const help = verbHelp({ name: "porchlight-cloud", optionHelp: {} }, verb);
+    const help = verbHelp({ name: "porchlight-cloud", options: {} }, verb);
     assert.ok(help.includes(`example: ${verb.example}`), verb.name);
     assert.ok(help.includes(`usage: porchlight-cloud ${verb.name}`), verb.name);
     assert.match(verb.example, "porchlight-cloud ");
@@ -52,7 +52,7 @@ verbs("a wrong command line exits 64 and says what was meant", async () => {
   for (const [args, words] of [
     [["devces", "list"], "did you mean devices list?"],
     [["devices"], "devices add, devices list"],
-    [["devices", "add", "x"], "--out names the file"],
+    [["devices", "add", "x"], "--out BUNDLE is missing"],
     [["dead-letters", "drop", "1"], "--yes"],
     [["dead-letters", "show", "one"], "named by its number"],
     [["start", "--dta", "x"], "did you mean --data?"],
@@ -108,12 +108,12 @@ verbs("what a device says of itself is listed, and in the figures, without its n
     assert.is((await fetch(`${http}${path}`)).status, 200, path);
   }
   assert.is((await fetch(`${http}/nothing`)).status, 404);
-  const figures = await (await fetch(`${http}/metrics`)).text();
-  assert.match(figures, /^porchlight_ingest_entries_total [1-9]/m);
-  assert.match(figures, /^porchlight_devices_registered 1$/m);
-  assert.match(figures, /^porchlight_ingest_commit_seconds_count [1-9]/m);
-  assert.match(figures, /^porchlight_keys_held\{class="biometric"\} 0$/m);
-  assert.not.match(figures, device);
+  const stats = await (await fetch(`${http}/metrics`)).text();
+  assert.match(stats, /^porchlight_ingest_entries_total [1-9]/m);
+  assert.match(stats, /^porchlight_devices_registered 1$/m);
+  assert.match(stats, /^porchlight_ingest_commit_seconds_count [1-9]/m);
+  assert.match(stats, /^porchlight_keys_held\{class="biometric"\} 0$/m);
+  assert.not.match(stats, device);
   const status = await porchlightCloud(["status", ...at, "--json"]);
   const { running, entries, devices } = json<{
     running: { mqtt: string };

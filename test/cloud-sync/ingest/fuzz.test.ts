@@ -168,7 +168,7 @@ if (needsPostgres()) {
       await logsHold();
       const entries = await bodiesAreEntries();
       assert.is(entries, (PAYLOADS / PER_DEVICE) * ENTRIES, "and no entry more than was made");
-      assert.is(letters, ingest.figures().invalid, "nothing refused was dropped");
+      assert.is(letters, ingest.stats().invalid, "nothing refused was dropped");
       assert.ok(letters > PAYLOADS / 2);
       await central.end();
     },

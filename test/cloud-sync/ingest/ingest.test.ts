@@ -73,8 +73,8 @@ if (needsPostgres()) {
       assert.equal(answer, { ack: door.at(30) });
     }
     await settle();
-    assert.is(ingest.figures().appendedEntries, 600);
-    assert.is(ingest.figures().inWindow, 0);
+    assert.is(ingest.stats().appendedEntries, 600);
+    assert.is(ingest.stats().inWindow, 0);
   });
 
   taking("a batch that comes before its predecessor waits for it, then is in order", async () => {
@@ -84,7 +84,7 @@ if (needsPostgres()) {
     await settle();
     await take(door.device, message(door, 11, 20));
     await settle();
-    assert.equal([said.length, ingest.figures().early], [0, 2]);
+    assert.equal([said.length, ingest.stats().early], [0, 2]);
     await take(door.device, message(door, 1, 10));
     await settle();
     assert.equal(said.at(-1)?.answer, { ack: door.at(30) });
@@ -114,7 +114,7 @@ if (needsPostgres()) {
       now += WAIT_MS + 1;
       await settle();
       assert.equal(nackOf(said), ["ack", "gap 10"]);
-      assert.is(ingest.figures().early, 0);
+      assert.is(ingest.stats().early, 0);
     },
   );
 
@@ -123,8 +123,8 @@ if (needsPostgres()) {
     const door = new Log(200);
     for (let first = 3; first <= 100; first++) await take(door.device, message(door, first, first));
     await settle();
-    assert.ok(ingest.figures().early <= 16);
-    assert.is(ingest.figures().inWindow, 0);
+    assert.ok(ingest.stats().early <= 16);
+    assert.is(ingest.stats().inWindow, 0);
   });
 
   taking(
@@ -168,10 +168,10 @@ if (needsPostgres()) {
     await settle();
     assert.equal(nackOf(said).filter((word) => word !== "ack").length, 4);
     assert.ok(nackOf(said).every((word) => word === "ack" || word.startsWith("invalid")));
-    assert.is(ingest.figures().invalid, 4);
+    assert.is(ingest.stats().invalid, 4);
     assert.equal(await lines(central.log, door.log), door.links.map(lineOf));
-    const shelf = "SELECT reason FROM dead_letters WHERE device = $1";
-    assert.is((await central.database.query(shelf, [door.device])).length, 4);
+    const deadLetters = "SELECT reason FROM dead_letters WHERE device = $1";
+    assert.is((await central.database.query(deadLetters, [door.device])).length, 4);
   });
 
   taking("a device cannot hand in another's batch: it is kept, and tells nothing", async () => {
@@ -217,11 +217,11 @@ if (needsPostgres()) {
       entered++;
     });
     await Promise.all(all.slice(0, 3));
-    assert.equal([entered, ingest.figures().inWindow], [3, 3]);
+    assert.equal([entered, ingest.stats().inWindow], [3, 3]);
     await settle();
     await Promise.all(all);
     await settle();
-    assert.is(ingest.figures().appendedEntries, 15);
+    assert.is(ingest.stats().appendedEntries, 15);
     const stopping = new AbortController();
     for (const door of doors.slice(0, 3)) await take(door.device, message(door, 1, 3));
     const refused = ingest.take(doors[3]?.device ?? "", Buffer.alloc(1), stopping.signal);
@@ -256,7 +256,7 @@ if (needsPostgres()) {
       await take(good.device, message(good, 1, 5));
       await take(bad.device, message(bad, 1, 5));
       assert.is(await ingest.commit().catch((error: Error) => error), failure);
-      assert.equal([said.length, ingest.figures().inWindow], [0, 2]);
+      assert.equal([said.length, ingest.stats().inWindow], [0, 2]);
       failure = null;
       await settle();
       assert.equal(nackOf(said), ["ack", "invalid 0"]);

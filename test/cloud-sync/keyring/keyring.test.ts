@@ -199,7 +199,7 @@ if (needsPostgres()) {
         [a.device, "keys/ack", null],
         [b.device, "keys/ack", "site"],
       ]);
-      assert.equal(receiver.figures(), { kept: 1, refused: 1, dropped: 7 });
+      assert.equal(receiver.stats(), { kept: 1, refused: 1, dropped: 7 });
       assert.equal(await keyring.count(), [{ device: a.device, class: "profile", held: 1 }]);
       assert.not.match(logged.lines.join(), /wrapped"|[A-Za-z0-9+/]{80}/);
       stop.abort();

@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { type Archive, createArchive } from "../../../cloud-sync/lifecycle/archive.ts";
-import { createAway } from "../../../cloud-sync/lifecycle/archive-reader.ts";
-import type { Away } from "../../../cloud-sync/log/event-log.ts";
+import { createArchiveReader } from "../../../cloud-sync/lifecycle/archive-reader.ts";
+import type { ArchiveReader } from "../../../cloud-sync/log/event-log.ts";
 import { makePartition } from "../../../cloud-sync/log/partitions.ts";
 import { createFolderStore } from "../../../cloud-sync/objects/folder.ts";
 import { createSinkControl } from "../../../cloud-sync/sinks/runner/control.ts";
@@ -23,7 +23,7 @@ const SINK = "postgres";
 
 let temp: ReturnType<typeof tempFolder>;
 let archive: Archive;
-let away: Away;
+let archived: ArchiveReader;
 let nowMs = Date.now();
 const month = "2026-02";
 
@@ -61,7 +61,7 @@ if (needsPostgres()) {
     temp = tempFolder("archive");
     const objects = createFolderStore({ folder: temp.path, newId: randomUUID });
     const clock = { now: () => nowMs };
-    away = createAway(central.database, objects);
+    archived = createArchiveReader(central.database, objects);
     archive = createArchive({ database: central.database, objects, sinks: [SINK], clock });
   });
   archives.after.each(async () => {
@@ -110,9 +110,9 @@ if (needsPostgres()) {
     await createSinkControl(central.database).reset(SINK, { incomplete: true });
     const missing = (await central.log.verify(door.log, [])).fault;
     assert.equal([missing?.kind, missing?.seq], ["missing", 1], "the database alone lacks them");
-    const whole = await central.log.verify(door.log, [], away);
+    const whole = await central.log.verify(door.log, [], archived);
     assert.equal([whole.fault, whole.entries], [null, 20]);
-    assert.equal(await lines(central.log, door.log, 0, away), door.links.map(lineOf));
+    assert.equal(await lines(central.log, door.log, 0, archived), door.links.map(lineOf));
     await archive.restore(month, unaborted);
     assert.equal(await lines(central.log, door.log), door.links.map(lineOf));
     assert.is((await central.log.verify(door.log, [])).fault, null);

@@ -1,6 +1,6 @@
 import { gzipSync } from "node:zlib";
 import * as assert from "uvu/assert";
-import { createShelf } from "../../../cloud-sync/log/dead-letters.ts";
+import { createDeadLetters } from "../../../cloud-sync/log/dead-letters.ts";
 import { startOf } from "../../../shared/log/cursor.ts";
 import { encodeBatch } from "../../../shared/protocol/batch.ts";
 import { Central, Device, lines } from "../../support/central.ts";
@@ -15,39 +15,39 @@ shelving.after.each(() => central.end());
 shelving.after(() => central.stop());
 
 shelving("a message is kept as it came, and taken in once it can be", async () => {
-  const shelf = createShelf(central.database, central.log);
+  const deadLetters = createDeadLetters(central.database, central.log);
   const door = new Device(5);
   const { payload } = encodeBatch(startOf(door.log), door.links);
   const { device } = door;
   await central.log.shelve({ device, reason: "an older centre did not know it", payload });
   await central.log.shelve({ device, reason: "it is no batch", payload: gzipSync("no batch") });
-  const [good, bad] = await shelf.letters(device);
+  const [good, bad] = await deadLetters.letters(device);
   assert.equal([good?.log, good?.seq, good?.bytes], [null, null, payload.length]);
-  assert.equal(await shelf.payload(good?.id ?? 0), payload);
-  assert.is(await shelf.retry(good?.id ?? 0), null);
+  assert.equal(await deadLetters.payload(good?.id ?? 0), payload);
+  assert.is(await deadLetters.retry(good?.id ?? 0), null);
   assert.is((await lines(central.log, door.log)).length, 5);
-  assert.match((await shelf.retry(bad?.id ?? 0)) ?? "", /header/);
+  assert.match((await deadLetters.retry(bad?.id ?? 0)) ?? "", /header/);
   assert.equal(
-    (await shelf.letters()).map(({ id }) => id),
+    (await deadLetters.letters()).map(({ id }) => id),
     [bad?.id],
   );
-  await shelf.drop(bad?.id ?? 0);
-  await rejects(() => shelf.payload(bad?.id ?? 0), "letter.unknown");
-  await rejects(() => shelf.drop(bad?.id ?? 0), "letter.unknown");
+  await deadLetters.drop(bad?.id ?? 0);
+  await rejects(() => deadLetters.payload(bad?.id ?? 0), "letter.unknown");
+  await rejects(() => deadLetters.drop(bad?.id ?? 0), "letter.unknown");
 });
 
 shelving("what does not follow its log stays on the shelf, with the reason", async () => {
-  const shelf = createShelf(central.database, central.log);
+  const deadLetters = createDeadLetters(central.database, central.log);
   const door = new Device(6);
   const second = encodeBatch(door.at(3), door.links.slice(3)).payload;
   await central.log.shelve({ device: door.device, reason: "x", payload: second });
-  const [letter] = await shelf.letters();
-  assert.match((await shelf.retry(letter?.id ?? 0)) ?? "", /does not follow/);
-  assert.is((await shelf.letters()).length, 1);
+  const [letter] = await deadLetters.letters();
+  assert.match((await deadLetters.retry(letter?.id ?? 0)) ?? "", /does not follow/);
+  assert.is((await deadLetters.letters()).length, 1);
 });
 
 shelving("an entry is put into its place, and read by those who had passed it", async () => {
-  const shelf = createShelf(central.database, central.log);
+  const deadLetters = createDeadLetters(central.database, central.log);
   const door = new Device(6);
   await central.log.append([door.arrival()]);
   const before = await central.log.readAfter(0n, 100);
@@ -61,10 +61,10 @@ shelving("an entry is put into its place, and read by those who had passed it", 
     [door.device],
   );
   await central.database.query(emptied);
-  const [letter] = await shelf.letters();
+  const [letter] = await deadLetters.letters();
   assert.equal([letter?.log, letter?.seq], [door.log, 4]);
   const exported = await lines(central.log, door.log);
-  assert.is(await shelf.retry(letter?.id ?? 0), null);
+  assert.is(await deadLetters.retry(letter?.id ?? 0), null);
   const after = await central.log.readAfter(last, 100);
   assert.equal(
     after.map(({ seq, type }) => [seq, type]),
@@ -75,12 +75,12 @@ shelving("an entry is put into its place, and read by those who had passed it", 
 });
 
 shelving("both stories of a frozen log can be seen side by side", async () => {
-  const shelf = createShelf(central.database, central.log);
+  const deadLetters = createDeadLetters(central.database, central.log);
   const door = new Device(6);
   await central.log.append([door.arrival()]);
   const other = door.other(4);
   await central.kinds(door.arrival(4, 6, other));
-  const forks = await shelf.forks(door.log);
+  const forks = await deadLetters.forks(door.log);
   assert.equal(
     forks.map(({ seq, stored, other: told }) => [seq, stored, told]),
     [4, 5, 6].map((seq) => [seq, door.links[seq - 1]?.hash, other[seq - 1]?.hash]),

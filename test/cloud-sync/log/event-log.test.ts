@@ -91,16 +91,16 @@ function promises(tests: typeof onServer, start: () => Promise<Engine>): void {
       await central.log.append([door.arrival()]);
       const all = await central.log.readAfter(0n, 100);
       const last = all.at(-1)?.position ?? 0n;
-      assert.equal(await central.log.readOf(["store.opened"], 0n, 100), {
+      assert.equal(await central.log.readByType(["store.opened"], 0n, 100), {
         entries: all.filter(({ type }) => type === "store.opened"),
         upTo: last,
       });
       const tenth = all[9]?.position ?? 0n;
-      assert.equal(await central.log.readOf(["person.erased"], 0n, 10), {
+      assert.equal(await central.log.readByType(["person.erased"], 0n, 10), {
         entries: [],
         upTo: tenth,
       });
-      assert.equal(await central.log.readOf(["store.opened"], last, 10), {
+      assert.equal(await central.log.readByType(["store.opened"], last, 10), {
         entries: [],
         upTo: null,
       });
@@ -109,7 +109,7 @@ function promises(tests: typeof onServer, start: () => Promise<Engine>): void {
       const seen: number[] = [];
       let pages = 0;
       for (let position: bigint | null = 0n; position !== null; pages++) {
-        const { entries, upTo } = await central.log.readOf(types, position, 1_000);
+        const { entries, upTo } = await central.log.readByType(types, position, 1_000);
         seen.push(...entries.map(({ seq }) => seq));
         position = upTo;
       }

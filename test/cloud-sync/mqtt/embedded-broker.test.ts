@@ -8,10 +8,10 @@ import mqtt, { type MqttClient } from "mqtt";
 import * as assert from "uvu/assert";
 import { createBroker, type EmbeddedBroker } from "../../../cloud-sync/mqtt/embedded-broker.ts";
 import { CENTRE_USER, mosquittoAcl } from "../../../cloud-sync/mqtt/topic-acl.ts";
-import type { Hear, Take } from "../../../cloud-sync/mqtt/transport.ts";
 import { silentLogger } from "../../../shared/core/logger.ts";
 import { CHANNELS, type Channel, filterOf, topicOf } from "../../../shared/protocol/wire.ts";
 import { needsMosquitto, startMosquitto } from "../../support/mosquitto.ts";
+import { receiverOf } from "../../support/receiver.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { until } from "../../support/until.ts";
@@ -60,17 +60,16 @@ async function client(url: string, device: string, more: object = {}): Promise<M
 }
 
 async function ownBroker(
-  take: Take = async () => undefined,
-  hear: Hear = () => undefined,
+  ...receiver: Parameters<typeof receiverOf>
 ): Promise<{ broker: EmbeddedBroker; stop(): Promise<void> }> {
   const broker = createBroker({
     host: "127.0.0.1",
     port: 0,
     tls: null,
     authenticate: async (device, password) => (PASSWORDS[device] === password ? MADE_AT : null),
-    receiver: { take, hear },
     logger: silentLogger,
   });
+  broker.attach(receiverOf(...receiver));
   await broker.start();
   const stop = new AbortController();
   const ended = broker.run(stop.signal);

@@ -15,7 +15,7 @@ if (needsMosquitto() && needsPostgres()) {
     const { server, broker, log } = rig();
     const device = new AgentDevice(30_000);
     const ingest = new RunningIngest(log, broker);
-    await ingest.service.source.ready;
+    await ingest.service.transport.ready;
     device.start(broker);
     await arrived(log, 3_000);
     await server.kill();
@@ -34,7 +34,7 @@ if (needsMosquitto() && needsPostgres()) {
     // 20 s without an ack are over in one.
     const device = new AgentDevice(3_000, fasterClock(20));
     const ingest = new RunningIngest(log, broker);
-    await ingest.service.source.ready;
+    await ingest.service.transport.ready;
     device.start(broker);
     await drained(device);
     await server.kill();
@@ -58,7 +58,7 @@ if (needsMosquitto() && needsPostgres()) {
     const { broker, database, log } = rig();
     const [victim, thief] = [new AgentDevice(500), new AgentDevice(500)];
     const ingest = new RunningIngest(log, broker);
-    await ingest.service.source.ready;
+    await ingest.service.transport.ready;
     victim.start(broker);
     await drained(victim);
     await victim.stop();
@@ -66,8 +66,8 @@ if (needsMosquitto() && needsPostgres()) {
     await eventually("the thief gives up", () => thief.status?.halted != null);
     await same(log, victim);
     assert.is((await log.logs()).length, 1);
-    const shelf = await database.query("SELECT reason FROM dead_letters");
-    assert.match(JSON.stringify(shelf[0]), /opened by another device/);
+    const deadLetters = await database.query("SELECT reason FROM dead_letters");
+    assert.match(JSON.stringify(deadLetters[0]), /opened by another device/);
     for (const device of [victim, thief]) await device.remove();
     await ingest.stop();
   });

@@ -98,7 +98,7 @@ granting("what the log has announced is granted, and held once it is there", asy
   const key = mediaKey(door.device, door.sha256);
   assert.is((await place.objects.head(key))?.bytes, 5_000);
   assert.equal(await asked(door.device, door.request), { sha256: door.sha256, held: true });
-  assert.equal(uploads.figures(), { granted: 1, held: 1, refused: 0, dropped: 0 });
+  assert.equal(uploads.stats(), { granted: 1, held: 1, refused: 0, dropped: 0 });
 });
 
 granting("nothing is granted that was never announced, or that another has", async () => {
@@ -128,11 +128,11 @@ granting(
     for (const text of ["", "{}", JSON.stringify(large), "x".repeat(100_000)]) {
       uploads.hear(door.device, Buffer.from(text));
     }
-    assert.is(uploads.figures().dropped, 4);
+    assert.is(uploads.stats().dropped, 4);
     for (let i = 0; i < 50; i++) {
       uploads.hear(door.device, encodeMessage(uploadRequestSchema, door.request));
     }
-    assert.is(uploads.figures().dropped, 4 + 42, "eight of one device wait");
+    assert.is(uploads.stats().dropped, 4 + 42, "eight of one device wait");
     const other = new Announcer();
     await central.log.append([other.arrival()]);
     assert.ok("url" in (await asked(other.device, other.request)), "others are not kept waiting");

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { serversOn } from "../../../cloud-sync/postgres/cluster.ts";
@@ -37,6 +37,18 @@ showing("a demo whose centre does not start has failed, and says why", async () 
   assert.match(ran.err, /the centre does not run: .*PORCHLIGHT_CLOUD_BROKER_PROT is not a setting/);
   assert.match(ran.err, /porchlight-cloud start/);
   assert.is(ran.out, "");
+});
+
+showing("a folder that holds something else is left as it is", async () => {
+  const precious = join(folder.path, "precious");
+  mkdirSync(precious);
+  writeFileSync(join(precious, "photo.jpg"), "x");
+  for (const own of [precious, join(precious, "photo.jpg")]) {
+    const ran = await porchlight(["demo", "--data", own]);
+    assert.is(ran.code, 64, ran.err);
+    assert.match(ran.err, /is not empty, and holds no demo\n {2}choose an empty folder/);
+  }
+  assert.is(readFileSync(join(precious, "photo.jpg"), "utf8"), "x");
 });
 
 showing("a demo that is killed leaves neither centre nor agent nor database behind", async () => {

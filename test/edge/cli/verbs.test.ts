@@ -26,7 +26,7 @@ verbs.after(() => folder.remove());
 
 verbs("every verb has a help with an example, and exits 0 for it", async () => {
   for (const verb of VERBS) {
-    const help = verbHelp({ name: "porchlight", optionHelp: {} }, verb);
+    const help = verbHelp({ name: "porchlight", options: {} }, verb);
     assert.ok(help.includes(`example: ${verb.example}`), verb.name);
     assert.ok(help.includes(`usage: porchlight ${verb.name}`), verb.name);
     for (const option of Object.keys(verb.options)) {
@@ -44,7 +44,7 @@ verbs("a wrong command line exits 64, says what was meant and where the help is"
     [["people"], "people list, people show"],
     [["people", "list", "--jsno"], "did you mean --json?"],
     [["people", "show"], "usage: porchlight people show"],
-    [["visits", "list", "--limit", "many"], "--limit is a number"],
+    [["visits", "list", "--limit", "many"], "--limit is a whole number"],
     [["log", "verify", "--head", "12"], "--head is SEQ:HASH"],
     [["enroll", "Ada"], "one of them"],
     [["enroll", "  ", "x.jpg"], "a name has 1 to 100"],

@@ -1,51 +1,51 @@
 import * as assert from "uvu/assert";
 import { deviceConfigSchema } from "../../../edge/config/schema.ts";
-import { createUpkeep } from "../../../edge/daemon/housekeeping.ts";
+import { createHousekeeping } from "../../../edge/daemon/housekeeping.ts";
 import type { BufferUse } from "../../../edge/log/retention.ts";
 import { silentLogger } from "../../../shared/core/logger.ts";
 import { sampled } from "../../support/facts.ts";
 import { testStore } from "../../support/store.ts";
 import { suite } from "../../support/suite.ts";
 
-const upkeep = suite("the upkeep of a store");
+const housekeeping = suite("the upkeep of a store");
 const DAY_MS = 86_400_000;
 const MIB = 1024 * 1024;
 const { signal } = new AbortController();
 
-upkeep(
+housekeeping(
   "warns of wear over its budget, once a day, and puts its figures into telemetry",
   async () => {
     let nowMs = 0;
     const warnings: string[] = [];
     const at = testStore();
-    const { round, metrics, takesTelemetry } = createUpkeep({
+    const { round, metrics, acceptsSheddable } = createHousekeeping({
       mediaMaxMiB: () => 64,
       store: at.store,
       buffer: () => deviceConfigSchema.parse({ buffer: { writtenMiBPerDay: 100 } }).buffer,
-      wear: { writtenBytes: () => 7, bytesPerDay: () => 101 * MIB },
+      writeVolume: { writtenBytes: () => 7, bytesPerDay: () => 101 * MIB },
       clock: { monotonicMs: () => nowMs },
       logger: { ...silentLogger, warn: (message) => void warnings.push(message) },
     });
     for (let i = 0; i < 10; i++) await round(signal);
-    assert.equal(warnings, ["more is written to the disk than its budget"]);
+    assert.equal(warnings, ["disk write volume over budget"]);
     nowMs += DAY_MS;
     await round(signal);
     assert.is(warnings.length, 2);
-    const { bufferUsedBytes, ...figures } = metrics();
+    const { bufferUsedBytes, ...stats } = metrics();
     assert.ok((bufferUsedBytes ?? 0) > 0);
-    assert.equal(figures, {
+    assert.equal(stats, {
       bufferFreeBytes: 0,
       diskFull: 0,
       mediaBytes: 0,
       storeWrittenBytes: 7,
       storeWrittenBytesPerDay: 101 * MIB,
     });
-    assert.ok(takesTelemetry());
+    assert.ok(acceptsSheddable());
     at.remove();
   },
 );
 
-upkeep(
+housekeeping(
   "does a bounded part of a long work in each round, and says when nothing may go",
   async () => {
     const warnings: string[] = [];
@@ -54,7 +54,7 @@ upkeep(
     let steps = 0;
     let done: "shed" | "over" = "shed";
     const use = (): BufferUse => ({ usedBytes: 600 * MIB, freeBytes: 0 });
-    const { round } = createUpkeep({
+    const { round } = createHousekeeping({
       mediaMaxMiB: () => 64,
       store: {
         ...at.store,
@@ -67,7 +67,7 @@ upkeep(
         },
       },
       buffer: () => deviceConfigSchema.parse({}).buffer,
-      wear: { writtenBytes: () => null, bytesPerDay: () => null },
+      writeVolume: { writtenBytes: () => null, bytesPerDay: () => null },
       clock: { monotonicMs: () => 0 },
       logger: { ...silentLogger, warn: (message) => void warnings.push(message) },
     });
@@ -77,9 +77,9 @@ upkeep(
     done = "over";
     await round(signal);
     assert.is(steps, 51);
-    assert.equal(warnings, ["the log is over its budget, and nothing is left that may go"]);
+    assert.equal(warnings, ["log over budget: nothing left to shed"]);
     at.remove();
   },
 );
 
-upkeep.run();
+housekeeping.run();

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
-import { LIVE_ROWS_MAX } from "../../../edge/log/live-messages.ts";
-import { createLiveRows, LIVE_AGE_MAX_MS, type LiveRow } from "../../../edge/log/live-outbox.ts";
+import { LIVE_OUTBOX_MAX } from "../../../edge/log/live-messages.ts";
+import { createLiveOutbox, LIVE_AGE_MAX_MS, type LiveRow } from "../../../edge/log/live-outbox.ts";
 import { logPath, openLog } from "../../../edge/log/open-log.ts";
 import { openStore } from "../../../edge/store/open-store.ts";
 import { decodeMessage, ringSchema, visitorSchema } from "../../../shared/protocol/wire.ts";
@@ -17,7 +17,7 @@ function waiting(at: TestStore, passedMs = 0, upMs = passedMs): readonly LiveRow
   const { clock } = at.options;
   const { database, close } = openLog(at.options);
   try {
-    return createLiveRows(database, {
+    return createLiveOutbox(database, {
       now: () => clock.now() + passedMs,
       monotonicMs: () => clock.monotonicMs() + upMs,
     }).read();
@@ -111,12 +111,12 @@ live("is too old after a minute, by either clock, and after the machine was star
 
 live("is given up, oldest first, when nobody takes it", () => {
   const at = testStore();
-  for (let i = 0; i < LIVE_ROWS_MAX + 20; i++) at.store.append([pressed(String(i))]);
+  for (let i = 0; i < LIVE_OUTBOX_MAX + 20; i++) at.store.append([pressed(String(i))]);
   const rows = waiting(at);
-  assert.is(rows.length, LIVE_ROWS_MAX);
+  assert.is(rows.length, LIVE_OUTBOX_MAX);
   assert.match(rows[0]?.payload ?? "", '"button":"20"');
   const { entries } = at.store.log.verify([]);
-  assert.is(entries, 1 + LIVE_ROWS_MAX + 20, "the log has them all");
+  assert.is(entries, 1 + LIVE_OUTBOX_MAX + 20, "the log has them all");
   at.remove();
 });
 

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
-import { createReleasedRows, type ReleasedRow } from "../../../edge/log/key-outbox.ts";
+import { createKeyOutbox, type QueuedKey } from "../../../edge/log/key-outbox.ts";
 import { openLog } from "../../../edge/log/open-log.ts";
 import { WAITING_KEYS_MAX } from "../../../edge/store/key-release.ts";
 import { systemClock } from "../../../shared/core/clock.ts";
@@ -24,7 +24,7 @@ function door(people = 1) {
     at.store.append([enrolled(id, "somebody"), template(id, face)]);
   }
   const opened = openLog(at.options);
-  const rows = createReleasedRows(opened.database, systemClock);
+  const rows = createKeyOutbox(opened.database, systemClock);
   return {
     at,
     ids,
@@ -37,7 +37,7 @@ function door(people = 1) {
   };
 }
 
-const named = (rows: readonly ReleasedRow[]): string[] =>
+const named = (rows: readonly QueuedKey[]): string[] =>
   rows.map((row) => `${row.class} ${row.wrapped === null ? "back" : "there"}`).sort();
 
 releasing("is nothing, unless it says so and a site is known", async () => {
@@ -107,8 +107,8 @@ releasing("a later word has a higher number, also after a clock that goes back",
   assert.ok(first && second && second.number > first.number);
   rows.settle([first]);
   assert.is(rows.waiting(), 1, "what was replaced while it was told is told anew");
-  const past = createReleasedRows(database, { now: () => 0 });
-  past.takeBack([second]);
+  const past = createKeyOutbox(database, { now: () => 0 });
+  past.revoke([second]);
   assert.ok((past.next(1)[0]?.number ?? 0) > second.number);
   remove();
 });
@@ -132,7 +132,7 @@ releasing("who joins anew has everything handed over again", async () => {
   const { publicKey } = newSite();
   await release(at.store, DEVICE, ["profile"], publicKey);
   rows.settle(rows.next(10));
-  rows.startOver();
+  rows.requeueAll();
   assert.is((await release(at.store, DEVICE, ["profile"], publicKey, 1)).handedOver, 1);
   remove();
 });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { createAckedStore } from "../../../edge/log/acked.ts";
-import { createLiveRows } from "../../../edge/log/live-outbox.ts";
+import { createLiveOutbox } from "../../../edge/log/live-outbox.ts";
 import { openLog } from "../../../edge/log/open-log.ts";
 import { dataVersion } from "../../../edge/sqlite/database.ts";
 import { type AgentOptions, runAgent } from "../../../edge/sync/agent.ts";
@@ -54,7 +54,7 @@ class Running {
         uplink,
         uploads: uploadsOf(this.#opened, this.at.options.folder),
         keys: keysOf(database),
-        live: createLiveRows(database, systemClock),
+        live: createLiveOutbox(database, systemClock),
         logVersion: () => dataVersion(database),
         clock,
         random: () => 0.2,

@@ -13,6 +13,7 @@ import {
 } from "../../support/mosquitto.ts";
 import { needsProgram } from "../../support/needs.ts";
 import { freePort } from "../../support/port.ts";
+import { receiverOf } from "../../support/receiver.ts";
 import { rejects } from "../../support/rejects.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
@@ -77,9 +78,9 @@ linking("a device that knows a channel more than its centre comes in all the sam
     port: 0,
     tls: null,
     authenticate: async () => new Date(),
-    receiver: { take: async () => undefined, hear: () => undefined },
     logger: silentLogger,
   });
+  broker.attach(receiverOf());
   await broker.start();
   const stop = new AbortController();
   const ended = broker.run(stop.signal);
@@ -88,12 +89,12 @@ linking("a device that knows a channel more than its centre comes in all the sam
   const heard: string[] = [];
   const common = { bundle, will: null, message: (channel: string) => void heard.push(channel) };
   // One that a device may not hear: so is one that is not known there.
-  const link = await openLink({ ...common, channels: ["ack"], optional: ["result"] }, forever);
+  const link = await openLink({ ...common, channels: ["ack"], optional: ["status"] }, forever);
   broker.publish({ device: DEVICE, channel: "ack" }, Buffer.from("well"));
   await until("it hears the others", () => heard.length === 1);
   assert.equal(heard, ["ack"]);
   await link.close();
-  await rejects(() => openLink({ ...common, channels: ["result"] }, forever), "sync.connect");
+  await rejects(() => openLink({ ...common, channels: ["status"] }, forever), "sync.connect");
   stop.abort();
   await ended;
 });

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { createAckedStore } from "../../../edge/log/acked.ts";
-import { createLiveRows, LIVE_AGE_MAX_MS } from "../../../edge/log/live-outbox.ts";
+import { createLiveOutbox, LIVE_AGE_MAX_MS } from "../../../edge/log/live-outbox.ts";
 import { openLog } from "../../../edge/log/open-log.ts";
-import { createPace } from "../../../edge/sync/pace.ts";
+import { createCongestionWindow } from "../../../edge/sync/congestion-window.ts";
 import { systemClock } from "../../../shared/core/clock.ts";
 import { SEND_BYTES_MAX } from "../../../shared/protocol/batch.ts";
 import { startAcker } from "../../support/acker-process.ts";
@@ -52,7 +52,7 @@ live("a slow line is never filled for longer than a press may wait", () => {
     const bytesPerMs = 4 + random() * 10_000;
     const wayMs = random() * 300;
     let nowMs = 0;
-    const pace = createPace({ monotonicMs: () => nowMs });
+    const pace = createCongestionWindow({ monotonicMs: () => nowMs });
     const underWay: { readonly freeMs: number; readonly taken: () => void }[] = [];
     let lineFreeMs = 0;
     let carried = 0;
@@ -83,7 +83,7 @@ if (needsMosquitto()) {
     const { at, reader, database, broker, listen, agent } = await door();
     const batch = Array.from({ length: 1_000 }, (_, i) => sampled(i));
     for (let i = 0; i < BACKLOG / 1_000; i++) at.store.append(batch);
-    const rows = createLiveRows(database, systemClock);
+    const rows = createLiveOutbox(database, systemClock);
     const acked = createAckedStore(database);
     const ackedSeq = (): number => acked.read()?.cursor.seq ?? 0;
     const acker = await startAcker(broker.url);
@@ -121,7 +121,7 @@ if (needsMosquitto()) {
     const [young] = at.store.append([pressed()]);
     const { heard } = await listen();
     agent();
-    const rows = createLiveRows(database, systemClock);
+    const rows = createLiveOutbox(database, systemClock);
     await until("both are gone from the store", () => rows.read().length === 0);
     await until("one was heard", () => heard.length > 0);
     const order = heard.map(({ seq }) => seq);

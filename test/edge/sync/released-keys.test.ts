@@ -1,6 +1,6 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
-import { createReleasedRows, type ReleasedRows } from "../../../edge/log/key-outbox.ts";
+import { createKeyOutbox, type KeyOutbox } from "../../../edge/log/key-outbox.ts";
 import { openLog } from "../../../edge/log/open-log.ts";
 import {
   createReleasedKeys,
@@ -20,7 +20,7 @@ class Teller {
   readonly #at = testStore();
   readonly #opened = openLog(this.#at.options);
   readonly sent: Buffer[] = [];
-  readonly rows: ReleasedRows = createReleasedRows(this.#opened.database, { now: () => this.now });
+  readonly rows: KeyOutbox = createKeyOutbox(this.#opened.database, { now: () => this.now });
   now = 1_000;
   version = 0;
   keys: ReleasedKeys = this.#start();
@@ -139,7 +139,7 @@ telling("a message holds keys for one site, and what is taken back shows no key"
   teller.handOver(1);
   const [first] = teller.rows.all();
   assert.ok(first);
-  teller.rows.takeBack([first]);
+  teller.rows.revoke([first]);
   const told: unknown[] = [];
   for (let i = 0; i < 4; i++) {
     teller.pump();

@@ -252,11 +252,11 @@ uploading(
     const put = createPut({ ca: undefined });
     const url = `http://127.0.0.1:${await freePort()}/upload/x`;
     const stop = new AbortController();
-    const away = await rejects(
+    const unreachable = await rejects(
       () => put({ url, headers: {} }, Buffer.alloc(9), stop.signal),
       "upload.failed",
     );
-    assert.is(away.remedy, "retry");
+    assert.is(unreachable.remedy, "retry");
     stop.abort();
     await rejects(() => put({ url, headers: {} }, Buffer.alloc(9), stop.signal), "upload.failed");
   },

@@ -47,12 +47,12 @@ for (const [i, name] of NAMES.entries()) {
   runtime(`bin/${name} runs from any folder, through a link, on its own Node.js`, () => {
     const folder = tempFolder("bin");
     try {
-      const away = join(folder.path, "a folder, für Ümlaute");
-      mkdirSync(away);
-      symlinkSync(resolve("bin", name), join(away, "linked"));
+      const archived = join(folder.path, "a folder, für Ümlaute");
+      mkdirSync(archived);
+      symlinkSync(resolve("bin", name), join(archived, "linked"));
       const env = userEnvironment({ PORCHLIGHT_NODE: "" });
-      const ran = spawnSync(join(away, "linked"), ["--version"], {
-        cwd: away,
+      const ran = spawnSync(join(archived, "linked"), ["--version"], {
+        cwd: archived,
         env,
         encoding: "utf8",
       });

@@ -134,7 +134,7 @@ if (needsPostgres()) {
     await told();
     const first = new RunningSink(made(), central);
     const last = BigInt(story.links.length);
-    await eventually("it is projected", () => first.runner.figures().position >= last);
+    await eventually("it is projected", () => first.runner.stats().position >= last);
     await first.stop();
     await central.database.query("UPDATE porchlight_read.devices SET version = 'old'");
     const second = new RunningSink(made(99), central);

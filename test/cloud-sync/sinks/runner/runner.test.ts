@@ -2,7 +2,7 @@ import * as assert from "uvu/assert";
 import type { StoredEntry } from "../../../../cloud-sync/log/event-log.ts";
 import { createSinkControl } from "../../../../cloud-sync/sinks/runner/control.ts";
 import { createSinkCursor, REJECTS_MAX } from "../../../../cloud-sync/sinks/runner/cursors.ts";
-import { type Sink, StoreBusy, type Written } from "../../../../cloud-sync/sinks/sink.ts";
+import { type AnySink, StoreBusy, type Written } from "../../../../cloud-sync/sinks/sink.ts";
 import { Central, Device } from "../../../support/central.ts";
 import { startServer } from "../../../support/engines.ts";
 import { eventually } from "../../../support/ingest.ts";
@@ -24,7 +24,7 @@ class Recorder {
   /** What becomes of a batch. */
   answer: (batch: readonly StoredEntry[]) => Promise<Written> = async () => ({ rejected: [] });
 
-  sink(name = "recorder"): Sink {
+  sink(name = "recorder"): AnySink {
     const position = async (): Promise<bigint> => this.position ?? 0n;
     return {
       name,
@@ -79,12 +79,12 @@ if (needsPostgres()) {
       const store = new Recorder();
       store.position = 0n;
       const types = ["store.opened"];
-      const passed = async (position: bigint) => {
+      const advanceTo = async (position: bigint) => {
         store.position = position;
       };
-      const running = new RunningSink({ ...store.sink(), types, passed }, central);
+      const running = new RunningSink({ ...store.sink(), types, advanceTo }, central);
       const last = (await central.log.readAfter(0n, 10_000)).at(-1)?.position;
-      await eventually("it is there", () => running.runner.figures().position === last);
+      await eventually("it is there", () => running.runner.stats().position === last);
       await running.stop();
       assert.equal([store.seqs(), store.position], [[1], last]);
       const [state] = await createSinkControl(central.database).states();
@@ -100,7 +100,7 @@ if (needsPostgres()) {
     const second = new RunningSink(other.sink(), central);
     await central.log.append([new Device(4).arrival()]);
     await eventually("the first goes on", () => one.given.length === 9);
-    assert.is(second.runner.figures().running, "waiting");
+    assert.is(second.runner.stats().running, "waiting");
     await first.stop();
     await central.log.append([new Device(3).arrival()]);
     await eventually("the second goes on from there", () => other.given.length === 3);
@@ -120,7 +120,7 @@ if (needsPostgres()) {
       assert.is.not(await dead.hold(), null);
       const store = new Recorder();
       const running = new RunningSink(store.sink(), central);
-      await eventually("it waits", () => running.runner.figures().running === "waiting");
+      await eventually("it waits", () => running.runner.stats().running === "waiting");
       assert.is(store.given.length, 0);
       await central.database.query("UPDATE sink_cursors SET held_until = now() - interval '1 s'");
       await eventually("it has taken over", () => store.given.length === 5);
@@ -184,11 +184,11 @@ if (needsPostgres()) {
       return { rejected: first === undefined ? [] : [{ position: first.position, reason: "odd" }] };
     };
     const running = new RunningSink(store.sink(), central);
-    await eventually("it stops", () => running.runner.figures().errorCode === "sink.shelf.full");
+    await eventually("it stops", () => running.runner.stats().errorCode === "sink.shelf.full");
     assert.match(running.logged.lines.join(""), /porchlight-cloud sinks rejects recorder/);
-    assert.is(running.runner.figures().written, 0);
+    assert.is(running.runner.stats().written, 0);
     await createSinkControl(central.database).dropRejects("recorder", -1n);
-    await eventually("it goes on", () => running.runner.figures().written === 2);
+    await eventually("it goes on", () => running.runner.stats().written === 2);
     await running.stop();
   });
 
@@ -203,7 +203,7 @@ if (needsPostgres()) {
       await eventually("it is written", () => store.given.length === 4);
       await central.log.append([new Device(3).arrival()]);
       await eventually("it goes on", () => store.given.length === 7);
-      await eventually("and closes its breaker", () => running.runner.figures().errorCode === null);
+      await eventually("and closes its breaker", () => running.runner.stats().errorCode === null);
       await running.stop();
       assert.is(tries, 1);
     },

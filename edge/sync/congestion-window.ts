@@ -6,7 +6,7 @@
 import type { Clock } from "../../shared/core/clock.ts";
 import { SEND_BYTES_MAX } from "../../shared/protocol/batch.ts";
 
-export interface Pace {
+export interface CongestionWindow {
   /** Bytes, unpacked, that the next batch may hold; 0 while enough is on its way. */
   room(): number;
   /** A batch is on its way; the function is called when the broker has taken it. */
@@ -27,7 +27,7 @@ const FIRST_BYTES = 64 * 1024;
 /** Less is all header and round trip. An entry that is longer goes alone. */
 const LEAST_BYTES = 8 * 1024;
 
-export function createPace(clock: Pick<Clock, "monotonicMs">): Pace {
+export function createCongestionWindow(clock: Pick<Clock, "monotonicMs">): CongestionWindow {
   let bytes = FIRST_BYTES;
   let onTheirWay = 0;
   let fastestMs = Number.POSITIVE_INFINITY;

@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { porchlight } from "../support/cli.ts";
 import { bootAndRun, debianRoot, needsMachine, type Release } from "../support/nspawn.ts";
-import { needsPackaging, packagesOf } from "../support/packages.ts";
+import { DEBIAN_ARCH, installInto, needsPackaging, packagesOf } from "../support/packages.ts";
 import { bundledPeople, writePhotos, writeScenes } from "../support/people.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
@@ -114,6 +115,34 @@ if (needsMachine() && needsPackaging()) {
     writeFileSync(join(folder.path, "porchlight.yaml"), CONFIG);
   });
   installed.after(() => folder.remove());
+
+  installed("they take over from porchlight install, and keep what is the owner's", async () => {
+    const place = tempFolder("takeover");
+    const root = debianRoot(place.path);
+    const ran = await porchlight(["install", "--root", root]);
+    assert.is(ran.code, 0, ran.err);
+    const at = (path: string): string => join(root, path);
+    writeFileSync(at("etc/porchlight/porchlight.yaml"), CONFIG);
+    writeFileSync(at("usr/lib/porchlight/left-over"), "");
+    const camera = ["--camera", "front", "--address", "192.0.2.7"];
+    assert.is((await porchlight(["install", "--root", root, ...camera])).code, 0);
+    installInto(root, join(folder.path, "now", `porchlight_${NOW}_${DEBIAN_ARCH}.deb`));
+    assert.is(readFileSync(at("etc/porchlight/porchlight.yaml"), "utf8"), CONFIG);
+    for (const gone of [
+      "etc/systemd/system/porchlight.service",
+      "etc/systemd/system/porchlight-keys.service",
+      "usr/lib/porchlight/left-over",
+    ]) {
+      assert.not.ok(existsSync(at(gone)), gone);
+    }
+    for (const kept of [
+      "etc/systemd/system/porchlight-camera@front.service.d/address.conf",
+      "var/lib/porchlight/models/default/pack.json",
+    ]) {
+      assert.ok(existsSync(at(kept)), kept);
+    }
+    place.remove();
+  });
 
   for (const release of RELEASES) tellOf(release, folder.path);
 }

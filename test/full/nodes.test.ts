@@ -15,7 +15,7 @@ const SHORT = [
   "test/edge/sqlite",
   "test/edge/recognition",
   "test/edge/log",
-  "test/edge/vision/pack",
+  "test/edge/vision/pack.test",
   "test/cloud-sync/log/append",
 ];
 const OLDEST = 22;

@@ -27,10 +27,12 @@ export function packagesOf(folder: string, version: string): { door: string; cen
   return { door: file("porchlight"), centre: file("porchlight-cloud") };
 }
 
-/** Installs packages into a root folder that is not booted; its boot starts what they bring. */
+/**
+ * Installs packages into a root folder that is not booted; its boot starts what they bring. A
+ * configuration that is there stays, without a question.
+ */
 export function installInto(root: string, ...files: string[]): void {
-  const { status, stderr } = spawnSync("dpkg", [`--root=${root}`, "--install", ...files], {
-    encoding: "utf8",
-  });
+  const options = [`--root=${root}`, "--force-confold", "--install"];
+  const { status, stderr } = spawnSync("dpkg", [...options, ...files], { encoding: "utf8" });
   if (status !== 0) throw new Error(`dpkg: ${stderr}`);
 }

@@ -1,9 +1,9 @@
-/** One group commit: batches of many devices are judged, and what is new is written. */
+/** One group commit: batches of many devices are classified, and what is new is written. */
 import { z } from "zod";
 import { invariant } from "../../shared/core/errors.ts";
 import type { Cursor } from "../../shared/log/cursor.ts";
 import type { BatchEntry } from "../../shared/protocol/batch.ts";
-import type { Connection } from "../postgres/database.ts";
+import { type Connection, prepared } from "../postgres/database.ts";
 import { type BatchClass, claimedPlaces, classifyBatch, type LogHead } from "./classify-batch.ts";
 import { COPY_ROWS, copyRows, type RowsOfLog } from "./copy-format.ts";
 import type { Arrival } from "./event-log.ts";
@@ -12,7 +12,7 @@ import { makePartitions, nextMonthReady } from "./partitions.ts";
 /**
  * What has become of a batch, and where its log stands: `appended` and `duplicate` are to be
  * acknowledged with this cursor, `gap` (send again from there), `fork` (the log is frozen, both
- * stories are kept) and `invalid` (it is a dead letter) to be refused.
+ * branches are kept) and `invalid` (it is a dead letter) to be refused.
  */
 export interface BatchOutcome {
   readonly kind: "appended" | "duplicate" | "gap" | "fork" | "invalid";
@@ -22,30 +22,54 @@ export interface BatchOutcome {
 
 /** "porchlog" as eight bytes. Whoever appends waits here, so positions come in order of commits. */
 export const LOCK_LOG = "SELECT pg_advisory_xact_lock(x'706f7263686c6f67'::bigint)";
-const LOCK = `WITH locked AS MATERIALIZED (${LOCK_LOG}),
+const LOCK = prepared(
+  "append_lock",
+  `WITH locked AS MATERIALIZED (${LOCK_LOG}),
   moment AS MATERIALIZED (SELECT clock_timestamp() AS at FROM locked)
   SELECT (extract(epoch FROM at) * 1000000)::bigint AS received, ${nextMonthReady("at")} AS ready
-  FROM moment`;
-const HEADS = `SELECT log, device, head_seq AS seq, head_hash AS hash, frozen_at IS NOT NULL AS frozen
-  FROM logs WHERE log = ANY ($1::uuid[]) OR device = ANY ($2::uuid[]) FOR UPDATE`;
-const HASHES = `SELECT e.log, e.seq, e.hash FROM unnest($1::uuid[], $2::bigint[]) AS place (log, seq)
-  JOIN event_log e ON e.log = place.log AND e.seq = place.seq`;
+  FROM moment`,
+);
+const HEADS = prepared(
+  "append_heads",
+  `SELECT log, device, head_seq AS seq, head_hash AS hash, frozen_at IS NOT NULL AS frozen
+  FROM logs WHERE log = ANY ($1::uuid[]) OR device = ANY ($2::uuid[]) FOR UPDATE`,
+);
+const HASHES = prepared(
+  "append_hashes",
+  `SELECT e.log, e.seq, e.hash FROM unnest($1::uuid[], $2::bigint[]) AS place (log, seq)
+  JOIN event_log e ON e.log = place.log AND e.seq = place.seq`,
+);
 /** now() is the same for all logs of a commit: then a log could be listed before its parent. */
-const NEW_LOG = `INSERT INTO logs
+const NEW_LOG = prepared(
+  "append_new_log",
+  `INSERT INTO logs
   (log, device, parent_log, parent_seq, parent_hash, head_seq, head_hash, created_at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp())`;
-const MOVE_HEADS = `UPDATE logs SET head_seq = moved.seq, head_hash = moved.hash
+  VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp())`,
+);
+const MOVE_HEADS = prepared(
+  "append_move_heads",
+  `UPDATE logs SET head_seq = moved.seq, head_hash = moved.hash
   FROM unnest($1::uuid[], $2::bigint[], $3::bytea[]) AS moved (log, seq, hash)
-  WHERE logs.log = moved.log`;
-const FREEZE = "UPDATE logs SET frozen_at = coalesce(frozen_at, now()) WHERE log = $1";
-/** A device that goes on telling its other story is kept so far: enough to see what happened. */
+  WHERE logs.log = moved.log`,
+);
+const FREEZE = prepared(
+  "append_freeze",
+  "UPDATE logs SET frozen_at = coalesce(frozen_at, now()) WHERE log = $1",
+);
+/** A device that goes on with its other branch is kept so far: enough to see what happened. */
 const FORK_ENTRIES_MAX = 10_000;
-const KEEP_FORK = `INSERT INTO forks (log, seq, hash, body)
+const KEEP_FORK = prepared(
+  "append_keep_fork",
+  `INSERT INTO forks (log, seq, hash, body)
   SELECT $1, * FROM unnest($2::bigint[], $3::bytea[], $4::bytea[])
   WHERE (SELECT count(*) FROM forks WHERE log = $1) < ${FORK_ENTRIES_MAX}
-  ON CONFLICT DO NOTHING`;
-const SHELVE_ENTRIES = `INSERT INTO dead_letters (device, log, seq, reason, payload)
-  SELECT $1, $2, * FROM unnest($3::bigint[], $4::text[], $5::bytea[]) ON CONFLICT DO NOTHING`;
+  ON CONFLICT DO NOTHING`,
+);
+const DEAD_LETTER_ENTRIES = prepared(
+  "append_dead_letter_entries",
+  `INSERT INTO dead_letters (device, log, seq, reason, payload)
+  SELECT $1, $2, * FROM unnest($3::bigint[], $4::text[], $5::bytea[]) ON CONFLICT DO NOTHING`,
+);
 
 const receivedRow = z.tuple([z.object({ received: z.bigint(), ready: z.boolean() })]);
 const hashColumn = z.instanceof(Buffer).transform((bytes) => bytes.toString("hex"));
@@ -171,15 +195,19 @@ class GroupCommit {
     }
     this.#heads.set(log, { ...cursor, device, frozen: false });
     this.#rows.push({ log, entries });
-    await this.#shelve(device, log, entries);
+    await this.#keepAsDeadLetters(device, log, entries);
     return cursor;
   }
 
   /** An entry that is none keeps its place in the chain; its bytes go where a person finds them. */
-  async #shelve(device: string, log: string, entries: readonly BatchEntry[]): Promise<void> {
+  async #keepAsDeadLetters(
+    device: string,
+    log: string,
+    entries: readonly BatchEntry[],
+  ): Promise<void> {
     const bad = entries.filter(({ fault }) => fault !== null);
     if (bad.length === 0) return;
-    await this.#connection.query(SHELVE_ENTRIES, [
+    await this.#connection.query(DEAD_LETTER_ENTRIES, [
       device,
       log,
       bad.map(({ seq }) => seq),

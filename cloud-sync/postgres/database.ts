@@ -19,13 +19,24 @@ export interface DatabaseOptions {
 
 type Value = string | number | bigint | boolean | Date | Buffer | null | readonly Value[];
 
+/** A statement that each connection parses once: a name has one text in the whole program. */
+export interface Prepared {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** For what runs with every commit: parsing takes the server longer than finding a row. */
+export function prepared(name: string, text: string): Prepared {
+  return { name: `porchlight_${name}`, text };
+}
+
 /** One connection while it is ours: inside a transaction. */
 export interface Connection {
   /**
    * Runs one statement; rows are unknown until their reader has checked them (int8 is a bigint).
-   * Without values it may be several statements.
+   * Text without values may be several statements.
    */
-  query(text: string, values?: readonly Value[]): Promise<readonly unknown[]>;
+  query(statement: string | Prepared, values?: readonly Value[]): Promise<readonly unknown[]>;
   /** `COPY … FROM STDIN` with these bytes, in whatever format the statement says. */
   copyIn(statement: string, bytes: Buffer): Promise<void>;
 }
@@ -103,9 +114,9 @@ export function createDatabase(options: DatabaseOptions): Database {
   let closed: Promise<void> | undefined;
   return {
     place,
-    async query(text, values) {
+    async query(statement, values) {
       try {
-        return (await pool.query(text, values === undefined ? undefined : [...values])).rows;
+        return (await pool.query(queryOf(statement, values))).rows;
       } catch (error) {
         throw databaseFailure(error, place);
       }
@@ -135,13 +146,18 @@ export function createDatabase(options: DatabaseOptions): Database {
 
 function connectionOf(client: pg.PoolClient): Connection {
   return {
-    async query(text, values) {
-      const { rows } = await client.query(text, values === undefined ? undefined : [...values]);
+    async query(statement, values) {
+      const { rows } = await client.query(queryOf(statement, values));
       // Several statements in one text answer with a list of results.
       return rows ?? [];
     },
     copyIn: (statement, bytes) => copyIn(client, statement, bytes),
   };
+}
+
+function queryOf(statement: string | Prepared, values?: readonly Value[]): pg.QueryConfig {
+  const given = values === undefined ? {} : { values: [...values] };
+  return typeof statement === "string" ? { text: statement, ...given } : { ...statement, ...given };
 }
 
 /** host:port/name of a URL; what comes before the host may be a password. */

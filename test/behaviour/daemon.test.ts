@@ -9,6 +9,7 @@ import { collect, json, porchlight, startDaemon } from "../support/cli.ts";
 import { bundledPeople, writePhotos, writeScenes } from "../support/people.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
+import { until } from "../support/until.ts";
 
 interface Event {
   readonly event: string;
@@ -45,14 +46,6 @@ function watched(child: ChildProcess): {
   return { events, ended: once(child, "close") };
 }
 
-async function until(condition: () => boolean, timeoutMs = 20_000): Promise<void> {
-  const end = Date.now() + timeoutMs;
-  while (!condition()) {
-    if (Date.now() > end) throw new Error("waited in vain");
-    await sleep(20);
-  }
-}
-
 daemon.before(async () => {
   const people = await bundledPeople();
   writePhotos(people, join(folder.path, "photos"));
@@ -67,7 +60,7 @@ daemon.after(() => folder.remove());
 daemon("asked to stop, it ends open visits and is gone within five seconds", async () => {
   const child = startDaemon(at);
   const { events, ended } = watched(child);
-  await until(() => events.some(({ event }) => event === "visit.started"));
+  await until("a visit has started", () => events.some(({ event }) => event === "visit.started"));
   const asked = Date.now();
   child.kill("SIGTERM");
   const [code] = (await ended) as [number | null];
@@ -89,7 +82,7 @@ daemon(
     child.stderr?.on("data", (text: string) => {
       err += text;
     });
-    await until(() => err.includes('"watching"'));
+    await until("it watches", () => err.includes('"watching"'));
     configure("clock: trust\nsync: {release: [profile]}\n");
     writeFileSync(
       config,
@@ -98,14 +91,14 @@ daemon(
         .replace("decideAfterMs: 300", "decideAfterMs: 350"),
     );
     child.kill("SIGHUP");
-    await until(() => err.includes("configuration reloaded"));
+    await until("it has reloaded", () => err.includes("configuration reloaded"));
     const line = err.split("\n").find((each) => each.includes("configuration reloaded")) ?? "{}";
     const said = JSON.parse(line) as { changed: string; needsRestart: string };
     assert.match(said.changed, /recognition\.decideAfterMs.*sync\.release/);
     assert.is(said.needsRestart, "clock");
     writeFileSync(config, "recognition: {absentMs: never}\n");
     child.kill("SIGHUP");
-    await until(() => err.includes("config.invalid"));
+    await until("it refuses", () => err.includes("config.invalid"));
     configure();
     child.kill("SIGTERM");
     assert.is((await finished).code, 0, "a broken configuration does not stop a running daemon");
@@ -126,7 +119,7 @@ daemon("killed fifty times at any moment, it loses nothing it has reported", asy
     const { events, ended } = watched(child);
     // One in five dies while it starts; the others somewhere after their first report.
     if (kill % 5 === 0) await sleep(random() * 1_000);
-    else await until(() => events.length > 0).then(() => sleep(random() * 900));
+    else await until("it runs", () => events.length > 0).then(() => sleep(random() * 900));
     child.kill("SIGKILL");
     await ended;
     reported.push(...events);
@@ -158,7 +151,7 @@ daemon("killed fifty times at any moment, it loses nothing it has reported", asy
 daemon("a visit that was cut off is ended at the next start", async () => {
   const child = startDaemon(at);
   const { events, ended } = watched(child);
-  await until(() => events.some(({ event }) => event === "visit.ended"));
+  await until("a visit has ended", () => events.some(({ event }) => event === "visit.ended"));
   child.kill("SIGTERM");
   await ended;
   const tail = await porchlight([

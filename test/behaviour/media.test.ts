@@ -7,10 +7,10 @@ import { filesIn } from "../support/bytes.ts";
 import { holdsJpeg, isJpeg } from "../support/camera.ts";
 import { collect, json, porchlight, startDaemon } from "../support/cli.ts";
 import { type CentreProcess, porchlightCloud, startCentre } from "../support/cloud.ts";
-import { eventually } from "../support/ingest.ts";
 import { bundledPeople, writePhotos, writeScenes } from "../support/people.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
+import { until } from "../support/until.ts";
 
 interface Item {
   readonly id: string;
@@ -88,7 +88,7 @@ story("every one arrives as it was sealed, across a kill of agent and centre", a
   assert.ok(own.size >= 6, `${own.size} objects of three visits in two sizes`);
 
   const first = startSync(at);
-  await eventually("some have arrived", () => arrived(device).size > 0);
+  await until("some have arrived", () => arrived(device).size > 0);
   first.child.kill("SIGKILL");
   await first.ended;
   const { mqtt, http } = centre.ready;
@@ -99,7 +99,7 @@ story("every one arrives as it was sealed, across a kill of agent and centre", a
     PORCHLIGHT_CLOUD_HTTP_PORT: new URL(http).port,
   };
   centre = await startCentre(inCentre, ports);
-  await eventually("nothing waits any more", async () => (await waiting()) === 0);
+  await until("nothing waits any more", async () => (await waiting()) === 0);
   second.child.kill("SIGTERM");
   await second.ended;
 
@@ -140,7 +140,7 @@ story(
     const sync = startSync(at);
     const watched = await collect(startDaemon(at));
     assert.is(watched.code, 0, watched.err);
-    await eventually("every key that was handed over has arrived", async () => {
+    await until("every key that was handed over has arrived", async () => {
       const { keys } = json<{ keys: number }>(
         await porchlight(["sync", "status", ...at, "--json"]),
       );
@@ -182,7 +182,7 @@ story("the owner opens one at the door, and nobody where it was erased", async (
   const { code, err } = await porchlight(["media", "show", large.id, "--out", out, ...at]);
   assert.is(code, 2, err);
   await ran(["sync", "run", "--until-acked"]);
-  await eventually("nor in the centre", async () => (await inCentreGet(large.id)).code === 2);
+  await until("nor in the centre", async () => (await inCentreGet(large.id)).code === 2);
 });
 
 story(

@@ -17,12 +17,12 @@ import { AgentDevice } from "../support/agent.ts";
 import { filesIn } from "../support/bytes.ts";
 import { tracesIn } from "../support/canary.ts";
 import { CANARY_NAME, canaryFace, enrolled, erased, PACK, template } from "../support/facts.ts";
-import { eventually } from "../support/ingest.ts";
 import { needsMosquitto, startMosquitto } from "../support/mosquitto.ts";
 import { needsPostgres, startPostgres } from "../support/postgres.ts";
 import { release } from "../support/released.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
+import { until } from "../support/until.ts";
 
 const story = suite("what an owner releases to a site");
 
@@ -81,9 +81,9 @@ class Centre {
   }
 
   async settled(device: AgentDevice): Promise<void> {
-    await eventually("everything is acknowledged", () => device.lag() === 0);
+    await until("everything is acknowledged", () => device.lag() === 0);
     const last = (await this.ready.log.readAfter(0n, 10_000)).at(-1)?.position;
-    await eventually("everything is projected", () =>
+    await until("everything is projected", () =>
       this.ready.sinks.stats().every(({ position }) => position === last),
     );
   }
@@ -172,18 +172,15 @@ function tells(name: string, start: () => Promise<Rig>): void {
 
       const publicKey = await centre.publicKey();
       await release(store, device.id, ["biometric"], publicKey);
-      await eventually("the face is found", async () => (await centre.nearest()) === person);
+      await until("the face is found", async () => (await centre.nearest()) === person);
       assert.is(await centre.name(person), null, "the name was not released");
       await release(store, device.id, ["biometric", "profile"], publicKey);
-      await eventually(
-        "the name is known",
-        async () => (await centre.name(person)) === CANARY_NAME,
-      );
+      await until("the name is known", async () => (await centre.name(person)) === CANARY_NAME);
       await release(store, device.id, ["profile"], publicKey);
-      await eventually("the face is gone", async () => (await centre.nearest()) === null);
+      await until("the face is gone", async () => (await centre.nearest()) === null);
       assert.is(await centre.name(person), CANARY_NAME);
       await release(store, device.id, PERSONAL_CLASSES, publicKey);
-      await eventually("it is there again", async () => (await centre.nearest()) === person);
+      await until("it is there again", async () => (await centre.nearest()) === person);
 
       await device.stop();
       const before = await centre.database.query("SELECT * FROM released_keys");
@@ -191,9 +188,9 @@ function tells(name: string, start: () => Promise<Rig>): void {
       store.append([erased(person)]);
       device.start({ url: centre.ready.addresses.mqtt, username: device.id, password });
       await centre.settled(device);
-      await eventually("the face is gone", async () => (await centre.nearest()) === null);
+      await until("the face is gone", async () => (await centre.nearest()) === null);
       assert.is(await centre.name(person), null);
-      await eventually(
+      await until(
         "the keys are gone",
         async () => (await (await centre.keyring()).count()).length === 0,
       );

@@ -6,9 +6,10 @@ import { cloudConfigSchema } from "../../cloud-sync/config/schema.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { AgentDevice } from "../support/agent.ts";
 import { lines } from "../support/central.ts";
-import { eventually, keepingLogger } from "../support/ingest.ts";
+import { keepingLogger } from "../support/ingest.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
+import { until } from "../support/until.ts";
 
 const embedded = suite("a centre without servers");
 
@@ -43,7 +44,7 @@ embedded(
     const password = await centre.devices.add(device.id);
     const account = { username: device.id, password };
     device.start({ url: centre.addresses.mqtt, ...account });
-    await eventually("some is there", async () => (await centre.log.logs()).length === 1);
+    await until("some is there", async () => (await centre.log.logs()).length === 1);
     await device.stop();
     const stopping = performance.now();
     await centre.stop();
@@ -51,16 +52,16 @@ embedded(
     centre = await start(temp.path);
     device.append(500);
     device.start({ url: centre.addresses.mqtt, ...account });
-    await eventually("everything is acknowledged", () => device.lag() === 0);
+    await until("everything is acknowledged", () => device.lag() === 0);
     for (const [log, expected] of device.logs()) {
       assert.ok((await lines(centre.log, log)).join("\n") === expected.join("\n"));
     }
     const last = (await centre.log.readAfter(0n, 20_000)).at(-1)?.position;
-    await eventually("everything is projected", () =>
+    await until("everything is projected", () =>
       centre.sinks.stats().every(({ position }) => position === last),
     );
     await centre.devices.revoke(device.id);
-    await eventually("it is not let in any more", () =>
+    await until("it is not let in any more", () =>
       (device.status?.reason ?? "").includes("does not let this device in"),
     );
     await device.remove();

@@ -8,7 +8,6 @@ import type { Sink } from "../../cloud-sync/sinks/sink.ts";
 import { createLogOwners } from "../../cloud-sync/sinks/support/device-of-log.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
 import { Central } from "../support/central.ts";
-import { eventually } from "../support/ingest.ts";
 import { batchOf } from "../support/links.ts";
 import { needsPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
 import { RunningSink } from "../support/running-sink.ts";
@@ -20,6 +19,7 @@ import {
 } from "../support/sink-stores.ts";
 import { Story } from "../support/story.ts";
 import { suite } from "../support/suite.ts";
+import { until } from "../support/until.ts";
 
 const sinks = suite("a sink");
 
@@ -60,7 +60,7 @@ function run(sink = store.sink(), around?: ConstructorParameters<typeof RunningS
 
 async function settled(running: RunningSink, what = "everything is written"): Promise<void> {
   const last = (await central.log.readAfter(0n, 10_000)).at(-1)?.position ?? 0n;
-  await eventually(what, () => running.runner.stats().position === last, 20_000);
+  await until(what, () => running.runner.stats().position === last, 20_000);
 }
 
 /** What the whole story comes to when nothing goes wrong. */
@@ -133,7 +133,7 @@ function promises(one: SinkCase): void {
       ...cursor,
       settle: () => Promise.reject(new Error(`crash ${++crashes}`)),
     }));
-    await eventually("it has written, and not moved", () => crashes > 1);
+    await until("it has written, and not moved", () => crashes > 1);
     await crashing.stop();
     await append(11);
     const after = run();
@@ -157,7 +157,7 @@ function promises(one: SinkCase): void {
       const before = await control.rejects(name, 0n, 10);
       assert.ok(before.every(({ reason }) => reason.length > 5));
       assert.is(await control.replayRejects(name), wanted.length);
-      await eventually("they were rejected again", async () => {
+      await until("they were rejected again", async () => {
         const now = await control.rejects(name, 0n, 10);
         return now.every(({ at }, i) => at > (before[i]?.at ?? at));
       });
@@ -198,8 +198,8 @@ function promises(one: SinkCase): void {
     const seen = new Set<string>();
     const watch = setInterval(() => seen.add(running.runner.stats().breaker), 5);
     await settled(beside, "the other sink goes on");
-    await eventually("the breaker opens", () => seen.has("open"));
-    await eventually("a probe is let through", () => seen.has("half-open"));
+    await until("the breaker opens", () => seen.has("open"));
+    await until("a probe is let through", () => seen.has("half-open"));
     const [state] = (await createSinkControl(central.database).states()).filter(
       ({ name }) => name === running.runner.stats().name,
     );
@@ -228,7 +228,7 @@ function promises(one: SinkCase): void {
       const query = "SELECT FROM sink_cursors WHERE reset_asked";
       return (await central.database.query(query)).length === 0;
     };
-    await eventually("it has begun again", restarted);
+    await until("it has begun again", restarted);
     await settled(running);
     assert.equal(await store.contents(), live);
     assert.equal(await shelved(name), onShelf);

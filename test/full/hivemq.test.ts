@@ -9,10 +9,11 @@ import { arrivalPromises, drained, same } from "../support/arrivals.ts";
 import { startCentre } from "../support/cloud.ts";
 import { startedTogether } from "../support/copies.ts";
 import { needsHivemq, startHivemq } from "../support/hivemq.ts";
-import { eventually, RunningIngest } from "../support/ingest.ts";
+import { RunningIngest } from "../support/ingest.ts";
 import { needsPostgres } from "../support/postgres.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
+import { until } from "../support/until.ts";
 
 const arriving = suite("a log on its way to the centre, over HiveMQ CE into PostgreSQL");
 const never = new AbortController().signal;
@@ -30,7 +31,7 @@ if (needsHivemq() && needsPostgres()) {
       device.start(broker);
       await drained(device);
       await same(log, device);
-      await eventually("its status is heard", () =>
+      await until("its status is heard", () =>
         ingest.heard.some((topic) => topic.device === device.id && topic.channel === "status"),
       );
       await device.stop();
@@ -47,7 +48,7 @@ if (needsHivemq() && needsPostgres()) {
       );
       assert.is(link.protocol, 5);
       assert.ok(link.receiveMaximum < 65_535, `it names its limit: ${link.receiveMaximum}`);
-      await eventually("its last word was kept", () => statuses.includes("offline"));
+      await until("its last word was kept", () => statuses.includes("offline"));
       await link.close();
       await device.remove();
       await ingest.stop();

@@ -7,12 +7,12 @@ import { z } from "zod";
 import { createInflux } from "../../cloud-sync/sinks/influx/sink.ts";
 import { DAY_MS } from "../../cloud-sync/sinks/metrics/query.ts";
 import { FULL_BUILD_REMEDY, INFLUXDB2 } from "../support/built.ts";
-import { eventually } from "../support/ingest.ts";
 import { needs } from "../support/needs.ts";
 import { freePort } from "../support/port.ts";
 import { influxOptions, METRICS_DEVICE, samples } from "../support/samples.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
+import { until } from "../support/until.ts";
 import { answers } from "../support/versitygw.ts";
 
 const influx = suite("InfluxDB 2");
@@ -94,7 +94,7 @@ if (needs(existsSync(INFLUXDB2.program), "InfluxDB 2", FULL_BUILD_REMEDY)) {
     assert.equal(tasks.map(({ name }) => name).sort(), ["porch_hour", "porch_minute"]);
     for (const { id } of tasks) {
       const started = runSchema.parse(await ask("POST", `/api/v2/tasks/${id}/runs`, {}));
-      await eventually("the task has run", async () => {
+      await until("the task has run", async () => {
         // A run that has just ended is, for a moment, neither among those that go on nor logged.
         const run = runSchema.safeParse(await ask("GET", `/api/v2/tasks/${id}/runs/${started.id}`));
         assert.is.not(run.data?.status, "failed");

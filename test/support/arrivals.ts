@@ -5,9 +5,10 @@ import { createDatabase, type Database } from "../../cloud-sync/postgres/databas
 import { silentLogger } from "../../shared/core/logger.ts";
 import { AgentDevice } from "./agent.ts";
 import { lines } from "./central.ts";
-import { eventually, RunningIngest } from "./ingest.ts";
+import { RunningIngest } from "./ingest.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
 import type { suite } from "./suite.ts";
+import { until } from "./until.ts";
 
 export interface TestBroker {
   readonly url: string;
@@ -129,11 +130,11 @@ export async function same(log: CentralLog, device: AgentDevice): Promise<void> 
 }
 
 export function drained(device: AgentDevice): Promise<void> {
-  return eventually("everything is acknowledged", () => device.lag() === 0, 90_000);
+  return until("everything is acknowledged", () => device.lag() === 0, 90_000);
 }
 
 export function arrived(log: CentralLog, count: number): Promise<void> {
-  return eventually(`${count} entries are there`, async () => {
+  return until(`${count} entries are there`, async () => {
     const heads = await log.logs().catch(() => []);
     return heads.reduce((sum, { seq }) => sum + seq, 0) >= count;
   });

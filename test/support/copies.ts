@@ -14,7 +14,7 @@ import { startSync } from "./agent-process.ts";
 import { json, porchlight } from "./cli.ts";
 import { type CentreProcess, porchlightCloud } from "./cloud.ts";
 import { pressed, sampled } from "./facts.ts";
-import { eventually } from "./ingest.ts";
+import { until } from "./until.ts";
 
 /** Entries that both copies have, and nothing of which the centre has seen. */
 const COMMON = 3_000;
@@ -38,11 +38,11 @@ export async function startedTogether(place: Place, centre: CentreProcess): Prom
   press();
   const agents = doors.map(({ data }) => startSync(["--data", data]));
   try {
-    await eventually("the fork is found", async () =>
+    await until("the fork is found", async () =>
       (await there.logs().catch(() => [])).some(({ frozenAt }) => frozenAt !== null),
     );
     press();
-    await eventually("neither goes on", () => doors.every(({ halted }) => halted() === "fork"));
+    await until("neither goes on", () => doors.every(({ halted }) => halted() === "fork"));
     for (const { child, said } of agents) assert.is(child.exitCode, null, said());
   } finally {
     for (const each of agents) await each.stop();

@@ -1,4 +1,4 @@
-import type { Connection, Database } from "../../cloud-sync/postgres/database.ts";
+import type { Connection, Database, Prepared } from "../../cloud-sync/postgres/database.ts";
 import type { Faults } from "./faults.ts";
 
 const WRITE = /^\s*(INSERT INTO|UPDATE|DELETE FROM|COPY)\s+(\w+)/;
@@ -10,16 +10,22 @@ export function faultyDatabase(database: Database, faults: Faults): Database {
     return verb === undefined ? work() : faults.aroundAsync(`${verb} ${table}`, work);
   };
   const faulty = (connection: Connection): Connection => ({
-    query: (text, values) => writing(text, () => connection.query(text, values)),
+    query: (statement, values) =>
+      writing(textOf(statement), () => connection.query(statement, values)),
     copyIn: (text, bytes) => writing(text, () => connection.copyIn(text, bytes)),
   });
   return {
     place: database.place,
-    query: (text, values) => writing(text, () => database.query(text, values)),
+    query: (statement, values) =>
+      writing(textOf(statement), () => database.query(statement, values)),
     transaction: (work, signal) =>
       faults.aroundAsync("the commit", () =>
         database.transaction((connection) => work(faulty(connection)), signal),
       ),
     close: () => database.close(),
   };
+}
+
+function textOf(statement: string | Prepared): string {
+  return typeof statement === "string" ? statement : statement.text;
 }

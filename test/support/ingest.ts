@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { createIngestService, type IngestService } from "../../cloud-sync/ingest/run-ingest.ts";
 import type { CentralLog } from "../../cloud-sync/log/event-log.ts";
 import { type Broker, createMqttTransport } from "../../cloud-sync/mqtt/external-broker.ts";
@@ -39,16 +38,5 @@ export class RunningIngest {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#ended;
-  }
-}
-
-/** Waits until it holds; fails after so many milliseconds. */
-export async function eventually(
-  what: string,
-  holds: () => boolean | Promise<boolean>,
-  withinMs = 60_000,
-): Promise<void> {
-  for (const deadline = Date.now() + withinMs; !(await holds()); await sleep(20)) {
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${withinMs} ms`);
   }
 }

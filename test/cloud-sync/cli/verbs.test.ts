@@ -7,9 +7,9 @@ import { verbHelp } from "../../../shared/cli/help.ts";
 import { topicOf } from "../../../shared/protocol/wire.ts";
 import { json, porchlight } from "../../support/cli.ts";
 import { type CentreProcess, porchlightCloud, startCentre } from "../../support/cloud.ts";
-import { eventually } from "../../support/ingest.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
+import { until } from "../../support/until.ts";
 
 const verbs = suite("porchlight-cloud");
 const folder = tempFolder("cloud-verbs");
@@ -99,7 +99,7 @@ verbs("what a device says of itself is listed, and in the figures, without its n
     json<{ device: string; presence: { online: boolean } | null }[]>(
       await porchlightCloud(["devices", "list", ...at, "--json"]),
     );
-  await eventually("its goodbye was heard", async () => {
+  await until("its goodbye was heard", async () => {
     const [only] = await listed();
     return only?.device === device && only.presence?.online === false;
   });
@@ -140,7 +140,7 @@ verbs(
       json<{ id: number; device: string; reason: string }[]>(
         await porchlightCloud(["dead-letters", "list", ...at, "--json"]),
       );
-    await eventually("it is shelved", async () => (await list()).length === 1);
+    await until("it is shelved", async () => (await list()).length === 1);
     const [letter] = await list();
     assert.is(letter?.device, device);
     const id = `${letter?.id}`;

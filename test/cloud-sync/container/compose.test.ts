@@ -10,12 +10,12 @@ import { loadConfig } from "../../../cloud-sync/config/load.ts";
 import { createAuthority } from "../../support/certificates.ts";
 import { json, porchlight } from "../../support/cli.ts";
 import { porchlightCloud, startCentre } from "../../support/cloud.ts";
-import { eventually } from "../../support/ingest.ts";
 import { needsMosquitto } from "../../support/mosquitto.ts";
 import { freePort } from "../../support/port.ts";
 import { needsPostgres, startPostgres } from "../../support/postgres.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
+import { until } from "../../support/until.ts";
 
 const composing = suite("the centre on real servers, as compose.yaml puts them together");
 const FOLDER = "cloud-sync/container";
@@ -76,7 +76,7 @@ async function mosquittoWith(folder: string, ports: { devices: number; centre: n
   const file = join(folder, "mosquitto.conf");
   writeFileSync(file, `${process.getuid?.() === 0 ? "user root\n" : ""}${text}`);
   const child: ChildProcess = spawn("/usr/sbin/mosquitto", ["-c", file], { stdio: "ignore" });
-  await eventually("Mosquitto listens", async () => {
+  await until("Mosquitto listens", async () => {
     const socket = connect(ports.centre, "127.0.0.1");
     const [event] = await Promise.race([
       once(socket, "connect").then(() => ["connect"]),

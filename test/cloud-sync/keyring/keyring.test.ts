@@ -27,12 +27,13 @@ import {
 } from "../../../shared/protocol/wire.ts";
 import { Central, Device } from "../../support/central.ts";
 import { startFast } from "../../support/engines.ts";
-import { eventually, keepingLogger } from "../../support/ingest.ts";
+import { keepingLogger } from "../../support/ingest.ts";
 import { needsPostgres } from "../../support/postgres.ts";
 import { rejects } from "../../support/rejects.ts";
 import { newSite } from "../../support/released.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
+import { until } from "../../support/until.ts";
 
 const keyrings = suite("the keyring of the centre");
 const central = new Central(startFast);
@@ -179,13 +180,13 @@ if (needsPostgres()) {
       const say = (device: string, keys: readonly ReleasedKey[], of = siteId): void =>
         receiver.hear(device, encodeMessage(keysSchema, { site: of, keys: [...keys] }));
       say(a.device, [await a.released(1)]);
-      await eventually("it is answered", () => answers.length === 1);
+      await until("it is answered", () => answers.length === 1);
       assert.is(await opens(keyring, a.sealed()), "a name");
       // A says that it has a key of B's, and passes on what B has told.
       say(a.device, [await b.released(1, { device: b.device })]);
-      await eventually("it is answered", () => answers.length === 2);
+      await until("it is answered", () => answers.length === 2);
       say(b.device, [await b.released(1)], siteIdOf(newSite().publicKey));
-      await eventually("it is answered", () => answers.length === 3);
+      await until("it is answered", () => answers.length === 3);
       const twice = JSON.stringify({
         site: siteId,
         keys: [await a.released(5), await a.released(6)],

@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
+import { z } from "zod";
+import { appendAll } from "../../../cloud-sync/log/append.ts";
 import { lineOf } from "../../../shared/log/chain.ts";
 import type { Cursor } from "../../../shared/log/cursor.ts";
 import { decodeBatch, encodeBatch } from "../../../shared/protocol/batch.ts";
@@ -10,6 +12,7 @@ import { unpacked } from "../../support/mutate.ts";
 import { needsPostgres } from "../../support/postgres.ts";
 import { suite } from "../../support/suite.ts";
 
+const ran = z.object({ name: z.string(), runs: z.int() });
 const onServer = suite("what comes into the central log, on PostgreSQL 15");
 const onOwn = suite("what comes into the central log, on a PostgreSQL of our own");
 
@@ -37,6 +40,29 @@ function promises(tests: typeof onServer, start: () => Promise<Engine>): void {
     assert.ok(Math.abs(Date.now() - (second?.receivedAt.getTime() ?? 0)) < 60_000);
     const report = await central.log.verify(door.log, []);
     assert.equal([report.entries, report.fault], [5, null]);
+  });
+
+  tests("a commit's statements are parsed once by each connection", async () => {
+    const door = new Device(30);
+    const parsed = await central.database.transaction(async (connection) => {
+      for (let n = 1; n <= 30; n += 3) {
+        await appendAll(connection, [door.arrival(n, n + 2), door.arrival(1, 1)]);
+      }
+      return await connection.query(
+        `SELECT name, (generic_plans + custom_plans)::int AS runs FROM pg_prepared_statements
+         WHERE name LIKE 'porchlight_append_%' ORDER BY name`,
+      );
+    });
+    const runs = new Map(
+      z
+        .array(ran)
+        .parse(parsed)
+        .map((each) => [each.name, each.runs]),
+    );
+    for (const name of ["lock", "heads", "hashes", "move_heads"]) {
+      assert.ok((runs.get(`porchlight_append_${name}`) ?? 0) >= 9, `${name} ran as it was parsed`);
+    }
+    assert.equal(await lines(central.log, door.log), door.links.map(lineOf));
   });
 
   tests("the same again is a no-op, whole, in part and overlapping", async () => {

@@ -1,10 +1,11 @@
 import * as assert from "uvu/assert";
 import { AgentDevice, fasterClock } from "../../support/agent.ts";
 import { arrivalPromises, arrived, drained, same } from "../../support/arrivals.ts";
-import { eventually, RunningIngest } from "../../support/ingest.ts";
+import { RunningIngest } from "../../support/ingest.ts";
 import { needsMosquitto, startMosquitto } from "../../support/mosquitto.ts";
 import { needsPostgres } from "../../support/postgres.ts";
 import { suite } from "../../support/suite.ts";
+import { until } from "../../support/until.ts";
 
 const arriving = suite("a log on its way to the centre, over Mosquitto into PostgreSQL");
 
@@ -19,7 +20,7 @@ if (needsMosquitto() && needsPostgres()) {
     device.start(broker);
     await arrived(log, 3_000);
     await server.kill();
-    await eventually("it says so", () =>
+    await until("it says so", () =>
       ingest.logged.lines.some((line) => line.includes("database.unreachable")),
     );
     await server.restart();
@@ -40,7 +41,7 @@ if (needsMosquitto() && needsPostgres()) {
     await server.kill();
     const silent = (): number =>
       device.reasons.filter((reason) => reason.includes("no answer from the centre")).length;
-    await eventually("the agent has given up on three sessions, and begun again", () => {
+    await until("the agent has given up on three sessions, and begun again", () => {
       device.append(20);
       return silent() >= 3 && device.status?.state === "connected";
     });
@@ -63,7 +64,7 @@ if (needsMosquitto() && needsPostgres()) {
     await drained(victim);
     await victim.stop();
     thief.start(broker, victim.id);
-    await eventually("the thief gives up", () => thief.status?.halted != null);
+    await until("the thief gives up", () => thief.status?.halted != null);
     await same(log, victim);
     assert.is((await log.logs()).length, 1);
     const deadLetters = await database.query("SELECT reason FROM dead_letters");

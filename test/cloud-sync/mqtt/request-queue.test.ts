@@ -1,7 +1,7 @@
 import * as assert from "uvu/assert";
 import { createRequestQueue } from "../../../cloud-sync/mqtt/request-queue.ts";
-import { eventually } from "../../support/ingest.ts";
 import { suite } from "../../support/suite.ts";
+import { until } from "../../support/until.ts";
 
 const requests = suite("what devices ask, until it is answered");
 
@@ -24,11 +24,11 @@ requests(
       heard.push([device, request]);
       await held;
     });
-    await eventually("the first is being answered", () => heard.length === 1);
+    await until("the first is being answered", () => heard.length === 1);
     assert.not(asked.offer("a", 6), "one is being answered and one waits");
     assert.ok(asked.offer("c", 7), "there is room again");
     release();
-    await eventually("all are answered", () => heard.length === 4);
+    await until("all are answered", () => heard.length === 4);
     assert.equal(heard, [
       ["a", 1],
       ["a", 2],
@@ -36,7 +36,7 @@ requests(
       ["c", 7],
     ]);
     assert.ok(asked.offer("a", 8) && asked.offer("a", 9), "what was answered counts no longer");
-    await eventually("they are answered too", () => heard.length === 6);
+    await until("they are answered too", () => heard.length === 6);
     stop.abort();
     await running;
   },

@@ -17,10 +17,10 @@ import { postmasterOf, serversOn } from "../../../cloud-sync/postgres/cluster.ts
 import { findPrograms, libraryEnvironment } from "../../../cloud-sync/postgres/programs.ts";
 import { userNameOf } from "../../../cloud-sync/postgres/system-user.ts";
 import { killed, otherProcess, Place } from "../../support/embedded.ts";
-import { eventually } from "../../support/ingest.ts";
 import { rejects } from "../../support/rejects.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
+import { until } from "../../support/until.ts";
 
 const embedding = suite("a PostgreSQL of our own");
 
@@ -139,7 +139,7 @@ embedding("a server that is killed under us is started again, and the pool goes 
     process.kill(postmasterOf(at.data) ?? 0, "SIGKILL");
     await sleep(50);
     // A busy machine takes longer to recover than one transaction is tried again.
-    await eventually("it answers", () =>
+    await until("it answers", () =>
       at.database.query("SELECT 1").then(
         () => true,
         () => false,

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { serversOn } from "../../../cloud-sync/postgres/cluster.ts";
 import { json, porchlight, startPorchlight } from "../../support/cli.ts";
-import { eventually } from "../../support/ingest.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
+import { until } from "../../support/until.ts";
 
 const showing = suite("the demo");
 const folder = tempFolder("demo");
@@ -59,10 +59,10 @@ showing("a demo that is killed leaves neither centre nor agent nor database behi
   demo.stderr?.setEncoding("utf8").on("data", (text: string) => {
     said += text;
   });
-  await eventually("it replays", async () => said.includes("replaying the scenes"));
+  await until("it replays", async () => said.includes("replaying the scenes"));
   assert.ok(processesOf(own).length >= 3, "demo, centre and agent");
   demo.kill("SIGKILL");
-  await eventually("all have ended", async () => processesOf(own).length === 0);
+  await until("all have ended", async () => processesOf(own).length === 0);
   assert.equal(serversOn(join(own, "centre/postgres/data")), []);
 });
 

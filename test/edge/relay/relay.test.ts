@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
 import { parseCameraUrl } from "../../../edge/relay/network-source.ts";
@@ -13,11 +12,11 @@ import { bundledPeople, writePhotos, writeScenes } from "../../support/people.ts
 import { needsRtsp, type RtspServer, startRtsp } from "../../support/rtsp.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
+import { until } from "../../support/until.ts";
 
 const RELAY = fileURLToPath(new URL("../../../dist/edge/relay/main.js", import.meta.url));
 const DAEMON = fileURLToPath(new URL("../../../dist/edge/main.js", import.meta.url));
 const PASSWORD = "hunter2-Qx";
-const TIMEOUT_MS = 60_000;
 
 const relay = suite("a network camera, read by a process of its own");
 const folder = tempFolder("relay");
@@ -43,14 +42,6 @@ function startRelay(url: string): { readonly child: ChildProcess; readonly said:
     });
   }
   return { child, said: () => said };
-}
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const end = Date.now() + TIMEOUT_MS;
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
-    await sleep(50);
-  }
 }
 
 /** The command lines of all processes, as any user can read them. */
@@ -128,7 +119,7 @@ if (able) {
       events += text;
     });
     daemon.stderr.resume();
-    await until(() => /"visit.recognised".*"known"/.test(events), "Grace");
+    await until("Grace is recognised", () => /"visit.recognised".*"known"/.test(events));
     const lists = commandLines();
     const links = spawnSync("nsenter", ["-t", String(daemon.pid), "-n", "cat", "/proc/net/dev"]);
     for (const child of [reader.child, daemon]) {
@@ -150,7 +141,7 @@ if (able) {
 
   relay("a wrong password is a lost camera that is tried again, and stays unsaid", async () => {
     const reader = startRelay(`rtsp://porch:${PASSWORD}-wrong@127.0.0.1:${camera.port}/door`);
-    await until(() => reader.said().includes("camera lost"), "the failure");
+    await until("it tells the failure", () => reader.said().includes("camera lost"));
     reader.child.kill("SIGTERM");
     await once(reader.child, "close");
     assert.not.match(reader.said(), PASSWORD);
@@ -159,14 +150,14 @@ if (able) {
 
   relay("a listener that does not read misses frames, and holds up nobody", async () => {
     const reader = startRelay(`rtsp://porch:${PASSWORD}@127.0.0.1:${camera.port}/door`);
-    await until(() => reader.said().includes("relaying"), "the relay");
+    await until("the relay listens", () => reader.said().includes("relaying"));
     const lazy = createConnection(socket).pause();
     const eager = createConnection(socket);
     let bytes = 0;
     eager.on("data", (chunk) => {
       bytes += chunk.length;
     });
-    await until(() => bytes > 3_000_000, "frames");
+    await until("frames have come", () => bytes > 3_000_000);
     const status = readFileSync(`/proc/${reader.child.pid}/status`, "utf8");
     const residentKb = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
     assert.ok(residentKb < 150_000, `${residentKb} kB: frames are queued`);

@@ -5,12 +5,12 @@ import { createPostgresSink } from "../../../../cloud-sync/sinks/read-models/sin
 import { createLogOwners } from "../../../../cloud-sync/sinks/support/device-of-log.ts";
 import { Central } from "../../../support/central.ts";
 import { startServer } from "../../../support/engines.ts";
-import { eventually } from "../../../support/ingest.ts";
 import { batchOf } from "../../../support/links.ts";
 import { needsPostgres } from "../../../support/postgres.ts";
 import { RunningSink } from "../../../support/running-sink.ts";
 import { Story } from "../../../support/story.ts";
 import { suite } from "../../../support/suite.ts";
+import { until } from "../../../support/until.ts";
 
 const models = suite("read models in PostgreSQL");
 const central = new Central(startServer);
@@ -134,11 +134,11 @@ if (needsPostgres()) {
     await told();
     const first = new RunningSink(made(), central);
     const last = BigInt(story.links.length);
-    await eventually("it is projected", () => first.runner.stats().position >= last);
+    await until("it is projected", () => first.runner.stats().position >= last);
     await first.stop();
     await central.database.query("UPDATE porchlight_read.devices SET version = 'old'");
     const second = new RunningSink(made(99), central);
-    await eventually("it is projected again", async () => {
+    await until("it is projected again", async () => {
       const [row] = await rows(
         `SELECT (SELECT version FROM porchlight_read.projection) AS is,
            (SELECT version FROM porchlight_read.devices) AS of`,

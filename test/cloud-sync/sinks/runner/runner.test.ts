@@ -5,11 +5,11 @@ import { createSinkCursor, REJECTS_MAX } from "../../../../cloud-sync/sinks/runn
 import { type AnySink, StoreBusy, type Written } from "../../../../cloud-sync/sinks/sink.ts";
 import { Central, Device } from "../../../support/central.ts";
 import { startServer } from "../../../support/engines.ts";
-import { eventually } from "../../../support/ingest.ts";
 import { needsPostgres } from "../../../support/postgres.ts";
 import { rejects } from "../../../support/rejects.ts";
 import { RunningSink } from "../../../support/running-sink.ts";
 import { suite } from "../../../support/suite.ts";
+import { until } from "../../../support/until.ts";
 
 const runner = suite("the runner of a sink");
 const central = new Central(startServer);
@@ -61,7 +61,7 @@ if (needsPostgres()) {
       await central.log.append([door.arrival(seq, seq + 499)]);
     const store = new Recorder();
     const running = new RunningSink(store.sink(), central);
-    await eventually("all is there", () => store.given.length >= 2_500);
+    await until("all is there", () => store.given.length >= 2_500);
     await running.stop();
     assert.equal(store.seqs(), upTo(2_500));
     assert.equal([store.opened, store.closed], [1, 1]);
@@ -84,7 +84,7 @@ if (needsPostgres()) {
       };
       const running = new RunningSink({ ...store.sink(), types, advanceTo }, central);
       const last = (await central.log.readAfter(0n, 10_000)).at(-1)?.position;
-      await eventually("it is there", () => running.runner.stats().position === last);
+      await until("it is there", () => running.runner.stats().position === last);
       await running.stop();
       assert.equal([store.seqs(), store.position], [[1], last]);
       const [state] = await createSinkControl(central.database).states();
@@ -96,14 +96,14 @@ if (needsPostgres()) {
     await central.log.append([new Device(5).arrival()]);
     const [one, other] = [new Recorder(), new Recorder()];
     const first = new RunningSink(one.sink(), central);
-    await eventually("the first has it", () => one.given.length === 5);
+    await until("the first has it", () => one.given.length === 5);
     const second = new RunningSink(other.sink(), central);
     await central.log.append([new Device(4).arrival()]);
-    await eventually("the first goes on", () => one.given.length === 9);
+    await until("the first goes on", () => one.given.length === 9);
     assert.is(second.runner.stats().running, "waiting");
     await first.stop();
     await central.log.append([new Device(3).arrival()]);
-    await eventually("the second goes on from there", () => other.given.length === 3);
+    await until("the second goes on from there", () => other.given.length === 3);
     await second.stop();
     assert.equal(one.seqs(), [...upTo(5), ...upTo(4)]);
   });
@@ -120,10 +120,10 @@ if (needsPostgres()) {
       assert.is.not(await dead.hold(), null);
       const store = new Recorder();
       const running = new RunningSink(store.sink(), central);
-      await eventually("it waits", () => running.runner.stats().running === "waiting");
+      await until("it waits", () => running.runner.stats().running === "waiting");
       assert.is(store.given.length, 0);
       await central.database.query("UPDATE sink_cursors SET held_until = now() - interval '1 s'");
-      await eventually("it has taken over", () => store.given.length === 5);
+      await until("it has taken over", () => store.given.length === 5);
       await rejects(() => dead.settle({ position: 1n, written: 1, rejected: [] }), "sink.lost");
       assert.is(await dead.hold(), null);
       await running.stop();
@@ -145,7 +145,7 @@ if (needsPostgres()) {
     await cursor.settle({ position: last, written: 6, rejected: [] });
     await cursor.release();
     const running = new RunningSink(store.sink(), central);
-    await eventually("what it lacks is given", () => store.given.length === 4);
+    await until("what it lacks is given", () => store.given.length === 4);
     await running.stop();
     assert.equal(store.seqs(), [3, 4, 5, 6]);
   });
@@ -160,7 +160,7 @@ if (needsPostgres()) {
       return { rejected: [] };
     };
     const running = new RunningSink(store.sink(), central);
-    await eventually("it is written", () => store.given.length === 3);
+    await until("it is written", () => store.given.length === 3);
     await running.stop();
     assert.ok((tries[1] ?? 0) - (tries[0] ?? 0) >= 1_490);
   });
@@ -184,11 +184,11 @@ if (needsPostgres()) {
       return { rejected: first === undefined ? [] : [{ position: first.position, reason: "odd" }] };
     };
     const running = new RunningSink(store.sink(), central);
-    await eventually("it stops", () => running.runner.stats().errorCode === "sink.shelf.full");
+    await until("it stops", () => running.runner.stats().errorCode === "sink.shelf.full");
     assert.match(running.logged.lines.join(""), /porchlight-cloud sinks rejects recorder/);
     assert.is(running.runner.stats().written, 0);
     await createSinkControl(central.database).dropRejects("recorder", -1n);
-    await eventually("it goes on", () => running.runner.stats().written === 2);
+    await until("it goes on", () => running.runner.stats().written === 2);
     await running.stop();
   });
 
@@ -200,10 +200,10 @@ if (needsPostgres()) {
       let tries = 0;
       const maintain = (): Promise<void> => Promise.reject(new Error(`in vain ${++tries}`));
       const running = new RunningSink({ ...store.sink(), maintain }, central);
-      await eventually("it is written", () => store.given.length === 4);
+      await until("it is written", () => store.given.length === 4);
       await central.log.append([new Device(3).arrival()]);
-      await eventually("it goes on", () => store.given.length === 7);
-      await eventually("and closes its breaker", () => running.runner.stats().errorCode === null);
+      await until("it goes on", () => store.given.length === 7);
+      await until("and closes its breaker", () => running.runner.stats().errorCode === null);
       await running.stop();
       assert.is(tries, 1);
     },

@@ -5,7 +5,15 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { HIVEMQ, INFLUXDB2, MINIO, NODES, PGVECTOR, VERSITYGW } from "../test/support/built.ts";
+import {
+  HIVEMQ,
+  INFLUXDB2,
+  MINIO,
+  NODES,
+  PGVECTOR,
+  SAME_LINE_NODE,
+  VERSITYGW,
+} from "../test/support/built.ts";
 import { buildHivemq } from "./build-hivemq.ts";
 import { buildInfluxdb2 } from "./build-influxdb2.ts";
 import { goIn, run } from "./run-program.ts";
@@ -53,16 +61,21 @@ const BUILT: readonly Built[] = [
     full: true,
     build: buildHivemq,
   },
-  ...NODES.map(({ version, package: spec, folder }) => ({
+  ...NODES.map(builtNode),
+  { ...builtNode(SAME_LINE_NODE), full: true },
+];
+
+function builtNode({ version, package: spec, folder }: (typeof NODES)[number]): Built {
+  return {
     name: `Node.js ${version}`,
     folder,
-    build(folder: string, scratch: string) {
+    build(folder, scratch) {
       run("npm", ["install", "--prefix", scratch, "--ignore-scripts", "--no-audit", spec]);
       const [name = ""] = spec.split("@");
       cpSync(join(scratch, "node_modules", name, "bin", "node"), join(folder, "node"));
     },
-  })),
-];
+  };
+}
 
 /** Does what is missing; says what could not be done, and how to do it by hand. */
 export function buildServices(fully: boolean): void {

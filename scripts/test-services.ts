@@ -35,6 +35,8 @@ const NEEDS: readonly Need[] = [
   { debianPackage: "influxdb", file: "/usr/bin/influxd" },
   { debianPackage: "victoria-metrics", file: "/usr/bin/victoria-metrics" },
   { debianPackage: "python3-venv", file: "/usr/share/doc/python3-venv" },
+  { debianPackage: "man-db", file: "/usr/bin/man" },
+  { debianPackage: "zsh", file: "/usr/bin/zsh" },
   { debianPackage: "debootstrap", file: "/usr/sbin/debootstrap", full: true },
   { debianPackage: "maven", file: "/usr/bin/mvn", full: true },
   {
@@ -43,6 +45,18 @@ const NEEDS: readonly Need[] = [
     full: true,
   },
   { debianPackage: "systemd-container", file: "/usr/bin/systemd-nspawn", full: true },
+  { debianPackage: "lintian", file: "/usr/bin/lintian", full: true },
+  { debianPackage: "qemu-user-static", file: "/usr/bin/qemu-aarch64-static", full: true },
+  // Their packages bring each library of arm64 as a file of this machine.
+  ...[
+    ["libc6-arm64-cross", "libc.so.6"],
+    ["libstdc++6-arm64-cross", "libstdc++.so.6"],
+    ["libatomic1-arm64-cross", "libatomic.so.1"],
+  ].map(([debianPackage = "", library]) => ({
+    debianPackage,
+    file: `/usr/aarch64-linux-gnu/lib/${library}`,
+    full: true as const,
+  })),
 ];
 
 const full = process.argv.includes("--full");

@@ -1,38 +1,29 @@
 import * as fs from "node:fs";
-import { text, type ValuesOf } from "../../shared/cli/options.ts";
+import type { ValuesOf } from "../../shared/cli/options.ts";
 /** The command line of the centre. Reads argv, the environment and time. */
 import { type Program, runProgram } from "../../shared/cli/program.ts";
 import type { Call } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { createLogger } from "../../shared/core/logger.ts";
 import { runtimeOf } from "../../shared/core/own-runtime.ts";
-import { DEFAULT_CONFIG_FILE, loadConfig } from "../config/load.ts";
+import { loadConfig } from "../config/load.ts";
 import type { CloudConfig } from "../config/schema.ts";
 import { createDevices } from "../fleet/devices.ts";
 import { createDeadLetters } from "../log/dead-letters.ts";
 import { createCentralLog } from "../log/event-log.ts";
 import { openDatabase } from "../postgres/open.ts";
+import { COMMANDS, type COMMON_OPTIONS } from "./commands.ts";
 import type { Invocation, OpenCentre } from "./verb.ts";
-import { VERBS } from "./verbs.ts";
 
-const OPTIONS = {
-  config: text("FILE", `configuration (default: $PORCHLIGHT_CLOUD_CONFIG, ${DEFAULT_CONFIG_FILE})`),
-  data: text("DIR", "folder of what the centre keeps by itself (overrides the configuration)"),
-};
-
-const PROGRAM: Program<Invocation, typeof OPTIONS> = {
-  name: "porchlight-cloud",
-  about: "the centre that porchlight devices send their logs to",
-  firstSteps: "porchlight-cloud start, porchlight-cloud devices add <id> --out BUNDLE",
+const PROGRAM: Program<Invocation, typeof COMMON_OPTIONS> = {
+  ...COMMANDS,
   runtime: runtimeOf(import.meta.url, { process, fs }),
-  options: OPTIONS,
-  verbs: VERBS,
   prepare,
 };
 
 function prepare(
   call: Call,
-  { data, config: file }: ValuesOf<typeof OPTIONS>,
+  { data, config: file }: ValuesOf<typeof COMMON_OPTIONS>,
 ): { readonly invocation: Invocation; close(): Promise<void> } {
   const environment = process.env;
   const configFile = file ?? environment["PORCHLIGHT_CLOUD_CONFIG"];

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { userInfo } from "node:os";
-import { text, type ValuesOf } from "../../shared/cli/options.ts";
+import type { ValuesOf } from "../../shared/cli/options.ts";
 import { type Program, runProgram } from "../../shared/cli/program.ts";
 import type { Call } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
@@ -13,30 +13,18 @@ import { logOptions, storeOptions } from "../config/options.ts";
 import type { DeviceConfig } from "../config/schema.ts";
 import { type OpenLog, openLog } from "../log/open-log.ts";
 import { openStore, type Store } from "../store/open-store.ts";
+import { COMMANDS, type COMMON_OPTIONS } from "./commands.ts";
 import type { Invocation } from "./verb.ts";
-import { VERBS } from "./verbs.ts";
 
-const OPTIONS = {
-  config: text(
-    "FILE",
-    "configuration (default: $PORCHLIGHT_CONFIG, /etc/porchlight/porchlight.yaml)",
-  ),
-  data: text("DIR", "folder of the store (overrides the configuration)"),
-};
-
-const PROGRAM: Program<Invocation, typeof OPTIONS> = {
-  name: "porchlight",
-  about: "knows who is at the door, on the device itself",
-  firstSteps: "porchlight init, porchlight enroll <name> <photos…>, porchlight start",
+const PROGRAM: Program<Invocation, typeof COMMON_OPTIONS> = {
+  ...COMMANDS,
   runtime: runtimeOf(import.meta.url, { process, fs }),
-  options: OPTIONS,
-  verbs: VERBS,
   prepare,
 };
 
 function prepare(
   call: Call,
-  { data, config: file }: ValuesOf<typeof OPTIONS>,
+  { data, config: file }: ValuesOf<typeof COMMON_OPTIONS>,
 ): { readonly invocation: Invocation; close(): void } {
   const environment = process.env;
   const configFile = file ?? environment["PORCHLIGHT_CONFIG"];

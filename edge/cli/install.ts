@@ -2,11 +2,13 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import { flag, text, usageError, type ValuesOf } from "../../shared/cli/options.ts";
+import { flag, text, usageError } from "../../shared/cli/options.ts";
 import { type Given, NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { EXIT, type ExitCode, PorchlightError } from "../../shared/core/errors.ts";
+import type { Runtime } from "../../shared/core/own-runtime.ts";
 import { modelsFolder, programFolder } from "../config/paths.ts";
 import { credentialPath, encryptCredential, makeKeys } from "../install/credentials.ts";
+import { leaveToDpkg } from "../install/debian.ts";
 import { install, placeCamera } from "../install/install.ts";
 import { DAEMON_UNIT, layoutOf } from "../install/layout.ts";
 import { parseCameraUrl } from "../relay/network-source.ts";
@@ -14,14 +16,10 @@ import { type Invocation, type Verb, verb } from "./verb.ts";
 
 const OPTIONS = {
   root: text("DIR", "an image's root folder; nothing is started, keys are made at its first boot"),
-  node: text("FILE", "the Node that the units run (default: this one; with --root /usr/bin/node)"),
   keys: flag("only make this machine's keys, if they are missing"),
   camera: text("NAME", "add a network camera of this name; its URL is read from stdin"),
   address: text("IP", "the only address that this camera's unit may speak to"),
 };
-
-/** The folders that ProtectHome= hides from the unit. */
-const HIDDEN = /^\/(home|root|run\/user)\//;
 
 /** Runs a program of systemd; what it says is for people. */
 function systemd(program: string, ...args: string[]): void {
@@ -33,11 +31,12 @@ function systemd(program: string, ...args: string[]): void {
   });
 }
 
-function nodeOf({ node: given }: ValuesOf<typeof OPTIONS>, inImage: boolean): string {
-  const node = given ?? (inImage ? "/usr/bin/node" : process.execPath);
-  if (!HIDDEN.test(node)) return node;
-  throw new PorchlightError("install.node", `the service cannot see ${node}: it sees no home`, {
-    hint: "sudo apt-get install nodejs, then: sudo porchlight install --node /usr/bin/node",
+/** The units run what was tested: its own Node.js goes along. */
+function ownNode({ own, node, nodePath, pinned }: Runtime): string {
+  if (own) return nodePath;
+  const reason = `the services run on its own Node.js ${pinned}, and this is ${node} (${nodePath})`;
+  throw new PorchlightError("install.node", reason, {
+    hint: "start it without PORCHLIGHT_NODE=system: sudo bin/porchlight install",
   });
 }
 
@@ -81,7 +80,7 @@ export const installVerb: Verb = verb({
   example: "sudo porchlight install",
   operands: NO_OPERANDS,
   async run(invocation) {
-    const { values, terminal, config } = invocation;
+    const { values, terminal, config, runtime } = invocation;
     const root = resolve(values.root ?? "/");
     const here = root === "/";
     const layout = layoutOf(root);
@@ -92,9 +91,9 @@ export const installVerb: Verb = verb({
       return EXIT.ok;
     }
     if (values.camera !== undefined) return addCamera(invocation, root);
+    leaveToDpkg(layout, "updated by: sudo apt install ./porchlight_VERSION_ARCHITECTURE.deb");
     const models = existsSync(modelsFolder(config())) ? modelsFolder(config()) : layout.models;
-    const node = nodeOf(values, !here);
-    install({ layout, from: programFolder(), models, node });
+    install({ layout, from: programFolder(), models, node: ownNode(runtime) });
     if (here) {
       systemd("systemd-sysusers", layout.sysusers);
       systemd("systemd-tmpfiles", "--create", layout.tmpfiles);

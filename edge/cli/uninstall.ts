@@ -3,9 +3,14 @@ import { resolve } from "node:path";
 import { flag, text, usageError } from "../../shared/cli/options.ts";
 import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { EXIT } from "../../shared/core/errors.ts";
+import { leaveToDpkg } from "../install/debian.ts";
 import { uninstall } from "../install/install.ts";
-import { DAEMON_UNIT, layoutOf } from "../install/layout.ts";
+import { DAEMON_UNIT, layoutOf, SYNC_UNIT } from "../install/layout.ts";
 import { type Verb, verb } from "./verb.ts";
+
+const RUNNING = [DAEMON_UNIT, SYNC_UNIT, "porchlight-camera@*.service"];
+/** Of systemd/sysusers.conf, whoever is in the group of the next one first. */
+const USERS = ["porchlight-sync", "porchlight", "porchlight-camera"];
 
 export const uninstallVerb: Verb = verb({
   name: "uninstall",
@@ -24,9 +29,13 @@ export const uninstallVerb: Verb = verb({
     if (purge && !values.yes) {
       throw usageError(`--purge destroys ${layout.state} and its keys for good: say --yes too`);
     }
-    if (root === "/") spawnSync("systemctl", ["disable", "--now", DAEMON_UNIT]);
+    leaveToDpkg(layout, `sudo apt ${purge ? "purge" : "remove"} porchlight`);
+    if (root === "/") spawnSync("systemctl", ["stop", ...RUNNING]);
     uninstall(layout, purge);
-    if (root === "/") spawnSync("systemctl", ["daemon-reload"]);
+    if (root === "/") {
+      spawnSync("systemctl", ["daemon-reload"]);
+      if (purge) for (const user of USERS) spawnSync("userdel", [user]);
+    }
     const words = purge ? "nothing is left" : `store and keys stay: ${layout.state}`;
     terminal.data({ root, purged: purge }, words);
     return EXIT.ok;

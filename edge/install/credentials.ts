@@ -5,8 +5,10 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { PorchlightError } from "../../shared/core/errors.ts";
 
+export const CREDENTIAL_PREFIX = "porchlight.";
+
 export function credentialPath(folder: string, name: string): string {
-  return join(folder, `porchlight.${name}`);
+  return join(folder, `${CREDENTIAL_PREFIX}${name}`);
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { BUNDLE_CREDENTIAL } from "../config/bundle-file.ts";
+import { CREDENTIAL_PREFIX } from "./credentials.ts";
 import { CAMERA_UNIT, DAEMON_UNIT, type Layout, SYNC_UNIT, UNITS } from "./layout.ts";
 import { copyProgram } from "./program.ts";
 
@@ -21,11 +21,12 @@ export interface InstallRequest {
   readonly from: string;
   /** The folder of the model packs it uses; all of them go along. */
   readonly models: string;
-  /** Node as the units will find it. */
+  /** The Node.js of its own, on which the units run. */
   readonly node: string;
 }
 
-const CONFIG = `# Every setting with its default: porchlight config schema
+/** What the owner finds: also the configuration file of the Debian package. */
+export const CONFIG = `# Every setting with its default: porchlight config schema
 data: /var/lib/porchlight
 models: {directory: /var/lib/porchlight/models}
 # camera:
@@ -37,12 +38,12 @@ const OURS = /^porchlight(-keys|-sync|-camera@[a-z0-9-]*)?\.service(\.d)?$/;
 
 /** Can be run again: an update replaces the program and the units, never the owner's files. */
 export function install({ layout, from, models, node }: InstallRequest): void {
-  if (from !== layout.program) copyProgram(from, layout.program);
+  if (from !== layout.program) copyProgram(from, layout.program, node);
   const source = join(layout.program, "systemd");
   for (const unit of UNITS) {
-    place(join(layout.units, unit), withNode(join(source, unit), node));
+    place(join(layout.units, unit), readFileSync(join(source, unit), "utf8"));
   }
-  place(layout.launcher, withNode(join(source, "launcher"), node), 0o755);
+  place(layout.launcher, readFileSync(join(source, "launcher"), "utf8"), 0o755);
   place(layout.sysusers, readFileSync(join(source, "sysusers.conf"), "utf8"));
   place(layout.tmpfiles, readFileSync(join(source, "tmpfiles.conf"), "utf8"));
   if (!existsSync(layout.config)) place(layout.config, CONFIG);
@@ -68,10 +69,14 @@ export function uninstall(layout: Layout, purge: boolean): void {
   }
   rmSync(layout.program, { recursive: true, force: true });
   if (!purge) return;
-  for (const key of ["log-key", "vault-key", BUNDLE_CREDENTIAL]) {
-    rmSync(join(layout.credentials, `porchlight.${key}`), { force: true });
+  // The keys, the bundle of a centre, and the address and password of each network camera.
+  const credentials = existsSync(layout.credentials) ? readdirSync(layout.credentials) : [];
+  for (const name of credentials.filter((each) => each.startsWith(CREDENTIAL_PREFIX))) {
+    rmSync(join(layout.credentials, name), { force: true });
   }
-  rmSync(layout.state, { recursive: true, force: true });
+  for (const folder of [layout.state, layout.cameras]) {
+    rmSync(folder, { recursive: true, force: true });
+  }
   rmSync(dirname(layout.config), { recursive: true, force: true });
 }
 
@@ -89,16 +94,10 @@ function place(path: string, content: string, mode = 0o644): void {
   chmodSync(path, mode);
 }
 
-/** The units name Debian's Node; this machine may have another. */
-function withNode(path: string, node: string): string {
-  return readFileSync(path, "utf8")
-    .replaceAll("=/usr/bin/node ", `=${node} `)
-    .replaceAll("NODE ", `${node} `);
-}
-
 /** What `systemctl enable` does, also where no systemd runs. */
-function enable({ wanted }: Layout, unit: string, target: string): void {
+function enable({ wanted, units, packageUnits }: Layout, unit: string, target: string): void {
   mkdirSync(wanted, { recursive: true });
   rmSync(join(wanted, unit), { force: true });
-  symlinkSync(`../${target}`, join(wanted, unit));
+  const place = existsSync(join(units, target)) ? ".." : packageUnits;
+  symlinkSync(`${place}/${target}`, join(wanted, unit));
 }

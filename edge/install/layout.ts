@@ -15,6 +15,12 @@ export interface Layout {
   /** Store and model packs: never removed but by --purge. */
   readonly state: string;
   readonly models: string;
+  /** Sockets of network cameras. */
+  readonly cameras: string;
+  /** Where a Debian package has the units; as the system itself sees it. */
+  readonly packageUnits: string;
+  /** What dpkg holds of the Debian package of that name. */
+  readonly packageFiles: string;
 }
 
 export function layoutOf(root: string): Layout {
@@ -30,6 +36,9 @@ export function layoutOf(root: string): Layout {
     credentials: at("/etc/credstore.encrypted"),
     state: at("/var/lib/porchlight"),
     models: at("/var/lib/porchlight/models"),
+    cameras: at("/run/porchlight-camera"),
+    packageUnits: "/usr/lib/systemd/system",
+    packageFiles: at("/var/lib/dpkg/info/porchlight.list"),
   };
 }
 

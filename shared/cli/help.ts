@@ -32,7 +32,10 @@ export function overview<I extends Call, C extends OptionTable>({
 }
 
 /** "porchlight people remove <name or id> [--yes]". */
-export function usageLine<I extends Call>(program: string, verb: Verb<I>): string {
+export function usageLine(
+  program: string,
+  verb: Pick<Verb<Call>, "name" | "operands" | "options">,
+): string {
   return [program, verb.name, verb.operands.usage, usageOf(verb.options)].filter(Boolean).join(" ");
 }
 

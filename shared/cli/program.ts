@@ -15,17 +15,21 @@ import {
 import { createTerminal, type Terminal } from "./terminal.ts";
 import type { Call, Verb } from "./verb.ts";
 
-export interface Program<I extends Call, C extends OptionTable> {
+/** What of a command line can be told without starting it: by its help, its manual page, a shell. */
+export interface CommandTable<I extends Call, C extends OptionTable> {
   /** As it is typed. */
   readonly name: string;
   readonly about: string;
   readonly firstSteps: string;
-  /** Its version, and what it runs on. */
-  readonly runtime: Runtime;
   /** Options that every command takes, besides --json and --help. */
   readonly options: C;
   /** In the order a newcomer meets them. */
   readonly verbs: readonly Verb<I>[];
+}
+
+export interface Program<I extends Call, C extends OptionTable> extends CommandTable<I, C> {
+  /** Its version, and what it runs on. */
+  readonly runtime: Runtime;
   /** Adds to a call what its verb works on; `close` is called when the verb has ended. */
   readonly prepare: (
     call: Call,

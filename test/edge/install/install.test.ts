@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import {
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -9,7 +10,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { CENTRE_ONLY } from "../../../edge/install/program.ts";
+import { CENTRE_ONLY } from "../../../edge/install/modules.ts";
 import { json, porchlight, userEnvironment } from "../../support/cli.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
@@ -29,7 +30,9 @@ install("places units, users and folders, and enables the daemon", () => {
   const wanted = at("etc/systemd/system/multi-user.target.wants/porchlight.service");
   assert.is(readlinkSync(wanted), "../porchlight.service");
   const unit = readFileSync(at("etc/systemd/system/porchlight.service"), "utf8");
-  assert.match(unit, "ExecStart=/usr/bin/node /usr/lib/porchlight/dist/edge/main.js");
+  const node = "/usr/lib/porchlight/bin/node";
+  assert.match(unit, `ExecStart=${node} /usr/lib/porchlight/dist/edge/main.js`);
+  assert.is(statSync(at(node)).mode & 0o111, 0o111, "its own Node.js went along");
   assert.ok(existsSync(at("usr/lib/sysusers.d/porchlight.conf")));
   assert.ok(existsSync(at("usr/lib/tmpfiles.d/porchlight.conf")));
   assert.is(statSync(at("usr/bin/porchlight")).mode & 0o777, 0o755);
@@ -87,10 +90,16 @@ install("a network camera may speak to its one address", async () => {
   }
 });
 
-install("a Node that the unit could not see is refused", async () => {
-  const { code, err } = await porchlight(["install", ...into, "--node", "/home/pi/.nvm/node"]);
+install("what a Debian package has placed is left to dpkg", async () => {
+  const list = at("var/lib/dpkg/info/porchlight.list");
+  mkdirSync(join(list, ".."), { recursive: true });
+  writeFileSync(list, "/.\n/usr/lib\n/usr/lib/porchlight\n/usr/lib/porchlight/bin\n");
+  const { code, err } = await porchlight(["install", ...into]);
   assert.is(code, 1);
-  assert.match(err, /sees no home/);
+  assert.match(err, /is the Debian package's\n {2}updated by: sudo apt install/);
+  assert.match((await porchlight(["uninstall", ...into])).err, "sudo apt remove porchlight");
+  writeFileSync(list, "/.\n/etc/porchlight/porchlight.yaml\n");
+  assert.is((await porchlight(["install", ...into])).code, 0, "the package was removed");
 });
 
 install(
@@ -110,7 +119,14 @@ install(
     );
     assert.ok(existsSync(at("var/lib/porchlight/kept")));
     assert.ok(existsSync(at("etc/porchlight/porchlight.yaml")));
+    const secrets = at("etc/credstore.encrypted");
+    mkdirSync(secrets);
+    for (const name of ["log-key", "camera-url.front"]) {
+      writeFileSync(join(secrets, `porchlight.${name}`), "");
+    }
+    writeFileSync(join(secrets, "another.key"), "");
     assert.is((await porchlight(["uninstall", ...into, "--purge", "--yes"])).code, 0);
+    assert.equal(readdirSync(secrets), ["another.key"], "addresses of cameras have passwords");
     assert.not.ok(existsSync(at("var/lib/porchlight")));
     assert.not.ok(existsSync(at("etc/porchlight")));
   },

@@ -33,7 +33,7 @@ const EDGE = table("edge", {
   relay: "camera host",
   daemon: "camera config doorbell host log media recognition sqlite store vault vision",
   demo: "config daemon host recognition store vault vision",
-  install: "",
+  install: "config host",
   cli: "agent camera config demo doorbell evaluate host install log recognition relay store sync vault vision vision/packs",
   "main.ts": "daemon",
 });

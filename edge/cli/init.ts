@@ -8,12 +8,14 @@ import { EXIT } from "../../shared/core/errors.ts";
 import { loadConfig } from "../config/load.ts";
 import { storeOptions } from "../config/options.ts";
 import { keySources } from "../config/paths.ts";
+import { CONFIG_VERSION } from "../config/schema.ts";
 import { createKeyFile, keyPath } from "../host/key-file.ts";
 import { logPath } from "../log/open-log.ts";
 import { createStore } from "../store/create-store.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
 
 const SAMPLE_CONFIG = `# Every setting with its default: porchlight config schema
+version: ${CONFIG_VERSION}
 data: DATA
 # camera:
 #   kind: libcamera      # Raspberry Pi; gstreamer (Jetson), ffmpeg (USB), socket (network camera)

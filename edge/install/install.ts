@@ -1,6 +1,5 @@
 /** Puts program, units, users and configuration in place: on this machine, or in an image's root. */
 import {
-  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -8,9 +7,10 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
-  writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { CONFIG_VERSION } from "../config/schema.ts";
+import { replaceFile } from "../host/atomic-file.ts";
 import { CREDENTIAL_PREFIX } from "./credentials.ts";
 import { CAMERA_UNIT, DAEMON_UNIT, type Layout, SYNC_UNIT, UNITS } from "./layout.ts";
 import { copyProgram } from "./program.ts";
@@ -27,6 +27,7 @@ export interface InstallRequest {
 
 /** What the owner finds: also the configuration file of the Debian package. */
 export const CONFIG = `# Every setting with its default: porchlight config schema
+version: ${CONFIG_VERSION}
 data: /var/lib/porchlight
 models: {directory: /var/lib/porchlight/models}
 # camera:
@@ -90,8 +91,7 @@ export function placeCamera(layout: Layout, name: string, address: string): void
 
 function place(path: string, content: string, mode = 0o644): void {
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, content);
-  chmodSync(path, mode);
+  replaceFile(path, content, { mode });
 }
 
 /** What `systemctl enable` does, also where no systemd runs. */

@@ -1,8 +1,10 @@
 /** Copies the program: what was compiled, its Node.js, and of node_modules what runs on a device. */
+import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { arch as processor } from "node:os";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { PorchlightError } from "../../shared/core/errors.ts";
+import { syncFolder } from "../host/atomic-file.ts";
 import { type Arch, CENTRE_ONLY, copyModule, modulesOf } from "./modules.ts";
 
 const FILES = ["dist", "systemd", "package.json", "package-lock.json", "LICENSE"];
@@ -33,8 +35,14 @@ export function copyProgram(from: string, to: string, node: string): void {
   for (const path of modulesOf(from, CENTRE_ONLY)) {
     copyModule(join(from, path), join(next, path), arch);
   }
-  rmSync(to, { recursive: true, force: true });
+  // Thousands of files: the whole file system is synced once, not each of them.
+  spawnSync("sync", ["--file-system", next], { stdio: "ignore" });
+  const before = `${to}.old`;
+  rmSync(before, { recursive: true, force: true });
+  if (existsSync(to)) renameSync(to, before);
   renameSync(next, to);
+  syncFolder(dirname(to));
+  rmSync(before, { recursive: true, force: true });
 }
 
 function archOf(name: string): Arch {

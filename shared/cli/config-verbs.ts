@@ -41,7 +41,14 @@ export function configCheck<I extends Configured>(of: ConfigOf): Verb<I> {
     async run({ config, configFile, terminal }) {
       const settings = settingsOf(config());
       const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}`);
-      terminal.note(`${configFile || of.defaultFile}: no mistakes`);
+      const file = configFile || of.defaultFile;
+      const { steps, newest } = of.migrations;
+      const migrated = migrateText(of.files.read(file) ?? "", steps, newest);
+      terminal.note(`${file}: no mistakes`);
+      if (migrated !== null && migrated.renamed.length > 0) {
+        terminal.note(`of version ${migrated.from}: ${migrated.renamed.join(", ")}`);
+        terminal.note(`to rewrite it: ${of.program} config migrate`);
+      }
       terminal.data(settings, lines.join("\n"));
       return EXIT.ok;
     },

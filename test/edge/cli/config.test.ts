@@ -1,0 +1,69 @@
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import * as assert from "uvu/assert";
+import { CONFIG_VERSION } from "../../../edge/config/schema.ts";
+import { json, porchlight } from "../../support/cli.ts";
+import { suite } from "../../support/suite.ts";
+import { tempFolder } from "../../support/temp.ts";
+
+const configuring = suite("the configuration of a device, by commands");
+const folder = tempFolder("config");
+configuring.after(() => folder.remove());
+
+const OLD = "# my door\nbuffer:\n  wearMiBPerDay: 100 # an old card\n";
+
+function written(name: string, text: string): string {
+  const path = join(folder.path, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+configuring("that has a key of an earlier version is in force, and says so", async () => {
+  const file = written("old.yaml", OLD);
+  const ran = await porchlight(["config", "check", "--config", file, "--json"]);
+  assert.is(ran.code, 0, ran.err);
+  assert.is(json<Record<string, number>>(ran)["buffer.writtenMiBPerDay"], 100);
+  assert.match(ran.err, "buffer.wearMiBPerDay → buffer.writtenMiBPerDay");
+  assert.match(ran.err, "porchlight config migrate");
+  assert.is(readFileSync(file, "utf8"), OLD, "looking changes nothing");
+  const variable = { PORCHLIGHT_BUFFER_WEAR_MI_BPER_DAY: "7" };
+  const named = await porchlight(["config", "check", "--config", file, "--json"], variable);
+  assert.is(json<Record<string, number>>(named)["buffer.writtenMiBPerDay"], 7);
+});
+
+configuring("is rewritten once, with its comments and its mode, and kept as it was", async () => {
+  const file = written("rewritten.yaml", OLD);
+  chmodSync(file, 0o640);
+  const migrate = ["config", "migrate", "--config", file, "--json"];
+  const first = await porchlight(migrate);
+  assert.is(first.code, 0, first.err);
+  assert.match(readFileSync(file, "utf8"), /# my door\n[\s\S]*writtenMiBPerDay: 100 # an old card/);
+  assert.match(readFileSync(file, "utf8"), `version: ${CONFIG_VERSION}`);
+  const backup = `${file}.before-${CONFIG_VERSION}`;
+  assert.is(readFileSync(backup, "utf8"), OLD);
+  for (const path of [file, backup]) assert.is(statSync(path).mode & 0o777, 0o640);
+  const before = readFileSync(file, "utf8");
+  assert.equal(json(await porchlight(migrate)), { file, changed: false });
+  assert.is(readFileSync(file, "utf8"), before);
+});
+
+configuring("with a mistake, or of a newer program, is not touched", async () => {
+  for (const text of [`${OLD}camrea: {}\n`, `version: ${CONFIG_VERSION + 1}\n`, "a: [\n"]) {
+    const file = written("wrong.yaml", text);
+    const ran = await porchlight(["config", "migrate", "--config", file]);
+    assert.is(ran.code, 78, ran.err);
+    assert.is(readFileSync(file, "utf8"), text);
+    assert.not(existsSync(`${file}.before-${CONFIG_VERSION}`));
+  }
+  const gone = await porchlight(["config", "migrate", "--config", join(folder.path, "gone")]);
+  assert.is(gone.code, 78);
+});
+
+configuring("that init writes is of the newest version", async () => {
+  const file = join(folder.path, "made.yaml");
+  const data = join(folder.path, "made");
+  assert.is((await porchlight(["init", "--config", file, "--data", data])).code, 0);
+  assert.match(readFileSync(file, "utf8"), `version: ${CONFIG_VERSION}`);
+});
+
+configuring.run();

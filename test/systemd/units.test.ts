@@ -45,6 +45,14 @@ if (hasAnalyze) {
   }
 }
 
+units("no unit may make a ring, whose calls no filter sees", () => {
+  for (const unit of Object.keys(EXPOSURE_MAX)) {
+    const [refused] = settings(unit, "SystemCallFilter").slice(-1);
+    assert.is(refused, "~io_uring_setup io_uring_enter io_uring_register", unit);
+    assert.equal(settings(unit, "SystemCallErrorNumber"), ["EPERM"], unit);
+  }
+});
+
 units("the daemon has no network in any configuration, and the camera no key of the store", () => {
   assert.equal(settings("porchlight.service", "PrivateNetwork"), ["yes"]);
   assert.equal(settings("porchlight.service", "RestrictAddressFamilies"), ["AF_UNIX"]);

@@ -82,7 +82,7 @@ export const archiveList: Verb = verb({
 
 export const archiveCreate: Verb = verb({
   name: "archive create",
-  summary: "put months that are over into the object store, and read them back",
+  summary: "archive finished months to the object store, and read them back",
   options: {},
   example: "porchlight-cloud archive create 2026-10",
   operands: { usage: "[month]", min: 0, max: 1 },
@@ -101,7 +101,7 @@ export const archiveCreate: Verb = verb({
 
 export const archiveVerify: Verb = verb({
   name: "archive verify",
-  summary: "hold an archived month against its manifest, and against the database",
+  summary: "verify an archived month against its manifest and the database",
   options: {},
   example: "porchlight-cloud archive verify 2026-10",
   operands: MONTH,
@@ -117,7 +117,7 @@ export const archiveVerify: Verb = verb({
 
 export const archiveDrop: Verb = verb({
   name: "archive drop",
-  summary: "take an archived month out of the database, once it was read back and no sink needs it",
+  summary: "delete an archived month from the database, once it was read back and no sink needs it",
   options: { yes: confirmation("the month is then in the object store alone") },
   example: "porchlight-cloud archive drop 2026-10 --yes",
   operands: MONTH,
@@ -133,7 +133,7 @@ export const archiveDrop: Verb = verb({
 
 export const archiveRestore: Verb = verb({
   name: "archive restore",
-  summary: "bring a month back into the database: verify and export are as they were",
+  summary: "restore an archived month into the database: verify and export are as they were",
   options: {},
   example: "porchlight-cloud archive restore 2026-10",
   operands: MONTH,
@@ -142,7 +142,7 @@ export const archiveRestore: Verb = verb({
       const { operands, signal, terminal } = invocation;
       const [month = ""] = operands;
       await archive.restore(month, signal);
-      terminal.data({ month, restored: true }, `${month} is in the database again`);
+      terminal.data({ month, restored: true }, `${month} is restored into the database`);
       return EXIT.ok;
     }),
 });

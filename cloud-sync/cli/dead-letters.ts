@@ -56,7 +56,7 @@ export const deadLettersShow: Verb = verb({
 
 export const deadLettersRetry: Verb = verb({
   name: "dead-letters retry",
-  summary: "ingest a dead letter again, as after an update of the centre",
+  summary: "retry a dead letter: ingest it again, as after an update of the centre",
   options: {},
   example: "porchlight-cloud dead-letters retry 12",
   operands: oneOperand("<id>"),

@@ -16,7 +16,10 @@ import { type Invocation, type Verb, verb } from "./verb.ts";
 
 const OPTIONS = {
   out: requiredText("BUNDLE", "where the bundle goes, 0600: it holds a secret of this device"),
-  certificate: text("FILE", "PEM of a certificate that the broker knows the device by, with --key"),
+  certificate: text(
+    "FILE",
+    "PEM of the client certificate that authenticates the device at the broker, with --key",
+  ),
   key: text("FILE", "PEM of the private key of --certificate"),
 };
 type BundleValues = ValuesOf<typeof OPTIONS>;
@@ -63,7 +66,7 @@ export const devicesAdd: Verb = verb({
 
 export const devicesRotate: Verb = verb({
   name: "devices rotate",
-  summary: "give a device a new password; the old one is good no longer",
+  summary: "give a device a new password; the old one is revoked",
   operands: oneOperand("<id>"),
   options: OPTIONS,
   example: "porchlight-cloud devices rotate 0b6f… --out front-door.bundle",
@@ -94,7 +97,7 @@ function wordsOf(presence: Presence | undefined): readonly string[] {
 
 export const devicesList: Verb = verb({
   name: "devices list",
-  summary: "the registered devices, and what they last said of themselves",
+  summary: "the registered devices, and the last status they reported",
   options: {},
   example: "porchlight-cloud devices list --json",
   operands: NO_OPERANDS,

@@ -26,7 +26,7 @@ export const keysList: Verb = verb({
 export const keysForget: Verb = verb({
   name: "keys forget",
   summary: "destroy the keys that a device has released, until it joins anew",
-  options: { yes: confirmation("the keys cannot be brought back from here") },
+  options: { yes: confirmation("the keys cannot be restored from here") },
   example: "porchlight-cloud keys forget 0b6f… --yes",
   operands: oneOperand("<device>"),
   async run({ centre, config, operands, terminal }) {
@@ -34,7 +34,7 @@ export const keysForget: Verb = verb({
     const { database } = await centre();
     const keyring = await keyringOf({ config }, database);
     const forgotten = await keyring.forget(device);
-    terminal.data({ device, forgotten }, `${forgotten} keys of ${device} are gone`);
+    terminal.data({ device, forgotten }, `${forgotten} keys of ${device} are destroyed`);
     return EXIT.ok;
   },
 });
@@ -54,7 +54,7 @@ export const keysRenew: Verb = verb({
     const siteKey = fingerprintOf((await renewSiteKey(config(), database)).publicKey);
     const lines = [
       `the key of this site is ${siteKey}`,
-      "next: start the centre again, and give each device a bundle: porchlight-cloud devices rotate",
+      "next: restart the centre, and give each device a new bundle: porchlight-cloud devices rotate",
     ];
     terminal.data({ siteKey }, lines.join("\n"));
     return EXIT.ok;

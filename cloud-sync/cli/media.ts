@@ -83,10 +83,14 @@ export const mediaGet: Verb = verb({
     try {
       const opened = await openMedia({ database, objects, open }, id);
       if (typeof opened === "string") {
-        throw new PorchlightError(`media.${opened}`, `nothing is opened: ${WHY[opened]}`, {
-          exitCode: EXIT.notFound,
-          hint: "see which there are: porchlight-cloud media list",
-        });
+        throw new PorchlightError(
+          `media.${opened}`,
+          `the snapshot cannot be opened: ${WHY[opened]}`,
+          {
+            exitCode: EXIT.notFound,
+            hint: "see which there are: porchlight-cloud media list",
+          },
+        );
       }
       const { media, content } = opened;
       writeFileSync(out, content, { mode: FILE_MODE });

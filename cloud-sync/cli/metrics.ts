@@ -31,7 +31,7 @@ function moment(help: string, fallbackS: number): Option<(nowMs: number) => Date
 
 export const metricsQuery: Verb = verb({
   name: "metrics query",
-  summary: "mean, least and most of a figure over time, from our database or from InfluxDB",
+  summary: "mean, minimum and maximum of a metric over time, from our database or from InfluxDB",
   options: {
     device: text("ID", "of one device (default: all together)"),
     from: moment("a date, or so long ago (default: 1d)", DAY_S),

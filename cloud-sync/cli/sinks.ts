@@ -57,7 +57,7 @@ export const sinksRejects: Verb = verb({
   name: "sinks rejects",
   summary: "entries that a store will never accept, and why",
   options: {
-    after: number("POSITION", `go on behind this one: at most ${REJECTS_SHOWN} are shown`, {
+    after: number("POSITION", `list those after this one: at most ${REJECTS_SHOWN} are shown`, {
       fallback: 0,
       min: 0,
       max: Number.MAX_SAFE_INTEGER,

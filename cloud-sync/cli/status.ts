@@ -9,7 +9,7 @@ import { type Verb, verb } from "./verb.ts";
 
 export const status: Verb = verb({
   name: "status",
-  summary: "whether the centre runs here and where, its devices, its logs, what needs a person",
+  summary: "whether the centre runs here and where, its devices, its logs, what needs attention",
   options: {},
   example: "porchlight-cloud status --json",
   operands: NO_OPERANDS,

@@ -141,7 +141,7 @@ function checked(device: string): string {
   if (uuid.safeParse(device).success) return device;
   throw new PorchlightError("device.id", `${JSON.stringify(device)} is no device's id`, {
     exitCode: EXIT.usage,
-    hint: "the device tells its id, a UUID in lowercase: porchlight status",
+    hint: "an id is a UUID in lowercase; see it on the device: porchlight status",
   });
 }
 

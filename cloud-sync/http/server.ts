@@ -37,7 +37,10 @@ const STOP_MS = 1_000;
 
 export function createApi(options: ApiOptions): Api {
   const { host, port, tls, routes, logger } = options;
-  invariant(tls !== null || isLoopback(host), "without TLS, only this machine may come in");
+  invariant(
+    tls !== null || isLoopback(host),
+    "without TLS, only loopback connections are accepted",
+  );
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     const route = routeOf(routes, request);
     if (route === null) {

@@ -26,7 +26,7 @@ export async function openKeyring({ config, database, publish, logger }: Keyring
   const released = createKeyReceiver({ keyring, site, publish, logger });
   if (site.privateKey === null) {
     logger.warn("site key missing: released content stays sealed on this instance", {
-      hint: "bring the file from where the centre first ran: site.key in porchlight-cloud config schema",
+      hint: "copy the file from the machine where the centre first ran: site.key in porchlight-cloud config schema",
     });
     return { keyring, released, opening: { keyring } };
   }

@@ -55,7 +55,7 @@ export async function openSiteKey(
   if (publicKey?.equals(pair.publicKey)) return pair;
   throw new PorchlightError("site.key.other", `${file} is not the key of this site`, {
     exitCode: EXIT.config,
-    hint: `bring the file here from where the centre first ran; its key is ${publicKey === null ? "unknown" : fingerprintOf(publicKey)}`,
+    hint: `copy the file from the machine where the centre first ran; its key is ${publicKey === null ? "unknown" : fingerprintOf(publicKey)}`,
   });
 }
 

@@ -117,7 +117,7 @@ export async function unpackFile(
 }
 
 export function broken(key: string, why: string): PorchlightError {
-  return new PorchlightError("archive.broken", `the archived ${key} is not whole: ${why}`, {
-    hint: "archive the month again while the database has it, or bring the object back from a backup",
+  return new PorchlightError("archive.broken", `the archived ${key} is damaged: ${why}`, {
+    hint: "archive the month again while the database has it (porchlight-cloud archive create), or restore the object from a backup",
   });
 }

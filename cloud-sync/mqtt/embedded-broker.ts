@@ -67,7 +67,10 @@ class Broker implements EmbeddedBroker {
 
   constructor(options: BrokerOptions) {
     const { host, tls } = options;
-    invariant(tls !== null || isLoopback(host), "without TLS, only this machine may come in");
+    invariant(
+      tls !== null || isLoopback(host),
+      "without TLS, only loopback connections are accepted",
+    );
     this.#options = options;
     this.ready = new Promise((resolve) => {
       this.#listens = resolve;
@@ -168,7 +171,7 @@ class Broker implements EmbeddedBroker {
   /** Null when it may be passed on, a batch having been taken. */
   async #publish(client: Client | null, { topic, payload }: PublishPacket): Promise<Error | null> {
     if (client === null || !mayPublish(deviceOf(client), topic)) {
-      return new Error("this topic is not this device's");
+      return new Error("not authorized: this topic is not this device's");
     }
     const parsed = parseTopic(topic);
     const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
@@ -183,7 +186,7 @@ class Broker implements EmbeddedBroker {
     return conn.holdDuring(receiver.onBatch(device, bytes, signal)).then(
       () => null,
       // Its connection ends without a PUBACK: whoever sent it does so again.
-      (error: unknown) => new Error("the batch was not taken", { cause: error }),
+      (error: unknown) => new Error("the batch was rejected", { cause: error }),
     );
   }
 
@@ -226,13 +229,13 @@ function clientIdOf(device: string): string {
   return `${CLIENT}${device}`;
 }
 
-/** Of a client that was let in. */
+/** The device of an authenticated client. */
 function deviceOf({ id }: Client): string {
   return id.slice(CLIENT.length);
 }
 
 function refusal(returnCode: number): AuthenticateError {
-  return Object.assign(new Error("not let in"), { returnCode });
+  return Object.assign(new Error("authentication failed"), { returnCode });
 }
 
 function unusable(host: string, port: number, cause: Error): PorchlightError {

@@ -133,7 +133,7 @@ class MqttTransport implements Transport {
       failure = error;
     });
     client.on("disconnect", ({ reasonCode }) => {
-      failure = Object.assign(new Error("the broker ended it"), { code: reasonCode });
+      failure = Object.assign(new Error("the broker closed the connection"), { code: reasonCode });
     });
     const closed = new Promise<void>((resolve) => client.once("close", () => resolve()));
     const cancel = (): void => void client.end(true);

@@ -179,15 +179,15 @@ async function translated<T>(root: string, work: () => Promise<T>): Promise<T> {
   } catch (error) {
     const code = systemCodeOf(error);
     if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
-      throw new PorchlightError("objects.denied", `we may not write to ${root} (${code})`, {
+      throw new PorchlightError("objects.denied", `no permission to write to ${root} (${code})`, {
         hint: "give the folder to the user that runs porchlight-cloud, or set objects.folder",
         cause: error,
       });
     }
     if (code !== "ENOSPC" && code !== "EDQUOT") throw error;
-    throw new PorchlightError("objects.full", `${root} has no room`, {
+    throw new PorchlightError("objects.full", `the disk of ${root} is full`, {
       remedy: "retry",
-      hint: "make room on its disk: it goes on by itself",
+      hint: "make room on its disk: writes resume by themselves",
       cause: error,
     });
   }

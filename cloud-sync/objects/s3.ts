@@ -150,7 +150,7 @@ async function translated<T>(place: string, work: () => Promise<T>): Promise<T> 
     if (status === 401 || status === 403) {
       throw new PorchlightError(
         "objects.denied",
-        `the object store ${place} refused us (${status})`,
+        `the object store ${place} denied access (${status})`,
         {
           hint: "check objects.accessKeyId and objects.secretAccessKey: porchlight-cloud config check",
           cause: error,

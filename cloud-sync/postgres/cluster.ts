@@ -34,14 +34,14 @@ export async function ensureCluster(initdb: string, place: Place): Promise<strin
   if (!existsSync(join(data, "PG_VERSION"))) {
     removeAbandoned(folder);
     const partial = join(folder, `${NEW}${process.pid}`);
-    const said = await place.run(initdb, ["-D", place.seen(`${NEW}${process.pid}`), ...INITDB]);
-    if (said !== null) {
+    const output = await place.run(initdb, ["-D", place.seen(`${NEW}${process.pid}`), ...INITDB]);
+    if (output !== null) {
       rmSync(partial, { recursive: true, force: true });
       throw new PorchlightError(
         "postgres.embedded.failed",
-        `no database was made: ${said.trim().split("\n").at(-1)}`,
+        `initdb failed: ${output.trim().split("\n").at(-1)}`,
         {
-          hint: `see whether ${folder} has room (100 MB) and belongs to a user this machine knows`,
+          hint: `check that ${folder} has 100 MB free and an owner with an entry in /etc/passwd: df -h ${folder}; ls -ld ${folder}`,
         },
       );
     }
@@ -51,7 +51,7 @@ export async function ensureCluster(initdb: string, place: Place): Promise<strin
   if (version === EMBEDDED_MAJOR) return realpathSync(data);
   throw new PorchlightError(
     "postgres.embedded.version",
-    `${data} is of PostgreSQL ${version}, and this program brings ${EMBEDDED_MAJOR}`,
+    `${data} was made by PostgreSQL ${version}, and this program has ${EMBEDDED_MAJOR}`,
     { hint: "move it with pg_upgrade, or install the porchlight that made it" },
   );
 }

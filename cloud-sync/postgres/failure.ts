@@ -37,21 +37,29 @@ function serverFailure(error: pg.DatabaseError, place: string): unknown {
   const code = error.code ?? "";
   if (UNREACHABLE.test(code)) return unreachable(place, error);
   if (BUSY.test(code)) {
-    return new PorchlightError("database.busy", `the database ${place} gave up waiting (${code})`, {
-      remedy: "retry",
-      hint: "see who holds it: SELECT * FROM pg_stat_activity WHERE state <> 'idle'",
-      cause: error,
-    });
+    return new PorchlightError(
+      "database.busy",
+      `the database ${place} timed out waiting for a lock (${code})`,
+      {
+        remedy: "retry",
+        hint: "see who holds it: SELECT * FROM pg_stat_activity WHERE state <> 'idle'",
+        cause: error,
+      },
+    );
   }
   if (FULL.test(code)) {
-    return new PorchlightError("database.full", `the database ${place} has no room (${code})`, {
-      remedy: "retry",
-      hint: "make room on its disk: it goes on by itself",
-      cause: error,
-    });
+    return new PorchlightError(
+      "database.full",
+      `the disk of the database ${place} is full (${code})`,
+      {
+        remedy: "retry",
+        hint: "make room on its disk: writes resume by themselves",
+        cause: error,
+      },
+    );
   }
   if (!DENIED.test(code)) return error;
-  return new PorchlightError("database.denied", `the database ${place} refused us (${code})`, {
+  return new PorchlightError("database.denied", `the database ${place} denied access (${code})`, {
     hint: "check database.url: porchlight-cloud config check",
     cause: error,
   });

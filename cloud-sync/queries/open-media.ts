@@ -69,9 +69,13 @@ export async function openMedia(
   const { key, digest } = contentSchema.parse(JSON.parse(plain.toString("utf8")));
   const content = unsealObject(Buffer.from(key, "base64"), media, await all(stream));
   if (createHash("sha256").update(content).digest("hex") === digest) return { media, content };
-  throw new PorchlightError("media.other", `the object of ${media} is not what was captured`, {
-    hint: "look at the log of that device: porchlight-cloud log verify",
-  });
+  throw new PorchlightError(
+    "media.other",
+    `the object of ${media} does not match the hash in the log`,
+    {
+      hint: "look at the log of that device: porchlight-cloud log verify",
+    },
+  );
 }
 
 async function all(stream: Readable): Promise<Buffer> {
@@ -82,7 +86,7 @@ async function all(stream: Readable): Promise<Buffer> {
     bytes += buffer.length;
     if (bytes > UPLOAD_BYTES_MAX) {
       stream.destroy();
-      throw new PorchlightError("media.large", "an object is larger than any that is taken");
+      throw new PorchlightError("media.large", "the object is larger than any that is accepted");
     }
     parts.push(buffer);
   }

@@ -19,7 +19,7 @@ const stallMs = z
   .min(500)
   .max(120_000)
   .default(10_000)
-  .meta(setting("Stall timeout", "alive but silent for this long, it is started again, ms"));
+  .meta(setting("Stall timeout", "a camera without a frame for this long is restarted, ms"));
 const rotationDegrees = z
   .union([z.literal(0), z.literal(180)])
   .default(0)
@@ -48,7 +48,10 @@ export const cameraConfigSchema = z.discriminatedUnion("kind", [
         .max(1000)
         .default(10)
         .meta(setting("Frame rate", "frames a second that are replayed")),
-      loop: z.boolean().default(false).meta(setting("Loop", "begin again at the end")),
+      loop: z
+        .boolean()
+        .default(false)
+        .meta(setting("Loop", "restart from the first frame at the end")),
       everyFrame: z
         .boolean()
         .default(false)
@@ -106,7 +109,7 @@ export const cameraConfigSchema = z.discriminatedUnion("kind", [
       path: z.string().meta(setting("Socket", "Unix socket of porchlight-camera@.service")),
       stallMs,
     })
-    .describe("network camera, read by a process of its own"),
+    .describe("network camera, read by a separate process"),
 ]);
 
 export type CameraConfig = z.infer<typeof cameraConfigSchema>;

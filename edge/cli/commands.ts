@@ -14,7 +14,7 @@ export const COMMON_OPTIONS = {
 
 export const COMMANDS: CommandTable<Invocation, typeof COMMON_OPTIONS> = {
   name: "porchlight",
-  about: "knows who is at the door, on the device itself",
+  about: "recognises who is at the door, on the device itself",
   firstSteps: "porchlight init, porchlight enroll <name> <photos…>, porchlight start",
   options: COMMON_OPTIONS,
   verbs: VERBS,

@@ -97,7 +97,7 @@ async function centreIn(
       hint: "the device alone: porchlight demo --no-centre",
     });
   }
-  terminal.note("starting a centre: a broker and a PostgreSQL of its own …");
+  terminal.note("starting a centre with its embedded broker and PostgreSQL …");
   return await startDemoCentre({ folder: join(folder, "centre"), environment, signal });
 }
 

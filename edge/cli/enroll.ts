@@ -120,14 +120,14 @@ function report(
   terminal.data({ ...result, taken }, `${table(["photo", "", ""], rows)}\n${summary}`);
   if (taken > 0) return EXIT.ok;
   terminal.note(
-    "nobody was enrolled: use sharp, well-lit photos of one face looking at the camera",
+    "no photo was enrolled: use sharp, well-lit photos of one face looking at the camera",
   );
   return EXIT.failed;
 }
 
 export const enroll: Verb = verb({
   name: "enroll",
-  summary: "teach the doorbell a face",
+  summary: "enrol a person from photos, a camera or a visit",
   options: OPTIONS,
   example: "porchlight enroll 'Ada Lovelace' ~/photos/ada/",
   operands: { usage: "<name> [<photos or folders…>]", min: 1, max: 10_000 },

@@ -140,7 +140,7 @@ function words(
     ["taken for another", rateInWords(wrongPerson)],
     ["ambiguous", rateInWords(ambiguous)],
     ["no usable face", rateInWords(unusable)],
-    ["strangers let in", rateInWords(falseAccepts)],
+    ["false accepts", rateInWords(falseAccepts)],
   );
   return table([pack.id, ""], rows);
 }
@@ -193,7 +193,7 @@ async function keep(
 
 export const evaluate: Verb = verb({
   name: "evaluate",
-  summary: "measure how well a pack knows people, on photos of your own",
+  summary: "measure how well a pack recognises people, on your own photos",
   options: OPTIONS,
   example: "porchlight evaluate --images ~/photos/people --calibrate --far 1e-3",
   operands: NO_OPERANDS,
@@ -251,7 +251,7 @@ async function report(
   const calibration = values.calibrate ? calibrated(evaluated, pack, goal) : null;
   terminal.data({ pack: pack.id, ...evaluation, calibration }, words(pack, evaluation));
   if (evaluation.verification === null) {
-    terminal.note("one-to-one figures need two people, one of them with two photos");
+    terminal.note("one-to-one rates need two people, one of them with two photos");
   }
   if (calibration !== null) await keep(invocation, calibration, pack, goal);
   return EXIT.ok;

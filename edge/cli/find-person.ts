@@ -13,14 +13,14 @@ export function findPerson(gallery: Gallery, nameOrId: string): Person {
   const found = named.length > 0 ? named : byId;
   const [person] = found;
   if (person === undefined) {
-    throw new PorchlightError("person.unknown", "nobody of that name or id is enrolled", {
+    throw new PorchlightError("person.unknown", "no enrolled person has that name or id", {
       exitCode: EXIT.notFound,
-      hint: "see who is: porchlight people list",
+      hint: "see the enrolled people: porchlight people list",
     });
   }
   if (found.length > 1) {
     const ids = found.map(({ id }) => id.slice(0, 8)).join(", ");
-    throw new PorchlightError("person.ambiguous", `${found.length} people fit: ${ids}`, {
+    throw new PorchlightError("person.ambiguous", `${found.length} people match: ${ids}`, {
       exitCode: EXIT.usage,
       hint: "say which by its id: porchlight people list",
     });

@@ -34,7 +34,7 @@ function systemd(program: string, ...args: string[]): void {
 /** The units run what was tested: its own Node.js goes along. */
 function ownNode({ own, node, nodePath, pinned }: Runtime): string {
   if (own) return nodePath;
-  const reason = `the services run on its own Node.js ${pinned}, and this is ${node} (${nodePath})`;
+  const reason = `the services run on the bundled Node.js ${pinned}, and this is ${node} (${nodePath})`;
   throw new PorchlightError("install.node", reason, {
     hint: "start it without PORCHLIGHT_NODE=system: sudo bin/porchlight install",
   });

@@ -27,7 +27,7 @@ function parentFor({ log, reader, database }: OpenLog, parted: boolean): Cursor 
 
 export const logRenew: Verb = verb({
   name: "log renew",
-  summary: "begin a new log, after a backup was restored and the centre has a divergent history",
+  summary: "start a new log, after a backup was restored and the centre has a divergent history",
   options: { yes: confirmation("the old log ends here for good") },
   example: "porchlight log renew --yes",
   operands: NO_OPERANDS,

@@ -40,7 +40,7 @@ export const logTail: Verb = verb({
   options: {
     n: number("N", "this many (default 20)", { fallback: 20, min: 0, max: 100_000 }),
     type: text("TYPE", "only entries of this type, like visit.recognised"),
-    follow: flag("go on until Ctrl-C", "f"),
+    follow: flag("follow the log until Ctrl-C", "f"),
   },
   example: "porchlight log tail -n 5 --type visit.recognised",
   operands: NO_OPERANDS,

@@ -23,7 +23,7 @@ export const mediaShow: Verb = verb({
     if (item === null || picture === null) {
       throw new PorchlightError(
         "media.unknown",
-        `there is no snapshot ${id}, or several begin so, or it was erased or given up`,
+        `no snapshot has the id ${id}, or several begin with it, or it was erased or shed`,
         { exitCode: EXIT.notFound, hint: "see those of a visit: porchlight visits show <visit>" },
       );
     }

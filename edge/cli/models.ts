@@ -129,7 +129,7 @@ export const modelsUse: Verb = verb({
 
 export const modelsReembed: Verb = verb({
   name: "models reembed",
-  summary: "give everybody templates of another pack, from the crops kept at enrolment",
+  summary: "re-embed every template with another pack, from the crops kept at enrolment",
   options: {},
   example: "porchlight models reembed opencv",
   operands: oneOperand("<name>"),
@@ -159,7 +159,7 @@ export const modelsReembed: Verb = verb({
         terminal.progress(name, i + 1, pending.length);
       }
       const result = { pack: vision.pack.id, pending: pending.length, added };
-      const words = `${vision.pack.id}: ${added} of ${pending.length} templates embedded again`;
+      const words = `${vision.pack.id}: ${added} of ${pending.length} templates re-embedded`;
       terminal.data(result, words);
       return added === pending.length ? EXIT.ok : EXIT.failed;
     } finally {

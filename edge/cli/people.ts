@@ -44,7 +44,8 @@ export const peopleList: Verb = verb({
     ]);
     const words = people.length === 0 ? "" : table(["id", "name", "templates", "enrolled"], rows);
     terminal.data(people, words);
-    if (people.length === 0) terminal.note("nobody yet: porchlight enroll <name> <photos…>");
+    if (people.length === 0)
+      terminal.note("no one is enrolled yet: porchlight enroll <name> <photos…>");
     return EXIT.ok;
   },
 });
@@ -94,7 +95,7 @@ export const peopleRename: Verb = verb({
 
 export const peopleRemove: Verb = verb({
   name: "people remove",
-  summary: "erase a person: their keys are destroyed, and nothing can bring them back",
+  summary: "erase a person: their keys are destroyed, which cannot be undone",
   options: { yes: flag("do not ask") },
   example: "porchlight people remove Ada --yes",
   operands: oneOperand("<name or id>"),

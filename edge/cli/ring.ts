@@ -7,7 +7,7 @@ const NAME_MAX = 64;
 
 export const ring: Verb = verb({
   name: "ring",
-  summary: "ring the bell from here, as if the button had been pressed",
+  summary: "ring as if the button had been pressed",
   options: { button: text("NAME", "which button (default: the configured one, else door)") },
   example: "porchlight ring --button garden",
   operands: NO_OPERANDS,

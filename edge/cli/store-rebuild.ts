@@ -4,7 +4,7 @@ import { type Verb, verb } from "./verb.ts";
 
 export const storeRebuild: Verb = verb({
   name: "store rebuild",
-  summary: "rebuild gallery, people and visits by replaying the log",
+  summary: "rebuild the projections (gallery, people, visits) by replaying the log",
   options: {},
   example: "porchlight store rebuild",
   operands: NO_OPERANDS,

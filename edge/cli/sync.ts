@@ -103,14 +103,14 @@ function factsOf({ config, openedLog }: Invocation) {
 
 export const syncStatus: Verb = verb({
   name: "sync status",
-  summary: "how much of the log the centre has, and what keeps it from having more",
+  summary: "how much of the log the centre has, and why it does not have more",
   options: {},
   example: "porchlight sync status --json",
   operands: NO_OPERANDS,
   async run(invocation) {
     const facts = factsOf(invocation);
     const { acked, ackedAtMs, head, lagEntries, lagSeconds, retryAtMs, reason, halted } = facts;
-    const retry = retryAtMs === null ? "" : `, tries again at ${dateOf(retryAtMs)}`;
+    const retry = retryAtMs === null ? "" : `, next attempt at ${dateOf(retryAtMs)}`;
     const lines = [
       `agent       ${facts.state}${retry}`,
       ...(reason === null ? [] : [`because     ${reason}`]),
@@ -142,7 +142,7 @@ export const syncRun: Verb = verb({
 
 export const syncVerify: Verb = verb({
   name: "sync verify",
-  summary: "read the whole log, and hold it against what the centre has acknowledged",
+  summary: "verify the whole log against what the centre has acknowledged",
   options: {},
   example: "porchlight sync verify",
   operands: NO_OPERANDS,

@@ -14,7 +14,7 @@ const USERS = ["porchlight-sync", "porchlight", "porchlight-camera"];
 
 export const uninstallVerb: Verb = verb({
   name: "uninstall",
-  summary: "take the program and its units away; store, keys and configuration stay",
+  summary: "remove the program and its units; store, keys and configuration stay",
   options: {
     root: text("DIR", "an image's root folder"),
     purge: flag("destroy the store, its keys and the configuration too; cannot be undone"),

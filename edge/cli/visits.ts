@@ -65,10 +65,14 @@ export const visitsShow: Verb = verb({
     const { visits, gallery, media } = store();
     const found = visits.find(id);
     if (found === null) {
-      throw new PorchlightError("visit.unknown", `no visit has the id ${id}, or several begin so`, {
-        exitCode: EXIT.notFound,
-        hint: "see them: porchlight visits list",
-      });
+      throw new PorchlightError(
+        "visit.unknown",
+        `no visit has the id ${id}, or several begin with it`,
+        {
+          exitCode: EXIT.notFound,
+          hint: "see them: porchlight visits list",
+        },
+      );
     }
     const visit = named(found, gallery);
     const pictures = media.ofVisit(visit.id);
@@ -99,17 +103,17 @@ function explain(visit: Visit & { name: string | null }, gallery: Pick<Gallery, 
   const because = {
     known: `score ${similarity(score)} ≥ ${thresholds.match}, and ${
       margin === null
-        ? "nobody else is enrolled"
+        ? "no other person is enrolled"
         : `margin ${similarity(margin)} ≥ ${thresholds.margin}`
     }`,
     unknown: `the best score, ${similarity(score)}, is below ${thresholds.match}`,
     ambiguous: `score ${similarity(score)} is enough, but margin ${similarity(margin)} < ${thresholds.margin}`,
-    unusable: "no frame was good enough to judge",
+    unusable: "no frame was good enough to match",
   }[decision.outcome];
   lines.push(
     "",
     `${decision.outcome}: ${because}`,
-    `runner-up: ${runnerUp === null ? "nobody" : `${second} ${similarity(runnerUp.score)}`}`,
+    `runner-up: ${runnerUp === null ? "none" : `${second} ${similarity(runnerUp.score)}`}`,
     `pack ${pack}; ${seen} faces seen; not used: ${
       Object.entries(refused)
         .map(([reason, count]) => `${count} ${reason}`)

@@ -52,7 +52,9 @@ export const deviceConfigSchema = z.strictObject({
         .min(1)
         .max(86_400)
         .default(60)
-        .meta(setting("Telemetry interval", "figures of the device are logged this often, s")),
+        .meta(
+          setting("Telemetry interval", "health metrics of the device are logged this often, s"),
+        ),
     })
     .prefault({}),
   buffer: bufferConfigSchema,

@@ -65,7 +65,7 @@ export async function evaluate(
   for (const { person, photo } of all) {
     if (signal.aborted) {
       throw new PorchlightError("evaluate.stopped", `stopped after ${looks.size} photos`, {
-        hint: "run the same command again",
+        hint: "run the same command again: porchlight evaluate",
       });
     }
     try {

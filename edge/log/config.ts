@@ -42,7 +42,7 @@ export const bufferConfigSchema = z
       .meta(
         setting(
           "Write volume warning",
-          "a warning says when the store writes more than this to the card in a day, MiB",
+          "warn when the store writes more than this to the card in a day, MiB",
           "at once",
         ),
       ),

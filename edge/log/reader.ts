@@ -146,6 +146,6 @@ function createPlaces(database: Database, reading: Reading) {
 function unknownPlace({ log, seq, hash }: Cursor): PorchlightError {
   const place = `entry ${seq} (${hash.slice(0, 12)}…) of the log ${log}`;
   return new PorchlightError("log.place.unknown", `this store does not hold ${place}`, {
-    hint: "see whether the log is whole: porchlight log verify",
+    hint: "verify the log: porchlight log verify",
   });
 }

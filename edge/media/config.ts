@@ -6,7 +6,7 @@ export const mediaConfigSchema = z
     snapshots: z
       .boolean()
       .default(true)
-      .meta(setting("Snapshots", "keep a picture of every visit, sealed, beside the log")),
+      .meta(setting("Snapshots", "keep a sealed picture of every visit, in <data>/media")),
     sizes: z
       .array(z.int().min(64).max(3_840))
       .min(1)
@@ -27,7 +27,7 @@ export const mediaConfigSchema = z
       .meta(
         setting(
           "Snapshot budget",
-          "the oldest are shed when they are more, MiB, if buffer.shed has media",
+          "above this the oldest are shed, MiB, if buffer.shed has media",
           "at once",
         ),
       ),

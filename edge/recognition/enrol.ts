@@ -131,7 +131,7 @@ async function assessPhoto(
   const [face, other] = largestFirst(faces);
   if (face === undefined) return refuse("no face", "no face was found in it");
   if (other !== undefined && other.quality.widthPx >= face.quality.widthPx * OTHER_FACE_MIN) {
-    return refuse("several faces", `${faces.length} faces: it is unclear who is meant`, face);
+    return refuse("several faces", `${faces.length} faces: only one may be in the photo`, face);
   }
   const [reason] = face.quality.reasons;
   if (!face.quality.usable && reason !== undefined) {
@@ -141,7 +141,11 @@ async function assessPhoto(
   const [nearest] = await gallery.nearest(vision.pack.id, face.embedding, 1);
   if (nearest !== undefined && nearest.person !== person && nearest.score >= thresholds.match) {
     const likeness = nearest.score.toFixed(3);
-    return refuse("nearer to another person", `${likeness} alike somebody enrolled`, face);
+    return refuse(
+      "nearer to another person",
+      `similarity ${likeness} to another enrolled person`,
+      face,
+    );
   }
   const crop = await encodeCrop(cropFace(image, face));
   const detail = `face ${Math.round(widthPx)} px wide`;

@@ -30,7 +30,7 @@ export const syncConfigSchema = z
           .meta(
             setting(
               "Names in live notifications",
-              "send names to the centre, in clear, when somebody was recognised",
+              "send the name of a recognised person to the centre, in clear",
             ),
           ),
       })

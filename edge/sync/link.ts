@@ -172,11 +172,15 @@ function connectionError({ url }: Bundle, cause: unknown): PorchlightError {
   const { host } = new URL(url);
   const code = numericCodeOf(cause);
   if (code !== undefined && REFUSED.includes(code)) {
-    return new PorchlightError("sync.refused", `${host} does not let this device in`, {
-      remedy: "stop",
-      hint: "get a new bundle: porchlight-cloud devices rotate, then: porchlight sync join BUNDLE",
-      cause,
-    });
+    return new PorchlightError(
+      "sync.refused",
+      `${host} refused this device: authentication failed`,
+      {
+        remedy: "stop",
+        hint: "get a new bundle: porchlight-cloud devices rotate, then: porchlight sync join BUNDLE",
+        cause,
+      },
+    );
   }
   return new PorchlightError("sync.connect", `no connection to ${host}: ${messageOf(cause)}`, {
     remedy: "retry",

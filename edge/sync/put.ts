@@ -39,9 +39,9 @@ export function createPut({ ca }: { readonly ca: string | undefined }): Put {
       response.destroy();
       return Number(response.statusCode);
     } catch (cause) {
-      throw new PorchlightError("upload.failed", `an upload broke off: ${messageOf(cause)}`, {
+      throw new PorchlightError("upload.failed", `an upload failed: ${messageOf(cause)}`, {
         remedy: "retry",
-        hint: "see whether the network stands: porchlight sync status",
+        hint: "check the network: porchlight sync status",
         cause,
       });
     }

@@ -38,7 +38,7 @@ export const KEYS_TIMEOUT_MS = 20_000;
 const BACKOFF = { firstMs: 1_000, maxMs: 300_000 };
 
 const WAY_ON = {
-  site: "join again with a new bundle: porchlight-cloud devices rotate, then: porchlight sync join",
+  site: "rejoin with a new bundle: porchlight-cloud devices rotate, then: porchlight sync join",
   full: "release less (sync.release), or see in the centre: porchlight-cloud keys list",
 } as const;
 

@@ -76,7 +76,7 @@ export function createKeyring(vault: Database): Keyring {
 function erasedSubject(): PorchlightError {
   return new PorchlightError(
     "subject.erased",
-    "this person was erased and cannot be written about",
+    "this person was erased: their keys are destroyed, so no entry about them can be sealed",
     {
       remedy: "reject",
       hint: "enrol them anew: porchlight enroll <name> <photos>",

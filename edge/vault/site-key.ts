@@ -17,7 +17,7 @@ export function readSiteKey(path: string): PlacedSiteKey | null {
   if (key.length === SITE_KEY_BYTES) return { key, placedAtMs: statSync(path).mtimeMs };
   throw new PorchlightError("site.key.invalid", `${path} holds no public key of a site`, {
     exitCode: EXIT.config,
-    hint: "join again with a new bundle: porchlight sync join BUNDLE",
+    hint: "rejoin with a new bundle: porchlight sync join BUNDLE",
   });
 }
 

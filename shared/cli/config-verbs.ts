@@ -34,7 +34,7 @@ export interface ConfigFiles {
 export function configCheck<I extends Configured>(of: ConfigOf): Verb<I> {
   return {
     name: "config check",
-    summary: "check the configuration and show what is in force",
+    summary: "check the configuration and show the effective settings",
     options: {},
     example: `${of.program} config check --config ${of.file}`,
     operands: NO_OPERANDS,
@@ -73,7 +73,7 @@ export function configSchema<I extends Configured>(of: ConfigOf): Verb<I> {
 export function configMigrate<I extends Configured>(of: ConfigOf): Verb<I> {
   return {
     name: "config migrate",
-    summary: "rewrite a configuration of an earlier version; what was there is kept beside it",
+    summary: "migrate a configuration of an earlier version; a backup is kept in its folder",
     options: {},
     example: `${of.program} config migrate --config ${of.file}`,
     operands: NO_OPERANDS,

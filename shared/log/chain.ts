@@ -160,7 +160,7 @@ function unexplained(emptied: readonly number[], sheds: readonly Shed[]): ChainF
   return {
     seq,
     kind: "emptied",
-    detail: "its content is gone and no later entry says it was shed",
+    detail: "its content is emptied and no later buffer.shed entry covers it",
   };
 }
 
@@ -168,14 +168,14 @@ function unexplained(emptied: readonly number[], sheds: readonly Shed[]): ChainF
 function denied(witnesses: readonly Witness[], seq: number, hash: string): ChainFault | null {
   const witness = witnesses.find((each) => each.seq === seq && each.hash !== hash);
   if (witness === undefined) return null;
-  return { seq, kind: "forged-head", detail: `${witness.from} knows another hash of this entry` };
+  return { seq, kind: "forged-head", detail: `${witness.from} has another hash for this entry` };
 }
 
 /** What a witness knows beyond the end of the log, if any. */
 function cutOff(witnesses: readonly Witness[], head: ChainReport["head"]): ChainFault | null {
   const witness = witnesses.find(({ seq }) => seq > head.seq);
   if (witness === undefined) return null;
-  const detail = `${witness.from} knows ${witness.seq} entries, the log ends at ${head.seq}`;
+  const detail = `${witness.from} has ${witness.seq} entries, the log ends at ${head.seq}`;
   return { seq: head.seq + 1, kind: "missing", detail };
 }
 

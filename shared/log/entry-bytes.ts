@@ -89,11 +89,11 @@ function envelope(scan: Scanner, log: Buffer, seq: number): EntryColumns {
   scan.expect(NAMES.sealed, "the member sealed");
   const sealed = readSealed(scan);
   scan.expect(NAMES.seq, "the member seq");
-  const own = scan.integer("seq");
-  if (own !== seq) throw new EntryFault(`it says of itself that it is entry ${own}`);
+  const found = scan.integer("seq");
+  if (found !== seq) throw new EntryFault(`its seq is ${found}`);
   scan.expect(NAMES.subject, "the member subject");
   const subject = readSubject(scan);
-  if (sealed && subject === null) throw new EntryFault("it seals something of nobody");
+  if (sealed && subject === null) throw new EntryFault("it has sealed content but no subject");
   scan.expect(NAMES.type, "the member type");
   const type = scan.ascii("type");
   if (!TYPE.test(type)) throw new EntryFault("type is not words joined by dots");
@@ -105,7 +105,8 @@ function envelope(scan: Scanner, log: Buffer, seq: number): EntryColumns {
 function readActor(scan: Scanner): string {
   if (scan.has(DEVICE)) return "device";
   const actor = scan.text();
-  if (!ACTOR.test(actor)) throw new EntryFault("actor is nobody who may act");
+  if (!ACTOR.test(actor))
+    throw new EntryFault("actor is neither device, cli:NAME nor central:NAME");
   return actor;
 }
 
@@ -128,7 +129,7 @@ function readSealed(scan: Scanner): boolean {
     scan.base64(`sealed.${each}`);
     separator = 0x2c;
   }
-  if (separator === OBJECT) throw new EntryFault("sealed holds no class that we know");
+  if (separator === OBJECT) throw new EntryFault("sealed holds no known class");
   scan.expect(NAMES.end, "the end of sealed");
   return true;
 }

@@ -70,7 +70,7 @@ export function unsealObject(key: Uint8Array, media: string, sealed: Uint8Array)
   } catch (cause) {
     throw new PorchlightError("seal.broken", `the object of ${media} does not open with its key`, {
       remedy: "reject",
-      hint: "see what lies there: porchlight visits show <visit>",
+      hint: "see the snapshots of the visit: porchlight visits show <visit>",
       cause,
     });
   }

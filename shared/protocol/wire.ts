@@ -215,7 +215,7 @@ function jsonOf(payload: Buffer): unknown {
 }
 
 export function invalid(what: string, cause?: unknown): PorchlightError {
-  return new PorchlightError("wire.invalid", `a message is not as it should be: ${what}`, {
+  return new PorchlightError("wire.invalid", `malformed message: ${what}`, {
     remedy: "reject",
     hint: "both ends speak porchlight/v1: compare their versions",
     cause,

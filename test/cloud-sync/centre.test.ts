@@ -62,7 +62,7 @@ embedded(
     );
     await centre.devices.revoke(device.id);
     await until("it is not let in any more", () =>
-      (device.status?.reason ?? "").includes("does not let this device in"),
+      (device.status?.reason ?? "").includes("authentication failed"),
     );
     await device.remove();
     await centre.stop();

@@ -174,23 +174,23 @@ function withoutLines(reason: string): string {
 
 function failure(place: string, response: Response, text: string): PorchlightError {
   const { status } = response;
-  const said = `InfluxDB at ${place} answers ${status}`;
+  const answer = `InfluxDB at ${place} answers ${status}`;
   if (status === 429 || status === 503) {
-    const hint = "nothing to do: it is tried again when the server has said";
-    return new StoreBusy(said, retryAfterMs(response.headers.get("retry-after")), hint);
+    const hint = "nothing to do: it is retried after the server's Retry-After";
+    return new StoreBusy(answer, retryAfterMs(response.headers.get("retry-after")), hint);
   }
   if (status >= 500) {
-    const hint = "see its own log";
-    return new PorchlightError("influx.unreachable", said, { remedy: "retry", hint });
+    const hint = "look into the log of that InfluxDB server";
+    return new PorchlightError("influx.unreachable", answer, { remedy: "retry", hint });
   }
   if (status === 401 || status === 403) {
-    return new PorchlightError("influx.denied", `${said}: it does not let us in`, {
+    return new PorchlightError("influx.denied", `${answer}: authentication failed`, {
       hint: "check influx.token, or influx.username and influx.password: porchlight-cloud config check",
     });
   }
   const { error, message } = parsed(text);
   const why = withoutLines(message ?? error ?? "");
-  return new PorchlightError("influx.missing", `${said}: ${why}`, {
+  return new PorchlightError("influx.missing", `${answer}: ${why}`, {
     hint: "check influx.version, and influx.database or influx.org and influx.bucket",
   });
 }

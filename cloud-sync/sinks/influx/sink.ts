@@ -66,7 +66,7 @@ function linesOf(points: readonly Point[]): readonly [readonly Line[], readonly 
   for (const point of points) {
     const [{ position }, text] = [point, lineOf(point)];
     if (text !== null) lines.push({ position, text });
-    else unsayable.push({ position, reason: "a name in it cannot be said in line protocol" });
+    else unsayable.push({ position, reason: "a name in it cannot be encoded in line protocol" });
   }
   return [lines, unsayable];
 }
@@ -153,7 +153,7 @@ function bucketOf(value: unknown): readonly MetricsBucket[] {
 }
 
 function unanswered(place: string, why: string): PorchlightError {
-  return new PorchlightError("influx.refused", `InfluxDB at ${place} has no answer: ${why}`, {
+  return new PorchlightError("influx.refused", `InfluxDB at ${place} failed the query: ${why}`, {
     hint: "see what can be asked: porchlight-cloud metrics query --help",
   });
 }

@@ -131,7 +131,7 @@ export function createSinkControl(database: Database): SinkControl {
       if (first !== undefined && !incomplete) {
         const message = `${dropped.length} months from ${first.month} on lie in the archive alone`;
         throw new PorchlightError("sink.archived", message, {
-          hint: `bring them back first: porchlight-cloud archive restore ${first.month}`,
+          hint: `restore them first: porchlight-cloud archive restore ${first.month}`,
         });
       }
       await database.query(RESET, [sink]);

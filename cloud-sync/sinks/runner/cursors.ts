@@ -81,7 +81,7 @@ export function createSinkCursor(database: Database, sink: string, instance: str
       if ((await work(connection)).length === 1) return;
       throw new PorchlightError(
         "sink.lost",
-        `another instance runs the sink ${sink}, or resets it`,
+        `the lease of the sink ${sink} is lost: another instance runs or resets it`,
         {
           remedy: "retry",
         },
@@ -136,6 +136,6 @@ async function addRejects(
   const message = `the sink ${sink} has rejected more than ${REJECTS_MAX} entries: it waits`;
   throw new PorchlightError("sink.rejects.full", message, {
     remedy: "stop",
-    hint: `see why: porchlight-cloud sinks rejects ${sink}; then replay them or drop them`,
+    hint: `see why: porchlight-cloud sinks rejects ${sink}; then retry or discard them: porchlight-cloud sinks retry ${sink}, sinks drop ${sink}`,
   });
 }

@@ -8,7 +8,7 @@ export async function withTimeout<T>(
 ): Promise<T> {
   const stop = new AbortController();
   const abort = (): void => stop.abort(signal.reason);
-  const late = new PorchlightError("sink.store.slow", `no answer withTimeout ${ms} ms`, {
+  const late = new PorchlightError("sink.store.slow", `no answer from the store within ${ms} ms`, {
     remedy: "retry",
   });
   const timer = setTimeout(() => stop.abort(late), ms);

@@ -235,18 +235,22 @@ function unreachable(url: URL, { file }: Wanted, reason: unknown): PorchlightErr
   const cause = reason instanceof Error ? (reason.cause ?? reason) : reason;
   return new PorchlightError(
     "model.download.unreachable",
-    `${file} did not come from ${url.host}: ${messageOf(cause)}`,
+    `${file} could not be downloaded from ${url.host}: ${messageOf(cause)}`,
     {
       remedy: "retry",
-      hint: "run the same command again, it goes on where it stopped; or use --from FOLDER_OR_URL",
+      hint: "run the same command again, it resumes where it stopped; or use --from FOLDER_OR_URL",
       cause: reason,
     },
   );
 }
 
 function stopped({ file }: Wanted): PorchlightError {
-  return new PorchlightError("model.download.stopped", `stopped while ${file} was coming`, {
-    remedy: "retry",
-    hint: "run the same command again: it goes on where it stopped",
-  });
+  return new PorchlightError(
+    "model.download.stopped",
+    `stopped while ${file} was being downloaded`,
+    {
+      remedy: "retry",
+      hint: "run the same command again: it resumes where it stopped",
+    },
+  );
 }

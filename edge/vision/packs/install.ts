@@ -69,7 +69,7 @@ async function checkMade(
   if (found === model.sha256) return;
   throw new PorchlightError(
     "model.file.unexpected",
-    `${model.file} came out with sha256 ${found}, not with ${model.sha256} as pinned`,
+    `${model.file} has sha256 ${found}, not ${model.sha256} as pinned`,
     { hint: "repair the program with npm ci, then run the same command again" },
   );
 }

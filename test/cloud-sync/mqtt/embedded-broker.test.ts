@@ -54,7 +54,7 @@ async function client(url: string, device: string, more: object = {}): Promise<M
   made.on("error", () => undefined);
   await new Promise<void>((done, failed) => {
     made.once("connect", () => done());
-    made.once("close", () => failed(new Error("not let in")));
+    made.once("close", () => failed(new Error("authentication failed")));
   });
   return made;
 }

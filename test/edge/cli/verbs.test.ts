@@ -181,7 +181,7 @@ verbs("start watches the camera; visits, log and status tell what happened", asy
   const { id = "" } = visits[2] ?? {};
   const words = await porchlight(["visits", "show", id.slice(0, 8), ...at]);
   assert.match(words.out, /known: score 0\.9\d+ ≥ 0\.9\d+/);
-  assert.match(words.out, /runner-up: nobody/);
+  assert.match(words.out, /runner-up: none/);
   assert.match(words.out, /pack default@/);
   const shown = json<Shown>(await porchlight(["visits", "show", id, ...at, "--json"]));
   assert.ok(shown.decision.frames.length > 0);

@@ -18,7 +18,7 @@ const RELAY = fileURLToPath(new URL("../../../dist/edge/relay/main.js", import.m
 const DAEMON = fileURLToPath(new URL("../../../dist/edge/main.js", import.meta.url));
 const PASSWORD = "hunter2-Qx";
 
-const relay = suite("a network camera, read by a process of its own");
+const relay = suite("a network camera, read by a separate process");
 const folder = tempFolder("relay");
 const socket = join(folder.path, "front.sock");
 const isRoot = process.getuid?.() === 0;

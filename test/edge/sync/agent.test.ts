@@ -207,7 +207,7 @@ if (needsMosquitto()) {
       bundle: { ...bundle, username: DEVICE, password: "another" },
     });
     await until("it waits", () => agent.states.includes("waiting"));
-    assert.match(agent.reason ?? "", "does not let this device in");
+    assert.match(agent.reason ?? "", "authentication failed");
     assert.not.match(agent.reason ?? "", "another");
     await agent.stop();
   });

@@ -99,7 +99,7 @@ async function measure(
       `\n  accuracy ${rateInWords(verification.accuracy)}` +
       `\n  TAR at FAR 1 % ${rateInWords(atPercent.tar)}, 0.1 % ${rateInWords(atPermille.tar)}` +
       `\n  known ${rateInWords(identification.known)}` +
-      `, strangers let in ${rateInWords(identification.falseAccepts)}\n`,
+      `, false accepts ${rateInWords(identification.falseAccepts)}\n`,
   );
   assert.ok(detection.rate >= floors.found, `found ${detection.rate}`);
   assert.ok(verification.accuracy.rate >= floors.accuracy, rateInWords(verification.accuracy));

@@ -64,7 +64,7 @@ reading("gives the columns, and no fault, of whatever the device may write", () 
 
 const NORMAL = canonicalEntry(entry());
 const WRONG: readonly (readonly [string, string, RegExp])[] = [
-  ["another seq", NORMAL.replace('"seq":7', '"seq":8'), /says of itself that it is entry 8/],
+  ["another seq", NORMAL.replace('"seq":7', '"seq":8'), /its seq is 8/],
   ["another log", NORMAL.replace(LOG, SUBJECT), /the id of this log/],
   ["one member more", NORMAL.replace('"sealed"', '"other":1,"sealed"'), /member sealed/],
   ["white space", NORMAL.replace('"at":', '"at": '), /number/],
@@ -86,7 +86,7 @@ const WRONG: readonly (readonly [string, string, RegExp])[] = [
   ["at that is no whole number", NORMAL.replace(/"at":\d+/, '"at":1.5'), /whole number/],
   ["at beyond what is exact", NORMAL.replace(/"at":\d+/, '"at":9007199254740992'), /whole number/],
   ["negative monotonicMs", NORMAL.replace(/"monotonicMs":\d+/, '"monotonicMs":-1'), /negative/],
-  ["an actor that is nobody", NORMAL.replace('"device"', '"root"'), /nobody/],
+  ["an unknown actor", NORMAL.replace('"device"', '"root"'), /actor is neither/],
   ["an unknown class", NORMAL.replace('"sealed":null', '"sealed":{"soul":"AA=="}'), /no class/],
   ["nothing sealed", NORMAL.replace('"sealed":null', '"sealed":{}'), /no class/],
   [
@@ -106,9 +106,9 @@ for (const [what, text, fault] of WRONG) {
   });
 }
 
-reading("seals nothing of nobody", () => {
+reading("rejects sealed content without a subject", () => {
   const text = canonicalEntry(entry({ subject: null, sealed: { media: "AAEC" } }));
-  assert.match(read(text).fault ?? "", /nobody/);
+  assert.match(read(text).fault ?? "", /no subject/);
 });
 
 reading("nests 64 levels deep, and is never lost in the depth", () => {

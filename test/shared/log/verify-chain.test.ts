@@ -137,7 +137,7 @@ faults("a forged head: the whole tail rewritten, consistently, against a witness
   assert.is(verifyChain(forged, [headOf(forged)]).fault, null, "alone it cannot be told");
   const report = verifyChain(forged, [headOf(forged), { ...at(sound, 7), from: "the vault" }]);
   assert.equal([report.fault?.seq, report.fault?.kind], [7, "forged-head"]);
-  assert.is(report.fault?.detail, "the vault knows another hash of this entry");
+  assert.is(report.fault?.detail, "the vault has another hash for this entry");
 });
 
 faults("two witnesses of one place that disagree: the log cannot satisfy both", () => {

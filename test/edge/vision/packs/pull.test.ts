@@ -199,7 +199,7 @@ pull(
     };
     await attempt(dying, async ({ models, requests, pull: run }) => {
       const error = await rejects(() => run(), "model.download.unreachable");
-      assert.match(error.hint ?? "", /goes on where it stopped/);
+      assert.match(error.hint ?? "", /resumes where it stopped/);
       assert.is(requests.length, 6);
       assert.equal(partials(models), [sha256(DETECTOR)]);
       nothingInPlace(models);

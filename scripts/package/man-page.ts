@@ -13,7 +13,7 @@ export interface ManPage {
   readonly seeAlso: string;
 }
 
-/** As shared/errors.ts has them. */
+/** As shared/core/errors.ts has them. */
 const EXITS = [
   ["0", "It is done."],
   ["1", "It failed; standard error says why, and the next command."],

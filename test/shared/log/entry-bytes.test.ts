@@ -87,8 +87,12 @@ const WRONG: readonly (readonly [string, string, RegExp])[] = [
   ["at beyond what is exact", NORMAL.replace(/"at":\d+/, '"at":9007199254740992'), /whole number/],
   ["negative monotonicMs", NORMAL.replace(/"monotonicMs":\d+/, '"monotonicMs":-1'), /negative/],
   ["an unknown actor", NORMAL.replace('"device"', '"root"'), /actor is neither/],
-  ["an unknown class", NORMAL.replace('"sealed":null', '"sealed":{"soul":"AA=="}'), /no class/],
-  ["nothing sealed", NORMAL.replace('"sealed":null', '"sealed":{}'), /no class/],
+  [
+    "an unknown class",
+    NORMAL.replace('"sealed":null', '"sealed":{"soul":"AA=="}'),
+    /no known class/,
+  ],
+  ["nothing sealed", NORMAL.replace('"sealed":null', '"sealed":{}'), /no known class/],
   [
     "base64 without its padding",
     NORMAL.replace('"sealed":null', '"sealed":{"media":"AAE"}'),

@@ -106,7 +106,7 @@ faults("an entry missing in the middle, its place empty or closed up", () => {
 faults("a missing tail, by a witness of the head", () => {
   const fault = faultOf(sound.slice(0, 6), sound);
   assert.equal([fault?.seq, fault?.kind], [7, "missing"]);
-  assert.is(fault?.detail, "the head knows 9 entries, the log ends at 6");
+  assert.is(fault?.detail, "the head has 9 entries, the log ends at 6");
   assert.equal(faultOf([], sound)?.seq, 1);
 });
 

@@ -21,7 +21,7 @@ const LIST = `SELECT media, device, visit, kind, sha256, bytes, width_px, height
   FROM porchlight_read.media WHERE $1::uuid IS NULL OR device = $1
   ORDER BY captured_at DESC, media LIMIT $2`;
 /** The read models are made by the first centre that runs. */
-const THERE = "SELECT to_regclass('porchlight_read.media') IS NOT NULL AS there";
+const TABLE_EXISTS = "SELECT to_regclass('porchlight_read.media') IS NOT NULL AS exists";
 
 const rows = z.array(
   z
@@ -47,13 +47,13 @@ const rows = z.array(
       }),
     ),
 );
-const thereRow = z.tuple([z.object({ there: z.boolean() })]);
+const existsRow = z.tuple([z.object({ exists: z.boolean() })]);
 
 /** Newest first. */
 export async function listMedia(
   database: Pick<Database, "query">,
   { device, limit }: { readonly device?: string | undefined; readonly limit: number },
 ): Promise<readonly CentralMedia[]> {
-  const [{ there }] = thereRow.parse(await database.query(THERE));
-  return there ? rows.parse(await database.query(LIST, [device ?? null, limit])) : [];
+  const [{ exists }] = existsRow.parse(await database.query(TABLE_EXISTS));
+  return exists ? rows.parse(await database.query(LIST, [device ?? null, limit])) : [];
 }

@@ -21,16 +21,19 @@ export interface OpenedMedia {
   readonly content: Buffer;
 }
 
-/** Why nothing is opened: there is none or several such, it has not come, or nobody may open it. */
+/**
+ * Why a snapshot cannot be opened: there is none or several such, it was not uploaded, or its key
+ * is not released.
+ */
 export type Closed = "unknown" | "missing" | "sealed";
 
 const FIND = `SELECT media, device, sha256, log, seq FROM porchlight_read.media
   WHERE media::text LIKE $1 AND erased_at IS NULL LIMIT 2`;
-const THERE = "SELECT to_regclass('porchlight_read.media') IS NOT NULL AS there";
+const TABLE_EXISTS = "SELECT to_regclass('porchlight_read.media') IS NOT NULL AS exists";
 const ENTRY = `SELECT body, type, subject FROM event_log
   WHERE log = $1 AND seq = $2 AND type = 'media.captured' AND body IS NOT NULL`;
 
-const thereRow = z.tuple([z.object({ there: z.boolean() })]);
+const existsRow = z.tuple([z.object({ exists: z.boolean() })]);
 const foundRows = z.array(
   z.object({
     media: z.string(),
@@ -52,8 +55,8 @@ export async function openMedia(
   idOrPrefix: string,
 ): Promise<OpenedMedia | Closed> {
   const { database, objects, open } = parts;
-  const [{ there }] = thereRow.parse(await database.query(THERE));
-  if (!there || !/^[0-9a-f-]{4,36}$/.test(idOrPrefix)) return "unknown";
+  const [{ exists }] = existsRow.parse(await database.query(TABLE_EXISTS));
+  if (!exists || !/^[0-9a-f-]{4,36}$/.test(idOrPrefix)) return "unknown";
   const found = foundRows.parse(await database.query(FIND, [`${idOrPrefix}%`]));
   const [item] = found;
   if (item === undefined || found.length > 1) return "unknown";

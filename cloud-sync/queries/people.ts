@@ -23,7 +23,7 @@ const LIST = `SELECT ${COLUMNS} WHERE enrolled_at IS NOT NULL AND ($1::uuid IS N
   ORDER BY enrolled_at, subject LIMIT $2`;
 const NAMED = `SELECT ${COLUMNS} WHERE subject = ANY ($1::uuid[])`;
 /** The read models are made by the first centre that runs. */
-const THERE = "SELECT to_regclass('porchlight_read.people') IS NOT NULL AS there";
+const TABLE_EXISTS = "SELECT to_regclass('porchlight_read.people') IS NOT NULL AS exists";
 
 const rows = z.array(
   z
@@ -39,13 +39,13 @@ const rows = z.array(
     })
     .transform(({ subject, device, enrolled_at, erased_at, ...row }): Row => {
       const { profile: sealed, profile_log: log, profile_seq: seq, profile_type: type } = row;
-      const there = sealed !== null && log !== null && seq !== null && type !== null;
-      const place = there && { log, seq: Number(seq), type, subject, class: "profile" as const };
+      const complete = sealed !== null && log !== null && seq !== null && type !== null;
+      const place = complete && { log, seq: Number(seq), type, subject, class: "profile" as const };
       const profile = place === false || sealed === null ? null : { place, sealed };
       return { subject, device, enrolledAt: enrolled_at, erasedAt: erased_at, profile };
     }),
 );
-const thereRow = z.tuple([z.object({ there: z.boolean() })]);
+const existsRow = z.tuple([z.object({ exists: z.boolean() })]);
 const profileSchema = z.object({ name: z.string() });
 
 export interface PeopleOptions {
@@ -58,7 +58,7 @@ export async function listPeople(
   { database, open }: PeopleOptions,
   { device, limit }: { readonly device?: string | undefined; readonly limit: number },
 ): Promise<readonly CentralPerson[]> {
-  if (!(await areThere(database))) return [];
+  if (!(await tableExists(database))) return [];
   const people: CentralPerson[] = [];
   for (const row of rows.parse(await database.query(LIST, [device ?? null, limit]))) {
     people.push(await personOf(row, open));
@@ -72,7 +72,7 @@ export async function namesOf(
   subjects: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
-  if (subjects.length === 0 || !(await areThere(database))) return names;
+  if (subjects.length === 0 || !(await tableExists(database))) return names;
   for (const row of rows.parse(await database.query(NAMED, [subjects]))) {
     const { subject, name } = await personOf(row, open);
     if (name !== null) names.set(subject, name);
@@ -80,9 +80,9 @@ export async function namesOf(
   return names;
 }
 
-async function areThere(database: Pick<Database, "query">): Promise<boolean> {
-  const [{ there }] = thereRow.parse(await database.query(THERE));
-  return there;
+async function tableExists(database: Pick<Database, "query">): Promise<boolean> {
+  const [{ exists }] = existsRow.parse(await database.query(TABLE_EXISTS));
+  return exists;
 }
 
 async function personOf({ profile, ...person }: Row, open: OpenPersonal): Promise<CentralPerson> {

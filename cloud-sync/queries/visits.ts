@@ -23,7 +23,7 @@ const LIST = `SELECT visit, device, camera, started_at, ended_at, duration_ms,
   FROM porchlight_read.visits WHERE $1::uuid IS NULL OR device = $1
   ORDER BY coalesce(started_at, decided_at, ended_at) DESC LIMIT $2`;
 /** The read models are made by the first centre that runs. */
-const THERE = "SELECT to_regclass('porchlight_read.visits') IS NOT NULL AS there";
+const TABLE_EXISTS = "SELECT to_regclass('porchlight_read.visits') IS NOT NULL AS exists";
 
 const integer = z.bigint().transform(Number).nullable();
 const rows = z.array(
@@ -51,13 +51,13 @@ const rows = z.array(
       }),
     ),
 );
-const thereRow = z.tuple([z.object({ there: z.boolean() })]);
+const existsRow = z.tuple([z.object({ exists: z.boolean() })]);
 
 /** Newest first. */
 export async function listVisits(
   database: Pick<Database, "query">,
   { device, limit }: { readonly device?: string | undefined; readonly limit: number },
 ): Promise<readonly CentralVisit[]> {
-  const [{ there }] = thereRow.parse(await database.query(THERE));
-  return there ? rows.parse(await database.query(LIST, [device ?? null, limit])) : [];
+  const [{ exists }] = existsRow.parse(await database.query(TABLE_EXISTS));
+  return exists ? rows.parse(await database.query(LIST, [device ?? null, limit])) : [];
 }

@@ -35,7 +35,7 @@ import {
   REMOVED,
   STATE,
   TABLE,
-  THERE,
+  TABLE_EXISTS,
   tables,
   versionOf,
 } from "./tables.ts";
@@ -103,8 +103,8 @@ export function createFaceEncodings(options: FaceEncodingsOptions): FaceEncoding
       const version = versionOf(await hasVectors());
       await database.transaction(async (connection) => {
         await connection.query(LOCK);
-        const there = (await connection.query(THERE)).length > 0;
-        const same = there && projectionOf(await connection.query(STATE)).version === version;
+        const exists = (await connection.query(TABLE_EXISTS)).length > 0;
+        const same = exists && projectionOf(await connection.query(STATE)).version === version;
         if (!same) await rebuild(connection);
       });
     },

@@ -55,7 +55,7 @@ export function insertStatement(vectors: boolean): string {
 /** "porchfac" as eight bytes: two instances may open at once. */
 export const LOCK = "SELECT pg_advisory_xact_lock(x'706f726368666163'::bigint)";
 export const AVAILABLE = "SELECT FROM pg_available_extensions WHERE name = 'vector'";
-export const THERE = `SELECT WHERE to_regclass('${TABLE}') IS NOT NULL`;
+export const TABLE_EXISTS = `SELECT WHERE to_regclass('${TABLE}') IS NOT NULL`;
 export const STATE = `SELECT version, position FROM ${SCHEMA}.projection`;
 export const MOVE = `UPDATE ${SCHEMA}.projection SET position = greatest(position, $1)`;
 export const REMOVED = `SELECT count FROM ${SCHEMA}.removals`;

@@ -56,7 +56,7 @@ CREATE TABLE ${SCHEMA}.marked (device uuid, hour timestamptz, PRIMARY KEY (devic
 
 /** "porchmet" as eight bytes: two instances may open at once. */
 const LOCK = "SELECT pg_advisory_xact_lock(x'706f7263686d6574'::bigint)";
-const THERE = `SELECT WHERE to_regclass('${SCHEMA}.projection') IS NOT NULL`;
+const TABLE_EXISTS = `SELECT WHERE to_regclass('${SCHEMA}.projection') IS NOT NULL`;
 const SAME = `SELECT FROM ${SCHEMA}.projection WHERE version = ${VERSION}`;
 const WRITE = `WITH points AS (SELECT * FROM json_to_recordset($1::json) AS point (measurement text,
     device uuid, at timestamptz, tags jsonb, fields jsonb, log uuid, seq bigint)),
@@ -120,8 +120,8 @@ export function createTimeSeries(options: TimeSeriesOptions): TimeSeries {
     open: () =>
       database.transaction(async (connection) => {
         await connection.query(LOCK);
-        const there = (await connection.query(THERE)).length > 0;
-        if (!there || (await connection.query(SAME)).length === 0) await rebuild(connection);
+        const exists = (await connection.query(TABLE_EXISTS)).length > 0;
+        if (!exists || (await connection.query(SAME)).length === 0) await rebuild(connection);
       }),
     async write(batch, signal) {
       const { items, rejected } = await decodeEntries(batch, devicesOf, pointOf);

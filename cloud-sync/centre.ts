@@ -1,4 +1,7 @@
-/** A whole centre: its database, its broker or another's, ingest between them, sinks and figures. */
+/**
+ * A whole centre: its database, its broker or an external one, ingest between them, sinks and
+ * metrics.
+ */
 import { readFileSync } from "node:fs";
 import type { Clock } from "../shared/core/clock.ts";
 import { messageOf } from "../shared/core/errors.ts";
@@ -43,7 +46,9 @@ export interface ReadyCentre {
   readonly log: CentralLog;
   readonly devices: Devices;
   readonly sinks: Pick<RunningSinks, "stats">;
-  /** Who looks like somebody that was released; null where nothing is opened. */
+  /**
+   * Nearest-face search over released embeddings; null where this instance opens no sealed content.
+   */
   readonly faces: Sinks["faces"];
   /** `host:port/name` of the database, and the URLs of the broker and of health and metrics. */
   readonly addresses: { readonly database: string; readonly mqtt: string; readonly http: string };

@@ -8,7 +8,7 @@ export interface Check {
   readonly problem: () => Promise<string | null>;
 }
 
-/** A check that takes longer has failed: whoever asks does not wait either. */
+/** A check that takes longer has failed, so that a probe is answered in time. */
 const CHECK_MS = 2_000;
 
 /** Its process answers: nothing else is asked. */

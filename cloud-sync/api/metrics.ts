@@ -1,6 +1,6 @@
 /**
- * Figures for Prometheus. The only home of prom-client. A label is a kind, never a device and never
- * a person: their number has no limit, and who they are is nobody's business here.
+ * Metrics for Prometheus. The only home of prom-client. A label is a kind, never a device and never
+ * a person: their number has no limit, and a metric is no place for who they are.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { z } from "zod";
@@ -176,7 +176,7 @@ function follow(registers: Registry[], stats: () => IngestStats, connections: ()
   }
 }
 
-/** A counter that somebody else counts: it is asked when it is read. */
+/** A counter kept by its owner: it is read at each scrape. */
 function countElsewhere(
   registers: Registry[],
   { name, help, value }: { name: string; help: string; value: () => number },
@@ -192,7 +192,7 @@ function countElsewhere(
   });
 }
 
-/** What was answered to those who asked whether they may bring an object. */
+/** Upload grants, by answer. */
 function followUploads(registers: Registry[], stats: () => UploadStats): void {
   const counters = [
     ["granted", "porchlight_uploads_granted_total", "upload grants issued"],

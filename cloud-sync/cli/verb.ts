@@ -23,6 +23,6 @@ export interface Invocation extends Call {
   readonly logger: Logger;
   /** The checked configuration, --data and PORCHLIGHT_CLOUD_* applied. */
   config(): CloudConfig;
-  /** Opens the database, also beside a centre that runs on it; closed when the verb ends. */
+  /** Opens the database, also while a centre runs on it; closed when the verb ends. */
   centre(): Promise<OpenCentre>;
 }

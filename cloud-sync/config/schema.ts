@@ -1,4 +1,6 @@
-/** The configuration of a centre: one slice a room, each beside the code that it is for. */
+/**
+ * The configuration of a centre: one slice a room, each in the folder of the code that it is for.
+ */
 import { z } from "zod";
 import type { ConfigMigration } from "../../shared/core/config-migration.ts";
 import { setting } from "../../shared/core/setting.ts";

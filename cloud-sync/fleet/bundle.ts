@@ -4,7 +4,7 @@ import { type Bundle, bundleSchema } from "../../shared/protocol/bundle.ts";
 import type { BrokerAddress } from "../host/broker-address.ts";
 import { replaceSecretFile } from "../host/secret-file.ts";
 
-/** What a device proves itself by: a password, or a certificate that somebody else has signed. */
+/** The credentials of a device: a password, or a certificate that another authority has signed. */
 export type Proof =
   | { readonly password: string }
   | { readonly certificate: string; readonly key: string };

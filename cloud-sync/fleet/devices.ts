@@ -18,13 +18,13 @@ export interface Devices {
   add(device: string): Promise<string>;
   /** Makes a new password; the old one is good no longer. Throws `device.unknown`. */
   rotate(device: string): Promise<string>;
-  /** Lets it in no more. Throws `device.unknown`. */
+  /** Revokes its access. Throws `device.unknown`. */
   revoke(device: string): Promise<void>;
   /** Oldest first. */
   list(): Promise<readonly RegisteredDevice[]>;
   /** When this password of the device was made; null when it is not good, or no longer. */
   verify(device: string, password: string): Promise<Date | null>;
-  /** Whoever may come in, as a Mosquitto password file has them. */
+  /** The registered devices, as a Mosquitto password file has them. */
   mosquittoUsers(): Promise<readonly { readonly user: string; readonly hash: string }[]>;
   /** Those whose password has changed since a moment, in that order. */
   changedSince(moment: Date): Promise<readonly Changed[]>;
@@ -40,7 +40,10 @@ const SALT_BYTES = 16;
 const HASH_BYTES = 32;
 /** Node's own: 16 MB and 50 ms (RFC 7914). The password has 256 bits; this is for the day it leaks. */
 const SCRYPT = { N: 16_384, r: 8, p: 1 } as const;
-/** Sessions come back at once after a broker's restart: what was found good need not cost 50 ms. */
+/**
+ * Devices reconnect at once after a broker's restart: a password that was verified need not cost 50
+ * ms.
+ */
 const KNOWN_MAX = 10_000;
 
 const ADD = `INSERT INTO devices (device, password_hash, salt, mosquitto_hash)

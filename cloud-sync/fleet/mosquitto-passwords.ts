@@ -6,7 +6,7 @@
 import { pbkdf2, randomBytes } from "node:crypto";
 import { promisify } from "node:util";
 
-/** As mosquitto_passwd: our passwords have 256 bits, and nobody guesses them however fast. */
+/** As mosquitto_passwd: our passwords have 256 random bits, which no fast hash makes guessable. */
 const ITERATIONS = 101;
 const SALT_BYTES = 12;
 const HASH_BYTES = 64;

@@ -1,4 +1,6 @@
-/** How devices say that they fare: the last status of each, kept where every program can see it. */
+/**
+ * Device presence: the last status that each device reported, kept where every program can see it.
+ */
 import { z } from "zod";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
@@ -9,7 +11,7 @@ import type { Database } from "../postgres/database.ts";
 export interface Presence {
   readonly device: string;
   readonly online: boolean;
-  /** When it said so, by our clock. */
+  /** When it was reported, by our clock. */
   readonly toldAt: Date;
   /** Entries it holds that are not acknowledged; null when it was offline. */
   readonly lag: number | null;
@@ -21,7 +23,7 @@ export interface Presence {
 export interface PresenceBook {
   /** A message of a `status` topic. */
   hear(device: string, payload: Buffer): void;
-  /** Writes down what was heard, now and then, until the signal is aborted. */
+  /** Writes reported statuses to the database at intervals, until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -31,7 +33,7 @@ export interface PresenceOptions {
   readonly logger: Logger;
 }
 
-/** A device tells its status once a second while it has something new; a table is told less often. */
+/** A device reports its status once a second while it changes; the table is written less often. */
 const WRITE_EVERY_MS = 2_000;
 /** Each is one device: as many as a centre may have. */
 const HEARD_MAX = 100_000;
@@ -97,7 +99,7 @@ export function createPresenceBook({ database, now, logger }: PresenceOptions): 
         try {
           await write();
         } catch (error) {
-          // It is told again soon: nothing is lost by it.
+          // The next status replaces it: nothing is lost.
           if (!(error instanceof PorchlightError) || error.remedy !== "retry") throw error;
         }
       }

@@ -6,14 +6,16 @@ import type { Devices } from "./devices.ts";
 
 export interface WatchOptions {
   readonly devices: Pick<Devices, "changedSince">;
-  /** Ends the sessions of a device that were let in by an older password than of this moment. */
+  /** Ends the sessions of a device that authenticated with a password older than this moment. */
   readonly disconnect: (device: string, before: Date) => void;
   readonly logger: Logger;
 }
 
 /** As long as a device that was revoked may still speak. */
 const LOOK_EVERY_MS = 1_000;
-/** A change becomes visible later than the moment it bears: so long ago is looked at again. */
+/**
+ * A change becomes visible later than its timestamp says: changes since so long ago are read again.
+ */
 const OVERLAP_MS = 60_000;
 
 /** Until the signal is aborted. */

@@ -1,6 +1,6 @@
 import { hostname, networkInterfaces } from "node:os";
 
-/** Addresses at which a server listens everywhere, and nobody connects. */
+/** Wildcard addresses: a server listens there, and no client connects to them. */
 const ANYWHERE = ["0.0.0.0", "::"];
 
 export function isAnywhere(host: string): boolean {
@@ -12,7 +12,7 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-/** By which others reach this machine, as far as it knows. */
+/** Names and addresses of this machine, as far as it knows them. */
 export function ownNames(): readonly string[] {
   const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
   const outside = addresses.filter(({ internal, scopeid }) => !internal && !scopeid);
@@ -22,8 +22,8 @@ export function ownNames(): readonly string[] {
 }
 
 /**
- * The host that others are told for a server that listens at `host`: where that is everywhere, the
- * first name of its certificate, or of this machine.
+ * The host to advertise for a server that listens at `host`: for a wildcard address, the first name
+ * of its certificate, or of this machine.
  */
 export function advertisedHost(host: string, names: readonly string[]): string {
   return isAnywhere(host) ? (names[0] ?? ownNames()[0] ?? host) : host;

@@ -1,4 +1,4 @@
-/** Where a running centre says how it is reached: other commands on the same folder look there. */
+/** The run file: the addresses of a running centre, for other commands on the same folder. */
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
@@ -6,7 +6,7 @@ import { replaceFile } from "./atomic-file.ts";
 import { isAlive } from "./process-alive.ts";
 
 const runSchema = z.strictObject({
-  /** Its process: what a process that is gone has said is old. */
+  /** Its process: a run file whose process has ended is stale. */
   pid: z.int(),
   database: z.string(),
   mqtt: z.string(),
@@ -19,7 +19,7 @@ export function writeRun(data: string, run: Run): void {
   replaceFile(path, `${JSON.stringify(run)}\n`, { mode: 0o644 });
 }
 
-/** Leaves alone what another centre has said. */
+/** Leaves the run file of another centre alone. */
 export function removeRun(data: string, pid: number): void {
   if (readRun(data)?.pid === pid) rmSync(pathIn(data), { force: true });
 }

@@ -1,4 +1,4 @@
-/** What the centre proves itself by on the network: certificates that were named, or its own. */
+/** The centre's TLS identity: certificates that were configured, or its own. */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { CloudConfig } from "../config/schema.ts";
@@ -10,7 +10,7 @@ export interface Identity extends Pick<ServerIdentity, "certificate" | "key"> {
   readonly authority: string | null;
 }
 
-/** Null where only this machine can come in. Throws `tls.unusable`. */
+/** Null for loopback alone. Throws `tls.unusable`. */
 export async function openIdentity(config: CloudConfig, nowMs: number): Promise<Identity | null> {
   const { tls, broker, http, mqtt } = config;
   if (tls.certificate !== undefined && tls.key !== undefined) {

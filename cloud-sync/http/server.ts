@@ -1,4 +1,4 @@
-/** What the centre serves over HTTP: whether it is well, and its figures. */
+/** The centre's HTTP server: health, metrics and uploads. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { invariant, messageOf, PorchlightError } from "../../shared/core/errors.ts";

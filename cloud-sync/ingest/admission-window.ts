@@ -43,7 +43,7 @@ export class AdmissionWindow {
     this.#bytes += bytes;
   }
 
-  /** Back again, without waiting: it was in before. */
+  /** Readmission, without waiting: it was admitted before. */
   readmit(bytes: number): void {
     this.#messages++;
     this.#bytes += bytes;

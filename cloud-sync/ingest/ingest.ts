@@ -7,7 +7,7 @@
  *               └──────────┤ divergent history: log frozen        ─► nack `fork`
  *                          └ no batch: a dead letter              ─► nack `invalid`
  *
- * What is in the window is in memory alone: whoever sent it keeps it until the ack.
+ * What is in the window is in memory alone: its sender keeps it until the ack.
  */
 
 import type { Clock } from "../../shared/core/clock.ts";
@@ -29,19 +29,21 @@ export type Answer = { readonly ack: Cursor } | { readonly nack: Nack };
 
 export interface IngestOptions {
   readonly log: Pick<CentralLog, "append" | "addDeadLetter" | "newest">;
-  /** Tells a device. What is lost here is asked for again: it must neither wait nor throw. */
+  /**
+   * Sends an answer to a device. A lost one is asked for again: this must neither wait nor throw.
+   */
   readonly answer: (device: string, answer: Answer) => void;
   readonly clock: Pick<Clock, "monotonicMs">;
   /** Even in [0, 1), for the jitter of retries. */
   readonly random: () => number;
   readonly logger: Logger;
   readonly window?: AdmissionLimits;
-  /** Told of each group commit: its entries, and how long it took. */
+  /** Called after each group commit: its entries, and how long it took. */
   readonly committed?: (entries: number, ms: number) => void;
 }
 
 export interface IngestStats {
-  /** Messages in the window, and batches in the reorder buffer them. */
+  /** Messages in the admission window, and batches in the reorder buffer. */
   readonly inWindow: number;
   readonly early: number;
   readonly appendedEntries: number;
@@ -73,11 +75,11 @@ const WINDOW: AdmissionLimits = { messages: 1_024, bytes: 32 * 1024 * 1024 };
 const COMMIT_BYTES_MAX = 8 * 1024 * 1024;
 /** While the server writes one, the next is sent to it; it waits there for the lock. */
 const COMMITS_AT_ONCE = 2;
-/** What an entry takes in memory beside its bytes. */
+/** Memory overhead of an entry, besides its bytes. */
 const ENTRY_BYTES = 200;
 const BACKOFF = { firstMs: 100, maxMs: 5_000 } as const;
-/** Frozen logs that are remembered as told of: more of them are told of again. */
-const TOLD_MAX = 10_000;
+/** Frozen logs whose fork was logged: beyond this number one may be logged twice. */
+const FORKS_LOGGED_MAX = 10_000;
 
 export function createIngest(options: IngestOptions): Ingest {
   return new LogIngest(options);
@@ -91,8 +93,8 @@ class LogIngest implements Ingest {
   /** Logs in a commit that is under way: what follows in one of them waits for its end. */
   readonly #busy = new Set<string>();
   readonly #stats = { appendedEntries: 0, duplicates: 0, gaps: 0, forks: 0, invalid: 0 };
-  /** Logs whose fork was told: a device goes on with it, at each start and with all in flight. */
-  readonly #told = new Set<string>();
+  /** Logs whose fork was logged: a device resends at each start, and with all that is in flight. */
+  readonly #forksLogged = new Set<string>();
   #queue: Item[] = [];
   #undecodable: Undecodable[] = [];
 
@@ -271,9 +273,9 @@ class LogIngest implements Ingest {
   }
 
   #tellFork(device: string, { log, seq }: Cursor): void {
-    if (this.#told.has(log)) return;
-    if (this.#told.size >= TOLD_MAX) this.#told.clear();
-    this.#told.add(log);
+    if (this.#forksLogged.has(log)) return;
+    if (this.#forksLogged.size >= FORKS_LOGGED_MAX) this.#forksLogged.clear();
+    this.#forksLogged.add(log);
     this.#options.logger.error("log fork detected: log frozen", {
       device,
       log,

@@ -1,4 +1,4 @@
-/** Messages that are no batch, and batches that may not be: they are kept, and the device is told. */
+/** Undecodable messages: dead-lettered, and answered with a nack. */
 
 import { PorchlightError } from "../../shared/core/errors.ts";
 import { type Cursor, startOf } from "../../shared/log/cursor.ts";
@@ -30,7 +30,7 @@ export function tryDecodeBatch(
   }
 }
 
-/** Keeps it, and tells the device from where it may go on. */
+/** Stores the dead letter, and answers with the cursor to resend from. */
 export async function keepUndecodable(
   { device, payload, reason, cursor }: Undecodable,
   { log, logger, answer }: Pick<IngestOptions, "log" | "logger" | "answer">,

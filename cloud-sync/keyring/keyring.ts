@@ -1,6 +1,6 @@
 /**
- * Keys that devices have released to this site: beside the log and never in it, and wrapped as they
- * came. What opens them is not here, but in the hands of an instance that has the site's key.
+ * Released keys of this site, stored apart from the log and wrapped as they came. Only an instance
+ * that has the site's private key can open them.
  */
 import { z } from "zod";
 import { PorchlightError } from "../../shared/core/errors.ts";
@@ -34,13 +34,13 @@ export type OpenPersonal = (place: SealPlace, sealed: string) => Promise<Buffer 
 
 export interface Keyring {
   /**
-   * Keeps what a device says of its keys, all of it in one commit. An older word than the last, and
-   * keys of those who were erased, change nothing. False when there are too many of this device.
+   * Stores released and revoked keys of a device in one commit. An older message than the last, and
+   * keys of erased subjects, change nothing. False when there are too many of this device.
    */
   keep(device: string, site: string, keys: readonly ReleasedKey[]): Promise<boolean>;
-  /** Destroys the keys of subjects for good: none of theirs is taken again. */
+  /** Destroys the keys of erased subjects for good: none of theirs is accepted again. */
   erase(subjects: readonly { readonly device: string; readonly subject: string }[]): Promise<void>;
-  /** Destroys what a device has released. It does not send it again by itself. */
+  /** Destroys the keys of a device. It does not send them again by itself. */
   forget(device: string): Promise<number>;
   /** Opens what is sealed there by the key of the device whose log it is; null without that key. */
   open(place: SealPlace, sealed: string): Promise<Buffer | null>;

@@ -1,4 +1,6 @@
-/** Takes in what devices release, and answers when it is committed: until then they tell it again. */
+/**
+ * Receives released keys, and acknowledges them after the commit: until then devices resend them.
+ */
 import { createHash } from "node:crypto";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
@@ -40,9 +42,9 @@ export interface KeyReceiverOptions {
   readonly logger: Logger;
 }
 
-/** 22 kB each at the most. Who finds no room tells it again. */
+/** 22 kB each at the most. A device whose message is dropped resends it. */
 const WAITING_MAX = 1_000;
-/** A device waits for the answer before it tells more; a second one may be a repetition. */
+/** A device waits for the ack before its next message; a second one may be a repetition. */
 const WAITING_OF_ONE_MAX = 2;
 
 interface Heard {
@@ -101,7 +103,7 @@ class Receiver implements KeyReceiver {
       publish({ device, channel: "keys/ack" }, encodeMessage(keysAckSchema, answer));
     } catch (error) {
       if (!(error instanceof PorchlightError) || error.remedy !== "retry") throw error;
-      // Not answered: it is told again.
+      // Not acknowledged: the device resends it.
       this.#stats.dropped++;
       logger.warn("released keys not stored: database unavailable", { code: error.code });
     }

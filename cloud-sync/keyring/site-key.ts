@@ -1,6 +1,6 @@
 /**
- * The key pair of this site. Its private half is a file of whoever runs the centre; the database
- * knows the public one, so that several instances find out whether they have the same.
+ * The key pair of this site. Its private half is a file of the centre's operator; the database
+ * holds the public one, so that several instances find out whether they have the same.
  */
 import { generateKeyPairSync } from "node:crypto";
 import { chownSync, existsSync, mkdirSync, statSync } from "node:fs";
@@ -13,7 +13,7 @@ import { readSecret, replaceSecretFile } from "../host/secret-file.ts";
 import type { Database } from "../postgres/database.ts";
 import { LOCK_KEYS } from "./keyring.ts";
 
-/** What an instance knows of the site's key. */
+/** What an instance has of the site's key. */
 export interface SiteKey {
   readonly publicKey: Buffer;
   /** Null on an instance that has not got the file: it takes keys in, and opens none. */

@@ -39,7 +39,7 @@ export interface Archive {
   /** Months that are over and not archived yet, oldest first. */
   due(): Promise<readonly string[]>;
   list(): Promise<readonly ArchivedMonth[]>;
-  /** Writes a month, and reads it back. Throws `archive.open` while entries may still come in. */
+  /** Archives a month, and reads it back. Throws `archive.open` while entries may still arrive. */
   archive(month: string, signal: AbortSignal): Promise<Manifest>;
   /**
    * Holds what lies in the store against its manifest, and against the database while the month is
@@ -48,7 +48,7 @@ export interface Archive {
   verify(month: string, signal: AbortSignal): Promise<Manifest>;
   /** Takes a verified month out of the database. Throws `archive.needed` while a sink needs it. */
   drop(month: string, signal: AbortSignal): Promise<void>;
-  /** Brings a month back: verify and export are as they were before. */
+  /** Restores a month: verify and export are as they were before. */
   restore(month: string, signal: AbortSignal): Promise<void>;
 }
 

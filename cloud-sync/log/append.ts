@@ -20,7 +20,7 @@ export interface BatchOutcome {
   readonly reason: string | null;
 }
 
-/** "porchlog" as eight bytes. Whoever appends waits here, so positions come in order of commits. */
+/** "porchlog" as eight bytes. Appenders wait for this lock, so positions come in order of commits. */
 export const LOCK_LOG = "SELECT pg_advisory_xact_lock(x'706f7263686c6f67'::bigint)";
 const LOCK = prepared(
   "append_lock",
@@ -56,7 +56,7 @@ const FREEZE = prepared(
   "append_freeze",
   "UPDATE logs SET frozen_at = coalesce(frozen_at, now()) WHERE log = $1",
 );
-/** A device that goes on with its other branch is kept so far: enough to see what happened. */
+/** Entries that are kept of a divergent branch: enough to see what happened. */
 const FORK_ENTRIES_MAX = 10_000;
 const KEEP_FORK = prepared(
   "append_keep_fork",

@@ -1,4 +1,6 @@
-/** What could not be taken in: dead letters, and the other branches of forked logs. */
+/**
+ * Dead letters: messages and entries that were rejected, and the divergent branches of forked logs.
+ */
 import { isUtf8 } from "node:buffer";
 import { z } from "zod";
 import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
@@ -11,7 +13,7 @@ import type { CentralLog } from "./event-log.ts";
 export interface DeadLetter {
   readonly id: number;
   readonly device: string;
-  /** With a seq, a single entry of this log; else null, and the letter is a whole message. */
+  /** With a seq, a single entry of this log; else null, and the dead letter is a whole message. */
   readonly log: string | null;
   readonly seq: number | null;
   readonly reason: string;
@@ -33,7 +35,7 @@ export interface DeadLetters {
   letters(device?: string): Promise<readonly DeadLetter[]>;
   /** As it came. Throws `letter.unknown`. */
   payload(id: number): Promise<Buffer>;
-  /** Tries again: null when it was taken in, and is a letter no more; else why not. */
+  /** Retries: null when it was ingested and is a dead letter no more; else the reason. */
   retry(id: number): Promise<string | null>;
   /** Throws `letter.unknown`. */
   drop(id: number): Promise<void>;

@@ -39,7 +39,7 @@ export interface StoredEntry {
   readonly receivedAt: Date;
 }
 
-/** A log as the centre knows it. */
+/** A log as the centre has it. */
 export interface LogState extends Cursor {
   readonly device: string;
   readonly parent: Cursor | null;
@@ -104,7 +104,7 @@ export interface Letter {
 /** Entries in one group commit: 10,000 of 400 bytes are 4 MB and a fifth of a second. */
 export const ARRIVALS_MAX = 256;
 const PAGE_ENTRIES = 1_000;
-/** A device that sends nonsense fills its own quota of dead letters, and not the disk. */
+/** A device that sends garbage fills its own quota of dead letters, and not the disk. */
 const LETTERS_PER_DEVICE_MAX = 1_000;
 
 const hashColumn = z

@@ -50,7 +50,7 @@ export const externalBrokerConfig = z
   })
   .prefault({});
 
-/** What bundles tell devices of the way to this centre. */
+/** The advertised address of this centre, as bundles have it. */
 export const advertisedBrokerConfig = z
   .strictObject({
     url: brokerUrl

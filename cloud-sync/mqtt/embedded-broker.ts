@@ -32,7 +32,7 @@ export interface EmbeddedBroker extends Transport {
   start(): Promise<void>;
   /** `mqtt://127.0.0.1:1883`, once it listens. */
   url(): string;
-  /** Ends the session of a device that was let in by an older password than of this moment. */
+  /** Ends the session of a device that authenticated with a password older than this moment. */
   disconnect(device: string, before: Date): void;
 }
 
@@ -43,7 +43,10 @@ const PACKET_BYTES_MAX = 1024 * 1024 + 64 * 1024;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** aedes stores a message of QoS 2 before it passes it on. We use none. */
 const QOS2_MAX = 1;
-/** scrypt takes 16 MB and 50 ms each time: who comes later tries again. */
+/**
+ * Concurrent password checks: scrypt takes 16 MB and 50 ms each. A client beyond that is refused,
+ * and retries.
+ */
 const AUTHENTICATIONS_MAX = 64;
 /** CONNACK (MQTT 3.1.1, 3.2.2.3): server unavailable; bad user name or password. */
 const UNAVAILABLE = 3;
@@ -61,7 +64,7 @@ class Broker implements EmbeddedBroker {
   readonly #server: Server;
   #receiver: Receiver | null = null;
   #listens: () => void = () => undefined;
-  /** When the password was made that a client was let in by. */
+  /** When the password was made that a client authenticated with. */
   readonly #letInBy = new WeakMap<Client, Date>();
   #authentications = 0;
 
@@ -185,12 +188,14 @@ class Broker implements EmbeddedBroker {
     invariant(conn instanceof LimitedConnection, "aedes has the connections that it was given");
     return conn.holdDuring(receiver.onBatch(device, bytes, signal)).then(
       () => null,
-      // Its connection ends without a PUBACK: whoever sent it does so again.
+      // Its connection ends without a PUBACK: the sender resends it.
       (error: unknown) => new Error("the batch was rejected", { cause: error }),
     );
   }
 
-  /** Null when it may come in: the user is the device, and its client id says so as well. */
+  /**
+   * Null when authentication succeeds: the user is the device, and its client id says so as well.
+   */
   async #authenticate(
     client: Client,
     username: string | undefined,

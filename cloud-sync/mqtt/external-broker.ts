@@ -46,7 +46,7 @@ const KEEPALIVE_S = 20;
 const RECEIVE_MAXIMUM = 16;
 /** Above what a batch may have: too long ones come in, and get an answer. */
 const PACKET_BYTES_MAX = 4 * 1024 * 1024;
-/** Answers of 150 bytes on their way: then the broker has stopped, and devices ask again. */
+/** Answers in flight, of 150 bytes: beyond that the broker has stalled, and devices ask again. */
 const UNSENT_MAX = 10_000;
 const BACKOFF = { firstMs: 100, maxMs: 10_000 } as const;
 const GROUP = "$share/porchlight-ingest/";
@@ -83,7 +83,7 @@ class MqttTransport implements Transport {
     this.#receiver = receiver;
   }
 
-  /** Connects, and again whenever a connection ends. */
+  /** Connects, and reconnects whenever a connection ends. */
   async run(signal: AbortSignal): Promise<void> {
     const listeners = Array.from({ length: this.#options.connections }, (_, i) => `in-${i}`);
     await Promise.all(["out", ...listeners].map((name) => this.#keep(name, signal)));
@@ -213,7 +213,7 @@ class MqttTransport implements Transport {
     return {
       protocolVersion: this.#protocol,
       clientId: `porchlight-centre-${instance}-${name}`,
-      // What was not taken before the end of a session is sent again by its device.
+      // What was not acknowledged before the end of a session is resent by its device.
       clean: true,
       // We reconnect by ourselves; what mqtt.js would hold for it would be in memory, unbounded.
       reconnectPeriod: 0,

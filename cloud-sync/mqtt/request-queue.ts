@@ -1,4 +1,4 @@
-/** What devices ask beside the log, until it is answered: bounded in all, and for each of them. */
+/** Bounded request queue: what devices ask outside the log, limited in all and for each device. */
 import { createWakeSignal } from "../../shared/core/wake-signal.ts";
 
 export interface RequestQueueLimits {
@@ -8,13 +8,13 @@ export interface RequestQueueLimits {
 }
 
 export interface RequestQueue<T> {
-  /** False when there is no room: whoever asked asks again. */
+  /** False when it is full: the device retries. */
   offer(device: string, request: T): boolean;
   /** Answers one after the other until the signal is aborted; several may do so at once. */
   serve(signal: AbortSignal, answer: (device: string, request: T) => Promise<void>): Promise<void>;
 }
 
-/** How long a wake is listened for before somebody looks anyway. */
+/** Longest wait for a wake signal before the queue is looked at anyway. */
 const LOOK_EVERY_MS = 1_000;
 
 export function createRequestQueue<T>({ max, ofOneMax }: RequestQueueLimits): RequestQueue<T> {

@@ -1,14 +1,16 @@
 /** Where batches come from and answers go to: a broker, ours or another. */
 import type { Channel, Topic } from "../../shared/protocol/wire.ts";
 
-/** A batch of this device. Resolves once it is in the admission window; throws when that is given up. */
+/** A batch of this device. Resolves once it is in the admission window; throws when aborted. */
 export type OnBatch = (device: string, payload: Buffer, signal: AbortSignal) => Promise<void>;
 
-/** A message beside the log. It must neither wait nor throw: nothing holds it back. */
+/**
+ * A message outside the log. The handler must neither wait nor throw: there is no back-pressure.
+ */
 export type OnMessage = (device: string, payload: Buffer) => void;
 
 /**
- * Channels beside the log, and how they are delivered. `broadcast`: to every instance of the centre,
+ * Channels other than the log, and how they are delivered. `broadcast`: to every instance of the centre,
  * since a retained message goes to no shared subscription (MQTT 5, 4.8.2); `shared`: to any one.
  */
 export const MESSAGES = {
@@ -23,20 +25,20 @@ export function isMessage(channel: Channel): channel is MessageChannel {
   return Object.hasOwn(MESSAGES, channel);
 }
 
-/** Who gets what comes in: one handler a channel. */
+/** Message handlers: one a channel. */
 export interface Receiver {
   readonly onBatch: OnBatch;
   readonly onMessage: Readonly<Record<MessageChannel, OnMessage>>;
 }
 
 export interface Transport {
-  /** Says who gets what comes in. Called once, before it runs. */
+  /** Sets the message handlers. Called once, before it runs. */
   attach(receiver: Receiver): void;
   /** Serves until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
   /** Resolves when it first receives. */
   readonly ready: Promise<void>;
-  /** Sends at least once, unless a connection ends before: nobody may rely on it. */
+  /** Sends at least once, unless a connection ends before: no caller may rely on it. */
   publish(topic: Topic, payload: Buffer): void;
   /** Connections that stand. */
   connected(): number;

@@ -20,7 +20,7 @@ export interface FolderOptions {
   readonly folder: string;
   /** Tells files apart that are written at the same time. */
   readonly newId: () => string;
-  /** How others may bring an object, where a server of ours takes it in. */
+  /** Upload grants, where our own server receives the objects. */
   readonly grant?: (wish: UploadWish) => UploadGrant;
 }
 

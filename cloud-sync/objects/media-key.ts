@@ -1,4 +1,7 @@
-/** By its content, below its device: nobody can take a place that is not theirs. */
+/**
+ * The object key: by content, below its device, so that no device can write where another's objects
+ * are.
+ */
 export function mediaKey(device: string, sha256: string): string {
   return `media/${device}/${sha256}`;
 }

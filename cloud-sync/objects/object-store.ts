@@ -7,7 +7,7 @@ export interface ObjectHead {
   readonly bytes: number;
 }
 
-/** One object that somebody else may upload, once, exactly as it was announced. */
+/** An upload grant: one object, once, exactly as it was announced. */
 export interface UploadWish {
   readonly key: string;
   /** 64 lowercase hex digits. */
@@ -36,7 +36,7 @@ export interface ObjectStore {
   delete(key: string): Promise<void>;
   /** Every object whose key begins so, in the order of keys. */
   list(prefix: string): AsyncGenerator<ObjectHead>;
-  /** Null where nobody but us can reach the store. */
+  /** Null where only the centre can reach the store. */
   grantPut(wish: UploadWish): Promise<UploadGrant | null>;
   close(): void;
 }

@@ -18,7 +18,7 @@ export function openObjects(
   return createS3Store({ endpoint: url, bucket, region, forcePathStyle, ...account });
 }
 
-/** The folder, and how devices bring objects into it. */
+/** The folder, and how devices upload into it. */
 export function openFolder({
   data,
   folder = join(resolve(data), "objects"),

@@ -35,9 +35,9 @@ export interface EmbeddedOptions {
   /** Absolute; made if it is not there. */
   readonly folder: string;
   readonly logger: Logger;
-  /** Told when a server that ended by itself could not be started again. */
+  /** Called when a server that ended by itself could not be restarted. */
   readonly failed: (error: unknown) => void;
-  /** A command beside a running centre: the server of another owner is used, and left as it is. */
+  /** A command while a centre runs: the server of another owner is used, and left as it is. */
   readonly beside?: boolean;
 }
 

@@ -22,8 +22,8 @@ const NETWORK = new Set([
 const LOST = /^(Connection terminated|timeout e(xceeded|xpired)|Client has encountered|Query read)/;
 
 /**
- * What a database failure means to whoever caught it. Statements that are wrong in themselves, and
- * constraints they broke, come back as they were: those are mistakes of the program.
+ * Classifies a database failure. Statements that are wrong in themselves, and constraints they
+ * broke, come back as they were: those are mistakes of the program.
  */
 export function databaseFailure(error: unknown, place: string): unknown {
   if (error instanceof PorchlightError) return error;

@@ -15,7 +15,7 @@ export interface OpenOptions {
   readonly logger: Logger;
   /** Even in [0, 1), for the jitter of retries. */
   readonly random: () => number;
-  /** Told when a server of our own is gone for good. */
+  /** Called when the embedded server is gone for good. */
   readonly failed: (error: unknown) => void;
   /** Whether the server of a centre that runs on the same folder is used as well. */
   readonly beside?: boolean;

@@ -1,4 +1,4 @@
-/** The sinks of a centre, each with a runner of its own: one that waits delays no other. */
+/** The sinks of a centre, each with its own runner: one that is held up delays no other. */
 import type { Clock } from "../../shared/core/clock.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import type { CloudConfig } from "../config/schema.ts";

@@ -19,7 +19,7 @@ export interface CaughtUp extends Written {
 
 /**
  * A projection of the central log into one store.
- * Resolved is accepted, listed is rejected, thrown is kept and tried again: there is no fourth.
+ * Resolved is accepted, listed is rejected, thrown is kept and retried: there is no fourth.
  */
 export interface Sink {
   /** Key of its durable cursor. Renaming a sink replays it from the first entry. */
@@ -44,7 +44,7 @@ export interface Positioned {
   advanceTo?(position: bigint): Promise<void>;
 }
 
-/** A store that writing again does not make right: everything is deleted before a replay. */
+/** A store that rewriting does not repair: everything is deleted before a replay. */
 export interface Resettable {
   reset(): Promise<void>;
 }
@@ -80,7 +80,7 @@ export function withEntries(
   });
 }
 
-/** A store that said when to come back. */
+/** A store that is busy and said when to retry. */
 export class StoreBusy extends PorchlightError {
   readonly afterMs: number;
 
@@ -102,7 +102,7 @@ interface Issue {
   readonly path: readonly PropertyKey[];
 }
 
-/** A code, never a message: what a store says may hold what it was given. */
+/** The error's code, never its message: a store's message may quote what it was given. */
 export function codeOf(error: unknown): string {
   if (error instanceof PorchlightError) return error.code;
   return systemCodeOf(error) ?? (error instanceof Error ? error.name : "unknown");

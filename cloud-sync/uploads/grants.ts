@@ -1,4 +1,4 @@
-/** Answers devices that ask whether they may bring an object: what their log has announced, and no more. */
+/** Grants uploads to devices: what their log has announced, and no more. */
 
 import { z } from "zod";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
@@ -22,7 +22,10 @@ export interface UploadStats {
   readonly granted: number;
   readonly held: number;
   readonly refused: number;
-  /** Not answered: not understood, too many at once, or the store was away. They ask again. */
+  /**
+   * Requests that were not answered: malformed, rate limited, or the store was away. Devices ask
+   * again.
+   */
   readonly dropped: number;
 }
 
@@ -42,9 +45,12 @@ export interface UploadsOptions {
   readonly logger: Logger;
 }
 
-/** An object of 8 MiB takes this long at 220 kbit/s; longer nobody should have to trust a grant. */
+/** A grant's lifetime: 8 MiB take this long at 220 kbit/s, and none should be valid for longer. */
 export const GRANT_LIFE_S = 300;
-/** A hundred bytes each: a fleet that comes back at once. Who finds no room asks again. */
+/**
+ * Queued requests, of a hundred bytes each: a fleet that reconnects at once. Those beyond it ask
+ * again.
+ */
 const WAITING_MAX = 10_000;
 /** A device has two under way; one that asks for more does not get in the way of the others. */
 const WAITING_OF_ONE_MAX = 8;

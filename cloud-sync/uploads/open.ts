@@ -1,4 +1,4 @@
-/** How devices bring objects: into S3 by presigned requests, into a folder through our own server. */
+/** Uploads of devices: into S3 by presigned requests, into a folder through our own server. */
 import { randomBytes } from "node:crypto";
 import type { Logger } from "../../shared/core/logger.ts";
 import type { Topic } from "../../shared/protocol/wire.ts";

@@ -91,7 +91,7 @@ export function createUploadDoor(options: UploadDoorOptions): UploadDoor {
       const received = await take(request, granted);
       if (received === "stored") response.writeHead(201).end();
       else if (received === "there") {
-        // Whoever was let in is read to the end, and so hears the answer.
+        // An authorized request is read to its end, so that the client gets the answer.
         request.resume();
         response.writeHead(412).end("it is there\n");
       } else refuse(response, 400, "these are not the bytes that were granted");

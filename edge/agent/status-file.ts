@@ -4,7 +4,7 @@ import { replaceFile } from "../host/atomic-file.ts";
 import { isDiskFull } from "../host/disk-full.ts";
 import { type AgentStatus, agentStatusSchema } from "../sync/status.ts";
 
-/** Written whole: whoever reads never sees half of it. On a full disk the last one stays. */
+/** Written whole: a reader never sees half of it. On a full disk the last one stays. */
 export function writeStatus(path: string, status: AgentStatus): void {
   try {
     mkdirSync(dirname(path), { recursive: true });

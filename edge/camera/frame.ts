@@ -1,4 +1,4 @@
-/** One picture as a camera gave it: still encoded, decoded only by whoever looks at it. */
+/** One picture as a camera gave it: still encoded, decoded only where it is looked at. */
 export interface Frame {
   /** Encoded image: JPEG from streams, any format of `vision/image.ts` from files. */
   readonly image: Buffer;
@@ -19,7 +19,7 @@ export interface CameraStats {
   readonly dropped: number;
   /** Frames thrown away because they were torn or too large. */
   readonly damaged: number;
-  /** Times the source ended or failed and was started again. */
+  /** Restarts of the source after it ended or failed. */
   readonly restarts: number;
   /** Times the source was alive but sent nothing for too long. */
   readonly stalls: number;

@@ -1,6 +1,6 @@
 /** A mailbox for one value: who reads gets the newest, and what was not read in time is dropped. */
 export interface Latest<T> extends AsyncIterable<T> {
-  /** Puts a value; false when it replaced one that nobody had read. */
+  /** Puts a value; false when it replaced one that was never read. */
   put(value: T): boolean;
   /** No more values come; a waiting one is still delivered. */
   end(): void;

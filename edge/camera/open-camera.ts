@@ -14,7 +14,7 @@ export interface OpenCameraParts extends CameraParts {
   readonly path: string;
 }
 
-/** The camera of a configuration. Nothing is started until somebody reads it. */
+/** The camera of a configuration. Nothing is started before the first read. */
 export function openCamera(config: CameraConfig, parts: OpenCameraParts): Camera {
   if (config.kind === "files") return filesCamera(config, parts);
   const { name, stallMs } = config;

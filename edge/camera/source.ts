@@ -1,4 +1,4 @@
-/** A stream of bytes that can be started again and again: a child process, or a socket. */
+/** A restartable stream of bytes: a child process, or a socket. */
 import { spawn } from "node:child_process";
 import { createConnection } from "node:net";
 import { PorchlightError } from "../../shared/core/errors.ts";

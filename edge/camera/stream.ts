@@ -1,4 +1,4 @@
-/** A camera that never gives up: starts its source, splits frames, and starts it again. */
+/** A camera with a restarting source: starts it, splits frames, and restarts it with back-off. */
 import type { Clock } from "../../shared/core/clock.ts";
 import { PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
@@ -114,7 +114,7 @@ async function runOnce(
   let watchdog = setTimeout(stalled, stallMs);
   const source = start({
     data(chunk) {
-      // What a source still says while it is being stopped belongs to nobody.
+      // What a source still sends while it is being stopped is discarded.
       if (finished) return;
       for (const image of splitter.push(chunk)) {
         clearTimeout(watchdog);

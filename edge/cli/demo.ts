@@ -87,7 +87,7 @@ function centreWords({ centre, visits }: DemoResult): string {
   return `the centre holds the same log, and ${centre.visits} visits in its PostgreSQL${most}`;
 }
 
-/** A centre beside it: without one the demo would leave out where everything goes. */
+/** The demo's centre: without one, the sync of the log would be left out. */
 async function centreIn(
   folder: string,
   { environment, signal, terminal }: Pick<Invocation, "environment" | "signal" | "terminal">,

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { parseEntry } from "../../shared/log/entry.ts";
 import type { OpenLog } from "../log/open-log.ts";
 
-/** Who this device is: its store has said so in its first entry. Null when that cannot be read. */
+/** The id of this device, from the first entry of its store. Null when that cannot be read. */
 export function deviceOf({ reader }: OpenLog): string | null {
   const [first] = reader.after(reader.start(), 1).entries;
   if (first?.body == null) return null;

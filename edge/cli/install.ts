@@ -21,7 +21,7 @@ const OPTIONS = {
   address: text("IP", "the only address that this camera's unit may speak to"),
 };
 
-/** Runs a program of systemd; what it says is for people. */
+/** Runs a program of systemd; its output is for people. */
 function systemd(program: string, ...args: string[]): void {
   const { error, status, stderr } = spawnSync(program, args, { encoding: "utf8" });
   if (error === undefined && status === 0) return;
@@ -31,7 +31,7 @@ function systemd(program: string, ...args: string[]): void {
   });
 }
 
-/** The units run what was tested: its own Node.js goes along. */
+/** The units run what was tested: the bundled Node.js is installed along with the program. */
 function ownNode({ own, node, nodePath, pinned }: Runtime): string {
   if (own) return nodePath;
   const reason = `the services run on the bundled Node.js ${pinned}, and this is ${node} (${nodePath})`;

@@ -73,7 +73,7 @@ export const logTail: Verb = verb({
   },
 });
 
-/** What the vault and the caller know of the log, to hold it against. */
+/** Witnesses to verify the log against: the vault, and the caller. */
 function witnessesOf(
   { config, environment, store }: Invocation,
   given: string | undefined,

@@ -9,7 +9,7 @@ export const verb = verbMaker<Invocation>();
 
 /** Everything a verb may use; what it does not ask for is not made. */
 export interface Invocation extends Call {
-  /** `cli:<user>`: who the log says did it. */
+  /** `cli:<user>`: the actor of entries that a command appends. */
   readonly actor: string;
   readonly configFile: string;
   /** Given by --data. */
@@ -20,7 +20,7 @@ export interface Invocation extends Call {
   store(): Store;
   /** Opens the log alone: the log key is enough, and nothing sealed can be read. */
   log(): EventLog;
-  /** The same, with what lies beside the log: its earlier lives, and the agent's place in it. */
+  /** The same, with the log's earlier lives and the agent's cursor. */
   openedLog(): OpenLog;
   /** The environment, for what is passed on to other programs. */
   readonly environment: Readonly<Record<string, string | undefined>>;

@@ -1,4 +1,4 @@
-/** What the rooms are opened with, as the configuration says. */
+/** The options that each room is opened with, from the configuration. */
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
 import type { Clock } from "../../shared/core/clock.ts";

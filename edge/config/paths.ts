@@ -51,14 +51,14 @@ export function bundlePath({ data, sync }: DeviceConfig): string {
 }
 
 /**
- * Where the public key of the site lies, for whom keys are wrapped: beside the vault, into whose
- * folder the agent cannot enter. Who could change it, could have everything released to themselves.
+ * The site's public key, that keys are wrapped for: in the vault's folder, which the agent cannot
+ * enter. Whoever could replace it could have everything released to themselves.
  */
 export function siteKeyPath({ data }: DeviceConfig): string {
   return resolve(data, "vault", "site-key");
 }
 
-/** Where the agent says how it fares. */
+/** The status file of the agent. */
 export function syncStatusPath({ data, sync }: DeviceConfig): string {
   // Written with every ack: on an installed device into memory, not onto the card.
   if (sync.status === undefined && resolve(data) === INSTALLED_DATA) return INSTALLED_STATUS;

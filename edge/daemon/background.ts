@@ -1,4 +1,4 @@
-/** What the daemon does beside its camera: the button, and what the store needs now and then. */
+/** Background tasks of the daemon: the button, and the housekeeping of the store. */
 import { setImmediate as breathe } from "node:timers/promises";
 import type { Clock } from "../../shared/core/clock.ts";
 import { invariant, PorchlightError } from "../../shared/core/errors.ts";
@@ -22,12 +22,14 @@ export interface BackgroundParts {
   readonly emit: (line: string) => void;
 }
 
-/** A month of telemetry fills a megabyte a day: what a round gives up lasts for hours. */
+/**
+ * The retention interval: telemetry fills a megabyte a day, so what a round sheds lasts for hours.
+ */
 const HOUSEKEEPING_EVERY_MS = 5_000;
-/** Whoever enrols somebody does not wait for the centre to know them. */
+/** The key release interval: an enrolment does not wait for the centre. */
 const RELEASE_EVERY_MS = 1_000;
 
-/** Everything beside the camera: the button, and what the store needs now and then. */
+/** All background tasks: the button, and the housekeeping of the store. */
 export function runBackgroundTasks(
   parts: BackgroundParts,
   housekeeping: Housekeeping,
@@ -74,7 +76,7 @@ async function keepReleased(parts: BackgroundParts, signal: AbortSignal): Promis
       more = done.more;
       told = "";
     } catch (error) {
-      // On a full disk, the next round says it to the agent; a key that cannot be read, to a person.
+      // On a full disk the next round retries; a key that cannot be read needs attention.
       if (isDiskFull(error)) continue;
       if (!(error instanceof PorchlightError)) throw error;
       if (told !== error.code) logger.error(error.message, { code: error.code, hint: error.hint });
@@ -85,7 +87,7 @@ async function keepReleased(parts: BackgroundParts, signal: AbortSignal): Promis
   }
 }
 
-/** Appends every press of the configured button: durable first, and with it what is told at once. */
+/** Appends every press of the configured button: durable first, with its live notification. */
 async function watchPresses(parts: BackgroundParts, signal: AbortSignal): Promise<void> {
   const { button } = parts.config();
   if (button === undefined) return;

@@ -47,7 +47,7 @@ const TELEMETRY_WAIT_MS = 1_000;
 const TELEMETRY_GROUP = 100;
 /** Runs until the camera ends or the signal is aborted. */
 export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promise<void> {
-  // A full disk ends nothing: what cannot be written is told, and the door is watched.
+  // A full disk does not stop the daemon: what cannot be written is logged, the door watched.
   const store: Store = { ...given.store, append: appendOrDropOnFullDisk(given, "fact") };
   const parts: DaemonParts = { ...given, store };
   const { clock, logger, notifier } = parts;
@@ -152,7 +152,7 @@ function trackOptions(parts: DaemonParts, pack: PackIdentity) {
   };
 }
 
-/** What changed since the daemon last ran is a fact; what did not change is not told again. */
+/** Facts of what changed since the daemon last ran; what did not change is not appended again. */
 function announceStart({ store, config, version, boot }: DaemonParts, pack: PackIdentity): void {
   const { name, version: packVersion, models } = pack;
   const actor = "device";
@@ -179,11 +179,11 @@ function announceStart({ store, config, version, boot }: DaemonParts, pack: Pack
   }
 }
 
-/** Null where none are wanted. What a crash has left beside the log is removed either way. */
+/** Null where none are wanted. Orphaned files that a crash has left are removed either way. */
 function openSnapshots(parts: DaemonParts, housekeeping: Housekeeping): Snapshots | null {
   const { store, config, newId, logger } = parts;
   const { media, mediaFiles, log } = store;
-  // A vault that could not follow, on a full disk, does not know yet what is there.
+  // A vault that could not follow, on a full disk, has not applied yet what is there.
   if (store.followed().seq === log.head().seq) {
     const lost = mediaFiles.sweep(media.isKnown);
     if (lost > 0) logger.info("snapshots without an entry were removed", { lost });
@@ -242,7 +242,7 @@ function observe(
   };
 }
 
-/** An event for other programs: pseudonymous ids and figures, never a name. */
+/** An event for other programs: pseudonymous ids and measurements, never a name. */
 function lineOf(event: TrackEvent, seq: number): Record<string, unknown> {
   const { kind, visit } = event;
   const head = { event: `visit.${kind}`, seq, visit };

@@ -1,4 +1,4 @@
-/** What the daemon does now and then for its store: budget, reserve, wear. */
+/** Housekeeping of the daemon's store: budget, disk reserve, write volume. */
 import { setImmediate as breathe } from "node:timers/promises";
 import type { Clock } from "../../shared/core/clock.ts";
 import type { Logger } from "../../shared/core/logger.ts";
@@ -23,7 +23,7 @@ export interface Housekeeping {
   round(signal: AbortSignal): Promise<void>;
   /** Whether there is room for what may be missing. */
   acceptsSheddable(): boolean;
-  /** Figures for telemetry. */
+  /** Metrics for telemetry. */
   metrics(): Record<string, number>;
 }
 
@@ -97,7 +97,7 @@ export function createHousekeeping(parts: HousekeepingParts): Housekeeping {
         await shed(signal);
         await shedMedia(signal);
       } catch (error) {
-        // Said above, or by the next round.
+        // Logged above, or by the next round.
         if (!isDiskFull(error)) throw error;
       }
     },

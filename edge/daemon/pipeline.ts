@@ -21,7 +21,7 @@ export interface FrameTimes {
   readonly totalMs: number;
 }
 
-/** What the pipeline tells whoever watches it: status, telemetry, the demo. */
+/** Observer of the pipeline: status, telemetry, the demo. */
 export interface PipelineObserver {
   /** A frame has reached its decisions. `faces` is empty for most frames. */
   frame(frame: Frame, image: RgbImage, sightings: readonly Sighting[], times: FrameTimes): void;
@@ -140,7 +140,7 @@ async function appendEvents(
     if (cursor === undefined) continue;
     observer.event(event, cursor.seq);
     if (event.kind !== "recognised" || event.image === null) continue;
-    // After the decision, and waited for by nobody.
+    // After the decision, which does not wait for it.
     const { visit, image } = event;
     snapshots?.take({ visit, subject: subjectOf(event), image });
   }

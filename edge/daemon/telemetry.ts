@@ -2,9 +2,9 @@ import type { Clock } from "../../shared/core/clock.ts";
 import type { CameraStats } from "../camera/frame.ts";
 import type { FrameTimes } from "./pipeline.ts";
 
-/** Gathers figures of frames and gives them out once an interval. */
+/** Telemetry: aggregates frame metrics, and emits them once an interval. */
 export interface Sampler {
-  /** The figures of the interval that has just ended, or null. */
+  /** The metrics of the interval that has just ended, or null. */
   add(times: FrameTimes, faces: number, camera: CameraStats): Record<string, number> | null;
 }
 

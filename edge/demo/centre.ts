@@ -1,4 +1,4 @@
-/** The other end of the demo: a centre of its own and the agent, each in a process as in real life. */
+/** The demo's centre and agent, each in its own process as in production. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -34,7 +34,7 @@ export interface DemoCentreOptions {
   readonly signal: AbortSignal;
 }
 
-/** Compiled or not, the programs stand beside each other. */
+/** Compiled or not, the programs are in the same folder. */
 const PROGRAM = fileURLToPath(new URL("../../cloud-sync/cli/porchlight-cloud.js", import.meta.url));
 const AGENT = fileURLToPath(new URL("../agent/main.js", import.meta.url));
 /** A visit is there milliseconds after it was seen; a busy machine takes longer. */

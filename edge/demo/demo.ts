@@ -33,7 +33,7 @@ export interface DemoOptions {
   readonly signal: AbortSignal;
   /** Where the log goes to; null without one. */
   readonly centre: DemoCentre | null;
-  /** Told what is going on. */
+  /** Called with progress. */
   readonly note: (text: string) => void;
   readonly progress: (label: string, done: number, total: number) => void;
 }
@@ -114,7 +114,7 @@ export async function runDemo(vision: Vision, options: DemoOptions): Promise<Dem
   }
 }
 
-/** Who this store says that its device is. */
+/** The id of this store's device. */
 function deviceOf(store: Store): string {
   const [first] = store.log.readAfter(0, 1);
   const entry = first?.body == null ? null : knownEntry(parseEntry(first.body));
@@ -191,7 +191,7 @@ async function enrolActor(actor: Actor, vision: Vision, store: Store, config: De
   ]);
 }
 
-/** Runs the daemon over the scenes; tells which actor each visit was about. */
+/** Runs the daemon over the scenes; returns which actor each visit was about. */
 async function replay(
   config: DeviceConfig,
   store: Store,

@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 
-/** Says that everything in a folder was made by a demo. */
+/** Marker: everything in this folder was made by a demo. */
 const MARK = ".porchlight-demo";
 
 /** In the clone; where that is another's or read-only, in this user's cache, or a temporary one. */

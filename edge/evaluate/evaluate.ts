@@ -1,4 +1,4 @@
-/** Looks at every photo once, and makes the figures of all of it. */
+/** The evaluation: analyses every photo once, and computes all rates from it. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PorchlightError } from "../../shared/core/errors.ts";
@@ -51,7 +51,7 @@ export interface Evaluated {
   readonly looks: ReadonlyMap<string, Look>;
 }
 
-/** Figures for these people and pairs. Verification needs pairs of both kinds. */
+/** Rates for these people and pairs. Verification needs pairs of both kinds. */
 export async function evaluate(
   people: readonly LabelledPeople[],
   pairs: readonly Pair[],

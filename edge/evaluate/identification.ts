@@ -9,7 +9,7 @@ export interface Look {
   readonly person: string;
   /** Null where no face was found. */
   readonly embedding: Embedding | null;
-  /** Whether the face was good enough to be judged. */
+  /** Whether the face was good enough to be matched. */
   readonly usable: boolean;
   /** 0 to 1. */
   readonly quality: number;
@@ -65,7 +65,7 @@ export interface Identification {
   readonly known: Rate;
   readonly wrongPerson: Rate;
   readonly ambiguous: Rate;
-  /** No face, or none good enough to be judged: nobody is let in on such a photo. */
+  /** No face, or none good enough to be matched: never a false accept. */
   readonly unusable: Rate;
   /** Of the photos of strangers, each shown to every gallery. */
   readonly falseAccepts: Rate;

@@ -23,7 +23,7 @@ export interface Verification {
   readonly pairs: { readonly same: number; readonly different: number };
   /** Pairs in which a photo had no face: a miss if of one person, a rejection if of two. */
   readonly withoutScore: { readonly same: number; readonly different: number };
-  /** Ten folds: each judged by the threshold that is best for the other nine. */
+  /** Ten folds: each scored at the threshold that is best for the other nine. */
   readonly accuracy: Rate & { readonly deviation: number };
   /** Where as many strangers match as friends do not. */
   readonly equalErrorRate: number;
@@ -41,7 +41,7 @@ const FOLDS = 10;
 /** Scores have four decimals, so the next higher threshold is this much higher. */
 export const SCORE_STEP = 0.0001;
 
-/** Figures of one-to-one comparison. Pairs without a score match at no threshold. */
+/** Rates of one-to-one comparison. Pairs without a score match at no threshold. */
 export function verify(
   pairs: readonly ScoredPair[],
   fars: readonly number[] = [0.01, 0.001],

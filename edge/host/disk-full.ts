@@ -1,6 +1,6 @@
 import { PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 
-/** What SQLite says when the disk takes no more: a full one may fail in a sync or in `-shm` too. */
+/** SQLite's errors of a full disk: it may also fail in a sync or in `-shm`. */
 const FULL = /^(SQLITE_FULL|SQLITE_IOERR_(WRITE|FSYNC|TRUNCATE|SHMSIZE|SHMOPEN)|ENOSPC|EDQUOT)$/;
 
 export function isDiskFull(error: unknown): boolean {

@@ -1,4 +1,4 @@
-/** Tells systemd how the daemon fares: sd_notify(3) through systemd-notify(1). */
+/** Notifies systemd of the daemon's state: sd_notify(3) through systemd-notify(1). */
 import { execFile } from "node:child_process";
 import type { Logger } from "../../shared/core/logger.ts";
 
@@ -29,7 +29,7 @@ const FEEDS_PER_PERIOD = 3;
 const STATUS_EVERY_MS = 2_000;
 const NOTIFY_TIMEOUT_MS = 2_000;
 
-/** Off systemd, says nothing. */
+/** Does nothing off systemd. */
 export const silentNotifier: Notifier = {
   ready: () => undefined,
   reloaded: () => undefined,

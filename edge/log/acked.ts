@@ -3,18 +3,18 @@ import { type Cursor, cursorSchema } from "../../shared/log/cursor.ts";
 import { isDiskFull } from "../host/disk-full.ts";
 import type { Database } from "../sqlite/database.ts";
 
-/** How far the centre has said that it holds the log: a cache of its last word. */
+/** The acknowledged cursor: how far the centre holds the log, a cache of its last ack. */
 export interface Acked {
   readonly cursor: Cursor;
-  /** When it said so: wall clock, ms since the epoch. */
+  /** When it was acknowledged: wall clock, ms since the epoch. */
   readonly at: number;
 }
 
 export interface AckedStore {
   read(): Acked | null;
   /**
-   * On a full disk it is remembered and not written: only a cache, and whoever starts anew from an
-   * older place is told by the centre that it has the rest.
+   * On a full disk it is kept in memory and not written: it is only a cache, and an agent that
+   * restarts from an older cursor learns from the centre that it has the rest.
    */
   write(acked: Acked): void;
 }

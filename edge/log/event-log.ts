@@ -42,7 +42,7 @@ export interface EventLogOptions {
   readonly clock: Clock;
   readonly clockState: (nowMs: number) => Entry["clock"];
   readonly newId: () => string;
-  /** What is told at once of an entry: written down with it, in the same transaction. */
+  /** The live notification of an entry, written in the same transaction. */
   readonly announce?: Announce;
 }
 
@@ -56,7 +56,7 @@ export interface EventLog {
   begin(device: string, parent: Cursor | null): Cursor;
   /** Appends in one transaction; returns once the entries are durable. Sealing needs the keyring. */
   append(drafts: readonly AnyDraft[]): readonly Cursor[];
-  /** Changes log.db and appends what says so, in one transaction; no drafts, no entry. */
+  /** Changes log.db and appends the entry about it, in one transaction; no drafts, no entry. */
   appendWith(change: () => readonly AnyDraft[]): readonly Cursor[];
   /** Entries after `seq` of the current log, oldest first; a place only another log knows throws. */
   readAfter(seq: number, limit: number): readonly StoredEntry[];

@@ -1,4 +1,4 @@
-/** Keys on their way to the centre: handed over by the daemon, wrapped, and told by the agent. */
+/** The key outbox: keys that the daemon has wrapped for the centre, and the agent sends. */
 import { z } from "zod";
 import type { Clock } from "../../shared/core/clock.ts";
 import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/log/entry.ts";
@@ -16,7 +16,7 @@ export interface HandedOver extends KeyName {
   readonly wrapped: Buffer;
 }
 
-/** What the centre is to be told of a key. */
+/** A released or revoked key, to be sent to the centre. */
 export interface QueuedKey extends KeyName {
   readonly site: string;
   readonly number: number;
@@ -27,19 +27,19 @@ export interface QueuedKey extends KeyName {
 export interface KeyOutbox {
   /** Every key that was handed over, and for which site; null: it is being taken back. */
   all(): readonly (KeyName & { readonly site: string | null })[];
-  /** Keys to be told of. */
+  /** Keys in the outbox. */
   waiting(): number;
-  /** Replaces what was said of these keys before. */
+  /** Replaces the entries of these keys. */
   handOver(keys: readonly HandedOver[]): void;
-  /** Takes keys back: what is wrapped goes at once, and the centre is told. */
+  /** Revokes keys: what is wrapped is deleted at once, and the revocation is queued. */
   revoke(keys: readonly KeyName[]): void;
   /** Has everything that the centre holds handed over anew: it may have lost it. */
   requeueAll(): void;
-  /** What is to be told next, of one site. */
+  /** The next keys to be sent, of one site. */
   next(limit: number): readonly QueuedKey[];
   /**
-   * The centre has committed these. On a full disk it is remembered and not written: then some are
-   * told once more.
+   * Removes keys that the centre has committed. On a full disk that is kept in memory and not
+   * written: then some are sent twice.
    */
   settle(rows: readonly QueuedKey[]): void;
 }
@@ -60,7 +60,7 @@ const nextRows = z.array(
 
 export function createKeyOutbox(database: Database, { now }: Pick<Clock, "now">): KeyOutbox {
   const sql = prepare(database);
-  /** Told and committed, but not written down here. */
+  /** Acknowledged, but not written down here. */
   const unwritten = new Set<number>();
   // Higher than all before it, and, where the clock is right, than those of a store that was
   // replaced by an older copy of it.

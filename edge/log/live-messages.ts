@@ -1,4 +1,6 @@
-/** What is told at once of an entry, and no more of it than the owner has released. */
+/**
+ * Live notifications: what is sent at once of an entry, and no more than the owner has released.
+ */
 
 import type { AnyDraft } from "../../shared/log/draft.ts";
 import {
@@ -21,10 +23,10 @@ export interface LivePlace {
   readonly at: number;
 }
 
-/** The message about an entry, or null where nobody waits for such a fact. */
+/** The notification of an entry, or null for types that have none. */
 export type Announce = (draft: AnyDraft, place: LivePlace) => LiveMessage | null;
 
-/** More have never been waiting: a minute of presses and visits. Older ones are given up first. */
+/** The outbox's limit: a minute of presses and visits. Beyond it the oldest are dropped. */
 export const LIVE_OUTBOX_MAX = 100;
 
 export interface LivePolicy {

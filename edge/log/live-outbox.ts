@@ -9,7 +9,7 @@ export interface LiveRow {
   readonly position: number;
   readonly channel: "ring" | "visitor";
   readonly payload: string;
-  /** Nobody is served by it any more; the log has it. */
+  /** Expired; the log has the entry. */
   readonly stale: boolean;
 }
 
@@ -18,14 +18,14 @@ export interface LiveOutbox {
   read(): readonly LiveRow[];
   /** A full disk takes not even a deletion: then the row is hidden, and removed by a later call. */
   remove(position: number): void;
-  /** Gives up what is too old. */
+  /** Drops what has expired. */
   prune(): void;
   clear(): void;
 }
 
 /**
- * Who hears of a press a minute later finds nobody at the door, and what the visitor of then looked
- * like is history, which the log tells better.
+ * The lifetime of a notification: a minute after a press no visitor is at the door, and what was
+ * then is history, which the log has.
  */
 export const LIVE_AGE_MAX_MS = 60_000;
 

@@ -1,5 +1,5 @@
 /**
- * Keeps log.db within its budget: gives up the content of what the owner has said may go, oldest
+ * Retention: keeps log.db within its budget by shedding the content that the owner's policy names, oldest
  * first, and says so in the log. What the centre has acknowledged is always the oldest, so it goes
  * first. Places and hashes stay, and so does everything that no policy names.
  */
@@ -10,7 +10,7 @@ import type { Entry, EntryType } from "../../shared/log/entry.ts";
 import type { Database } from "../sqlite/database.ts";
 import type { EventLog } from "./event-log.ts";
 
-/** What may be given up, by the names of the configuration. */
+/** What may be shed, by the names of the configuration. */
 export const SHEDDABLE = {
   telemetry: "telemetry.sampled",
   media: "media.captured",

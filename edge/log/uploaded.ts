@@ -7,7 +7,7 @@ import type { Database } from "../sqlite/database.ts";
 /** Up to where the objects of the log are in the centre. */
 export interface UploadedStore {
   read(): Cursor | null;
-  /** On a full disk it is not written: then some objects are asked about once more. */
+  /** On a full disk it is not written: then grants are requested again for some objects. */
   write(cursor: Cursor): void;
   /** Entries after it that announce an object. Reads the rest of the log: for a person who asks. */
   waiting(): number;

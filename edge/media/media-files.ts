@@ -19,7 +19,7 @@ export interface MediaFiles {
   /** Null when they are there no longer, or are others than they were. */
   read(sha256: string): Buffer | null;
   remove(sha256: string): void;
-  /** Removes what nobody knows: its entry was never written. How many there were. */
+  /** Removes orphans, whose entry was never written. Returns how many there were. */
   sweep(isKnown: (sha256: string) => boolean): number;
 }
 

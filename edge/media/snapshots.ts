@@ -1,4 +1,4 @@
-/** Pictures of visits: made small, sealed, kept beside the log, and then said in it. */
+/** Snapshots of visits: scaled down, sealed, stored in files, and then logged. */
 import { createHash, randomBytes } from "node:crypto";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";

@@ -20,7 +20,7 @@ export interface Sighting {
   /** 0 to 1. */
   readonly quality: number;
   readonly reasons: readonly string[];
-  /** Null where the face is too poor to judge; the reasons say why. */
+  /** Null where the face is too poor to be matched; the reasons say why. */
   readonly look: {
     readonly embedding: Embedding;
     /** Most similar people, best first. */
@@ -59,7 +59,7 @@ export type TrackEvent =
       readonly revision: number;
       readonly decision: Decision;
       readonly crops: readonly RgbImage[];
-      /** The frame of the best look, encoded; null where it was told already, or is not held. */
+      /** The frame of the best look, encoded; null where it was taken already, or is not held. */
       readonly image: Buffer | null;
     }
   | {
@@ -90,9 +90,9 @@ interface Track {
   readonly refused: Record<string, number>;
   verdict: FaceMatch | null;
   revision: number;
-  /** The frame of its best look, until it was told. */
+  /** The frame of its best look, until it was taken. */
   image: Buffer | null;
-  /** Of the best face that was too poor to judge: a visit without a look has a picture too. */
+  /** Of the best face that was too poor to be matched: a visit without a look has a picture too. */
   poorQuality: number;
 }
 
@@ -113,7 +113,7 @@ const IMAGE_BYTES_MAX = 8 * 1024 * 1024;
 /** A visit is decided anew at most this often. */
 const REVISIONS_MAX = 4;
 
-/** How much a verdict says; a later one replaces an earlier one only when it says more. */
+/** The rank of a decision; a later one replaces an earlier one only when it ranks higher. */
 const WEIGHT = { unusable: 0, unknown: 1, ambiguous: 2, known: 3 } as const;
 
 export interface Tracker {

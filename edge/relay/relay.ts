@@ -1,4 +1,4 @@
-/** Hands the newest frames of a network camera to whoever listens on a Unix socket, as MJPEG. */
+/** Relays the newest frames of a network camera to every client of a Unix socket, as MJPEG. */
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import type { Frame } from "../camera/frame.ts";
@@ -13,7 +13,7 @@ export interface RelayParts {
 /** The daemon, and a person who looks: a limit, not a service to the house. */
 const LISTENERS_MAX = 4;
 
-/** Runs until the frames end. A listener that is slow misses frames; nobody waits for it. */
+/** Runs until the frames end. A slow client misses frames and delays no other. */
 export async function relayFrames({ frames, socketPath, listening }: RelayParts): Promise<void> {
   const listeners = new Set<Socket>();
   const server = createServer((socket) => {

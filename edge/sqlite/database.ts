@@ -25,7 +25,7 @@ export interface DatabaseOptions {
   readonly mode: 0o600 | 0o660;
   /** Whether a missing file is made (`porchlight init`, tests) or an error (everything else). */
   readonly create: boolean;
-  /** Whether tables of vectors are in it. Whoever has none loads no extension. */
+  /** Whether it has vector tables: else no extension is loaded. */
   readonly vectors?: boolean;
   readonly now: () => number;
 }

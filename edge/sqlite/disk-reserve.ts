@@ -1,15 +1,20 @@
-/** Room on the disk that is kept for a press and a visit: given up when everything else is full. */
+/**
+ * The disk reserve: space kept for presses and visits, and released when everything else is full.
+ */
 import { closeSync, existsSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { publishFile } from "../host/atomic-file.ts";
 import { isDiskFull } from "../host/disk-full.ts";
 
 export interface DiskReserve {
-  /** Whether the disk is full: the room was given up, and there is not enough to keep it again. */
+  /**
+   * Whether the disk is full: the reserve was released, and there is not enough space to restore
+   * it.
+   */
   full(): boolean;
-  /** Runs a write; where the disk is full, gives the room up and runs it once more. */
+  /** Runs a write; where the disk is full, releases the reserve and retries once. */
   through<T>(write: () => T): T;
-  /** Keeps the room, if the disk has it; says whether it is kept. */
+  /** Restores the reserve, if the disk has the space; returns whether it is there. */
   restore(): boolean;
 }
 

@@ -10,7 +10,7 @@ import type { Clock } from "../../shared/core/clock.ts";
 export interface WriteVolume {
   /** Written since this process began; null where the kernel does not count. */
   writtenBytes(): number | null;
-  /** At the pace of the last day, or since the start; null before it means anything. */
+  /** At the rate of the last day, or since the start; null until that is meaningful. */
   bytesPerDay(): number | null;
 }
 

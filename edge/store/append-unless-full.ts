@@ -4,7 +4,7 @@ import type { Cursor } from "../../shared/log/cursor.ts";
 import type { AnyDraft } from "../../shared/log/draft.ts";
 import type { Store } from "./open-store.ts";
 
-/** Appends, and goes on without where the disk takes nothing any more, not even in its reserve. */
+/** Appends, or drops the entries when the disk and its reserve are full. */
 export function appendOrDropOnFullDisk(
   { store, logger }: { readonly store: Pick<Store, "append">; readonly logger: Logger },
   what: "telemetry" | "fact",
@@ -15,7 +15,7 @@ export function appendOrDropOnFullDisk(
     } catch (error) {
       if (!(error instanceof PorchlightError) || error.code !== "disk.full") throw error;
       const { hint, message } = error;
-      // Telemetry may be missing, and why is told once; of all else a person has to know.
+      // Telemetry may be missing, which is logged once; all else needs attention.
       if (what === "telemetry") logger.debug("telemetry not written", { reason: message });
       else
         logger.error("entry not written: disk full", {

@@ -18,7 +18,7 @@ import type { PlacedSiteKey } from "../vault/site-key.ts";
 export interface ReleasePolicy {
   readonly device: string;
   readonly classes: readonly PersonalClass[];
-  /** The site's public key; null where nobody knows one: then nothing is released. */
+  /** The site's public key; null before it has joined: then nothing is released. */
   readonly site: PlacedSiteKey | null;
 }
 

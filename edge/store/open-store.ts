@@ -28,9 +28,9 @@ import { createVisits, type Visits } from "../vault/visits.ts";
 import { createRelease, type Release } from "./key-release.ts";
 
 export interface StoreOptions extends LogOptions, VaultOptions {
-  /** Told of an entry the vault could make nothing of: it is passed over, and stays in the log. */
+  /** Called with an entry that the vault cannot apply: it is skipped, and stays in the log. */
   readonly passedOver?: (seq: number, reason: unknown) => void;
-  /** Whether names may be told at once to the centre (`sync.live.names`). */
+  /** Whether live notifications may hold names (`sync.live.names`). */
   readonly liveNames?: boolean;
 }
 
@@ -41,24 +41,24 @@ export interface Store {
   readonly visits: Visits;
   readonly latest: Latest;
   readonly media: Media;
-  /** What they are: sealed files beside the log. */
+  /** Their sealed files. */
   readonly mediaFiles: MediaFiles;
   /**
-   * Appends, and returns when the projections know it: who asks next reads what was written. On a
-   * full disk the reserve is given up for it, not for telemetry; throws `disk.full` when that is gone.
+   * Appends, and returns when the projections have applied it (read-your-writes). On a full disk
+   * the reserve is released for it, not for telemetry; throws `disk.full` when that is gone.
    */
   append(drafts: readonly AnyDraft[]): readonly Cursor[];
-  /** Gives up what the policy allows when log.db is over its budget. */
+  /** Sheds what the policy allows when log.db is over its budget. */
   readonly retention: Retention;
   /** Room on the disk for what matters, once everything else is full. */
   readonly reserve: DiskReserve;
-  /** Hands over the keys that the owner has released, and takes back those that are so no longer. */
+  /** Wraps newly released keys into the outbox, and revokes those that are released no longer. */
   readonly release: Release;
-  /** Gives up messages that nobody has taken in time. */
+  /** Drops expired live notifications. */
   pruneLive(): void;
   /** Follows what other processes have appended. Cheap when nothing has changed. */
   catchUp(): void;
-  /** Forgets gallery, people and visits, and reads them again from the log. */
+  /** Rebuilds gallery, people and visits from the log. */
   rebuild(): void;
   /** How far the vault has followed the log. */
   followed(): Cursor;

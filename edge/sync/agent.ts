@@ -1,4 +1,4 @@
-/** Connects again and again, and lets the uplink speak while a session lasts. */
+/** The sync agent: reconnects with back-off, and runs the uplink while a session lasts. */
 import type { Clock } from "../../shared/core/clock.ts";
 import { PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
@@ -15,12 +15,12 @@ export interface AgentOptions extends Omit<SessionOptions, "answered" | "told"> 
   readonly report: (status: Omit<AgentStatus, "atMs" | "pid">) => void;
 }
 
-/** For a broker that is there and does not take us: a whole fleet may be waiting with us. */
+/** Back-off for a broker that refuses: a whole fleet may be retrying with us. */
 const BACKOFF = { firstMs: 500, maxMs: 60_000 };
-/** Without a network an attempt costs nobody anything, and 5 s after it is back we must be too. */
+/** Back-off without a network: an attempt costs nothing, and 5 s after its return we are back. */
 const BACKOFF_OFFLINE = { firstMs: 500, maxMs: 4_000 };
-/** Failures in a row that are told one by one; then each that doubles their number. */
-const TOLD_EACH = 8;
+/** Failures in a row that are logged one by one; then each that doubles their number. */
+const LOGGED_EACH = 8;
 
 /**
  * Runs until the signal is aborted, or everything is acked where that is asked for. Trouble with
@@ -58,7 +58,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
         const limits = isNetworkDown(error) ? BACKOFF_OFFLINE : BACKOFF;
         const waitMs = backoffMs(attempt++, { ...limits, random });
         // A broker that is away for weeks, or a copy of this device that ends each session.
-        const told = attempt <= TOLD_EACH || Number.isInteger(Math.log2(attempt));
+        const told = attempt <= LOGGED_EACH || Number.isInteger(Math.log2(attempt));
         logger[told ? "warn" : "debug"](message, { code, hint, attempt, retryInMs: waitMs });
         tell({ state: "waiting", reason: message, retryAtMs: clock.now() + waitMs });
         await pause(waitMs, signal);

@@ -16,17 +16,20 @@ export interface Link {
   readonly protocol: 4 | 5;
   /** QoS 1 messages the broker takes before it has acknowledged one (MQTT 5, 3.2.2.3.3). */
   readonly receiveMaximum: number;
-  /** Resolves once the broker has taken it, which says nothing of the centre. */
+  /** Resolves at the broker's PUBACK, which is no ack of the centre. */
   publish(channel: Channel, payload: Buffer, retain?: boolean): Promise<void>;
   /** Why the session ended; settles exactly once. */
   readonly ended: Promise<PorchlightError>;
-  /** Says goodbye, so that the last will is not sent, and waits until the socket is closed. */
+  /** Sends DISCONNECT, so that the last will is not sent, and waits until the socket is closed. */
   close(): Promise<void>;
 }
 
 export interface LinkOptions {
   readonly bundle: Bundle;
-  /** Published, retained, when the session ends without a goodbye; null for a mere attempt. */
+  /**
+   * The last will: published, retained, when the session ends without DISCONNECT; null for a mere
+   * attempt.
+   */
   readonly will: Buffer | null;
   /** Channels to listen on. */
   readonly channels: readonly Channel[];
@@ -36,8 +39,8 @@ export interface LinkOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** A broker that hangs does not take our goodbye either. */
-const GOODBYE_MS = 1_000;
+/** Timeout of DISCONNECT, for a broker that hangs. */
+const DISCONNECT_MS = 1_000;
 /** The broker is asked whether it still lives this often; no answer ends the session. */
 const KEEPALIVE_S = 20;
 /** The broker keeps acks for a device that is away this long; then they are asked for again. */
@@ -101,7 +104,7 @@ async function open(options: LinkOptions, protocol: 4 | 5, signal: AbortSignal):
       async close() {
         if (client.connected) {
           client.end();
-          await Promise.race([ended, sleep(GOODBYE_MS, undefined, { ref: false })]);
+          await Promise.race([ended, sleep(DISCONNECT_MS, undefined, { ref: false })]);
         }
         client.end(true);
       },

@@ -1,4 +1,4 @@
-/** Brings one sealed object where a grant says, and asks that place for nothing else. */
+/** Uploads one sealed object to the URL of a grant, and requests nothing else there. */
 import { once } from "node:events";
 import { request as requestPlain } from "node:http";
 import { request as requestTls } from "node:https";
@@ -35,7 +35,7 @@ export function createPut({ ca }: { readonly ca: string | undefined }): Put {
       const answered = once(request, "response");
       request.end(body);
       const [response] = await answered;
-      // What it says beside the status is nobody's business here.
+      // The body of the answer is not read.
       response.destroy();
       return Number(response.statusCode);
     } catch (cause) {

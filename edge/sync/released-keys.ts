@@ -1,7 +1,7 @@
 /**
- * Tells the centre of keys that the owner has released, wrapped as they were handed over, and of
- * those that are taken back. A word counts as heard when the centre has committed it; until then it
- * is told again, and only then comes the next.
+ * Sends released keys to the centre, wrapped as the daemon put them into the outbox, and
+ * revocations. A message is done when the centre has committed it; until then it is resent, and
+ * only then comes the next.
  */
 import { createHash } from "node:crypto";
 import type { Clock } from "../../shared/core/clock.ts";
@@ -17,9 +17,11 @@ import {
 import type { KeyQueue, QueuedKey } from "./ports.ts";
 
 export interface ReleasedKeys {
-  /** A session begins: what the last one was not answered is told again. */
+  /** A session begins: what the last one has no ack of is resent. */
   begin(send: (payload: Buffer) => void): void;
-  /** Does what is due; cheap when nothing is. `version` changes when somebody else has written. */
+  /**
+   * Does what is due; cheap when nothing is. `version` changes when another process has written.
+   */
   pump(version: number): void;
   onAck(ack: KeysAck): void;
 }
@@ -34,7 +36,7 @@ export interface ReleasedKeysOptions {
 
 /** As for the log: a commit takes milliseconds. */
 export const KEYS_TIMEOUT_MS = 20_000;
-/** Nobody stands at the door for it: a centre that does not know the channel is not told often. */
+/** Retry interval, long: it is not urgent, and an older centre does not know the channel. */
 const BACKOFF = { firstMs: 1_000, maxMs: 300_000 };
 
 const WAY_ON = {

@@ -29,17 +29,17 @@ export interface SessionOptions {
   /** Of this program, for the status that the centre sees. */
   readonly version: string;
   readonly uplink: Uplink;
-  /** Objects beside the log, after everything else. */
+  /** Uploads of objects, after everything else. */
   readonly uploads: Uploads;
   /** Keys that the owner has released, wrapped for the site. */
   readonly keys: ReleasedKeys;
   /** What is to be sent before anything else. */
   readonly live: LiveQueue;
-  /** Changes when somebody else has appended to the log. */
+  /** Changes when another process has appended to the log. */
   readonly logVersion: () => number;
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly logger: Logger;
-  /** The centre has said something. */
+  /** The centre has answered. */
   readonly answered: () => void;
   /** Called at least once a second while all is as it should be; the watchdog is fed by it. */
   readonly alive: () => void;
@@ -53,7 +53,7 @@ export interface SessionOptions {
 const WINDOW_MAX = 8;
 /** A press or a visit waits no longer than this to be noticed. */
 const POLL_MS = 50;
-/** How often the status is told when only the lag has changed … */
+/** Minimum interval of status reports when only the lag has changed … */
 const STATUS_EVERY_MS = 30_000;
 /** … and when more has. */
 const STATUS_LEAST_MS = 1_000;
@@ -101,13 +101,13 @@ export async function runSession(options: SessionOptions, signal: AbortSignal): 
   }
 }
 
-/** The last word of a session that ends in peace; a broker that hangs does not hear it. */
+/** The last status of a session that ends cleanly; a broker that hangs does not get it. */
 async function goodbye(link: Link, offline: Buffer): Promise<void> {
   const told = link.publish("status", offline, true).catch(() => undefined);
   await Promise.race([told, sleep(GOODBYE_MS, undefined, { ref: false })]);
 }
 
-/** What cannot be read is a fault of the other end: it is told, and changes nothing here. */
+/** A malformed message is a fault of the other end: it is logged, and changes nothing here. */
 export function receive(
   options: Pick<SessionOptions, "uplink" | "uploads" | "keys" | "logger" | "answered">,
   channel: Channel,
@@ -149,7 +149,7 @@ async function speak(
     // One place is left for the live lane: the library holds back what the broker would not take.
     window: Math.max(1, Math.min(WINDOW_MAX, link.receiveMaximum - 1)),
     room: congestion.room,
-    // Whether it has arrived is told by an ack, or by the end of the session.
+    // Delivery is confirmed by an ack, or denied by the end of the session.
     send(payload) {
       const taken = congestion.sent();
       link.publish("log", payload).then(
@@ -162,7 +162,7 @@ async function speak(
     },
   });
   options.uploads.begin((request) => {
-    // Whether it has arrived is told by an answer, or by none.
+    // Delivery is confirmed by an answer alone.
     const asked = encodeMessage(uploadRequestSchema, request);
     link.publish("upload/request", asked).catch(() => undefined);
   });
@@ -180,7 +180,7 @@ async function speak(
     tellStatus();
     const version = logVersion();
     if (version !== seen || heard) {
-      // Before every batch: a month of backlog does not hold back whoever is at the door now.
+      // Before every batch: a month of backlog does not delay a visitor at the door now.
       lane.pump();
       if (uplink.pump()) {
         await breathe();
@@ -207,13 +207,13 @@ const WAY_ON: Readonly<Record<Halt, string>> = {
   invalid: "see why, in the centre: porchlight-cloud dead-letters list",
 };
 
-/** For whoever waits until all is acked: it never will be. */
+/** For `drain`: all will never be acked. */
 function haltedError(halted: Halt): PorchlightError {
   const hint = WAY_ON[halted];
   return new PorchlightError("sync.halted", HALTED[halted], { remedy: "stop", hint });
 }
 
-/** Publishes the status when it says something new, but not with every ack of a long backlog. */
+/** Publishes the status when it has changed, but not with every ack of a long backlog. */
 function createStatus({ uplink, version, clock, told }: SessionOptions, link: Link) {
   let last = { acked: "", halted: "", atMs: Number.NEGATIVE_INFINITY };
   return (): void => {

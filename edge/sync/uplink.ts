@@ -17,7 +17,7 @@ import type { AckedPlace, SentLog } from "./ports.ts";
 
 /** One connection, as far as the log is concerned. */
 export interface UplinkSession {
-  /** Takes a batch; whether it arrived is told by an ack alone. */
+  /** Publishes a batch; only an ack confirms that it arrived. */
   send(payload: Buffer): void;
   /** Batches that may be in flight at once. */
   readonly window: number;
@@ -41,7 +41,9 @@ export interface Uplink {
    * was acknowledged last. A centre brought back from a backup learns from it what it lacks.
    */
   begin(session: UplinkSession): void;
-  /** Sends one batch, if there is one and the window has room; says whether it did. */
+  /**
+   * Sends one batch, if there is one and the congestion window has room; returns whether it did.
+   */
   pump(): boolean;
   onAck(cursor: Cursor): void;
   onNack(nack: Nack): void;
@@ -65,7 +67,7 @@ export const ACK_TIMEOUT_MS = 20_000;
 const REWIND_QUIET_MS = 2_000;
 /** A batch that was damaged on its way arrives the next time; one that never does is wrong. */
 const INVALID_MAX = 3;
-/** Shown to a centre that knows another entry: where two copies part is among their last entries. */
+/** Entries resent to a centre that has another: a divergence lies among the last ones. */
 const SHOWN_ENTRIES = 100;
 
 interface InFlight {
@@ -153,7 +155,7 @@ class LogUplink implements Uplink {
       this.#deny(named);
       return;
     }
-    // "Nothing of this log" says nothing of the logs before it.
+    // A cursor at 0 of this log is no answer about the logs before it.
     const to = cursor.seq === 0 && this.#isAfter(cursor, this.#acked) ? this.#acked : cursor;
     const now = this.#clock.monotonicMs();
     const before = this.#rewound;
@@ -165,7 +167,7 @@ class LogUplink implements Uplink {
     }
     this.#rewound = { to, atMs: now };
     this.#logger.warn("rewinding: resending entries", { reason, seq: to.seq });
-    // The truth lies in the centre, also when it holds less than it once said.
+    // The centre's cursor is authoritative, also when it is behind its earlier acks.
     this.#acked = to;
     this.#sent = to;
     this.#inFlight = [];
@@ -207,7 +209,7 @@ class LogUplink implements Uplink {
     return last;
   }
 
-  /** The place as it stands here, or null where this store knows it otherwise or not at all. */
+  /** The cursor as this store has it, or null where it has another entry there or none. */
   #own({ log, seq, hash }: Cursor): Cursor | null {
     const own = this.#reader.find(log, seq);
     return own?.hash === hash ? own : null;
@@ -236,8 +238,9 @@ class LogUplink implements Uplink {
   }
 
   /**
-   * A copy of this device may run elsewhere, and what it was told was told to us. Once a session the
-   * centre is shown what stands here: so it sees the fork, and keeps both branches.
+   * Fork probe: a copy of this device may run elsewhere, and an ack may have been meant for it.
+   * Once a session the last entries are resent, so the centre sees the fork and keeps both
+   * branches.
    */
   #show(): boolean {
     if (this.#denied === null || this.#shown) return false;
@@ -249,7 +252,9 @@ class LogUplink implements Uplink {
     return this.#shown;
   }
 
-  /** A new log, which a person has begun, ends a halt: it follows a place that both ends know. */
+  /**
+   * A new log (`porchlight log renew`) ends a halt: it continues from a place that both ends have.
+   */
   #isHalted(): boolean {
     if (this.#halted === null || this.#reader.head().log === this.#haltedIn) {
       return this.#halted !== null;
@@ -265,7 +270,9 @@ class LogUplink implements Uplink {
     return false;
   }
 
-  /** Said once; that it is a fork can come out later, when the centre has seen what stands here. */
+  /**
+   * Logged once; that it is a fork can come out later, when the centre has received these entries.
+   */
   #halt(halted: Halt, { log, seq }: Cursor): void {
     if (this.#halted === halted || (this.#halted !== null && halted !== "fork")) return;
     this.#haltedIn = this.#reader.head().log;

@@ -21,7 +21,7 @@ import type { SealedObjects, SentEntry, SentLog, UploadedPlace } from "./ports.t
 import type { Put, PutTarget } from "./put.ts";
 
 export interface Uploads {
-  /** A session begins: what the last one was asked about is asked again. */
+  /** A session begins: requests that the last one has no answer to are repeated. */
   begin(ask: (request: UploadRequest) => void): void;
   /** Does what is due; cheap when nothing is. `acked`: what the centre holds of the log. */
   pump(acked: Cursor): void;
@@ -41,7 +41,7 @@ export interface UploadsOptions {
   readonly logger: Logger;
 }
 
-/** At once: a slow line is shared with the log and with whoever rings. */
+/** Concurrent uploads: a slow line is shared with the log and with live notifications. */
 const UNDER_WAY_MAX = 2;
 /** Looked at ahead: one that fails holds up the cursor, and not the others. */
 const AHEAD_MAX = 16;
@@ -50,12 +50,15 @@ const PAGE_ENTRIES = 50;
 /** Without an object for so many entries, the place is written down all the same. */
 const WRITE_EVERY_ENTRIES = 1_000;
 const ANSWER_TIMEOUT_MS = 20_000;
-/** Nobody waits for a snapshot as they wait for the log: the centre is given time. */
+/** Retry back-off, longer than the log's: a snapshot is not urgent. */
 const BACKOFF = { firstMs: 1_000, maxMs: 300_000 };
-/** The centre has the entry and does not know it: then the two will not come together. */
+/**
+ * Refusals before an object is skipped: the centre has the entry, and still does not know the
+ * object.
+ */
 const REFUSED_MAX = 5;
-/** It is there: the answer to a PUT that was done before, and not heard of. */
-const THERE = 412;
+/** HTTP 412: an earlier PUT had succeeded, and its answer was lost. */
+const ALREADY_STORED = 412;
 
 interface Item {
   readonly place: Cursor;
@@ -143,14 +146,14 @@ class ObjectUploads implements Uploads {
   async #bring(item: Item, target: PutTarget): Promise<void> {
     const { files, put, logger } = this.#options;
     const body = files.read(item.request.sha256);
-    // Given up or erased since: there is nothing to bring any more.
+    // Shed or erased since: there is nothing to upload.
     if (body === null) {
       item.state = "done";
       return;
     }
     try {
       const status = await put(target, body, this.#stopping.signal);
-      if ((status >= 200 && status < 300) || status === THERE) item.state = "done";
+      if ((status >= 200 && status < 300) || status === ALREADY_STORED) item.state = "done";
       else {
         const retryInMs = this.#later(item);
         logger.warn("upload refused", { status, seq: item.place.seq, retryInMs });

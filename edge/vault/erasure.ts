@@ -4,7 +4,9 @@ import type { Projection } from "./projection-runner.ts";
 
 /** Where else the keys and rows of an erased subject may still lie. */
 export interface Leftovers {
-  /** Copies of the vault. Removed before the erasure is committed: afterwards nobody comes back. */
+  /**
+   * Backups of the vault. Removed before the erasure is committed, since it is not resumed after.
+   */
   removeCopies(): void;
   /** Keys that were handed over to be sent, and are gone: taken back, here and where they went. */
   revoke(): void;

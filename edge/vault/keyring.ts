@@ -10,7 +10,7 @@ import type { Database } from "../sqlite/database.ts";
 export interface Keyring extends SubjectKeys {
   /** Destroys a subject's keys, all or those of some classes. Called by the erasure projection. */
   destroy(subject: string, classes: readonly PersonalClass[]): void;
-  /** Remembers that a subject was erased: it never gets a key again. */
+  /** Marks a subject as erased: it never gets a key again. */
   markErased(subject: string, seq: number): void;
   isErased(subject: string): boolean;
   /** Which keys of these classes there are. */

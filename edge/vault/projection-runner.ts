@@ -2,7 +2,7 @@ import { PorchlightError } from "../../shared/core/errors.ts";
 import { type Cursor, cursorSchema } from "../../shared/log/cursor.ts";
 import type { Database } from "../sqlite/database.ts";
 
-/** Something the vault knows because it read it in the log. */
+/** A projection: state of the vault that is derived from the log. */
 export interface Projection<E> {
   /** Key of its durable cursor. */
   readonly name: string;
@@ -11,7 +11,7 @@ export interface Projection<E> {
    * `reject`, thrown before anything was written, means that this entry can never be applied.
    */
   apply(entry: E): void;
-  /** Forgets everything, inside a transaction. Absent where the log alone cannot bring it back. */
+  /** Deletes everything, inside a transaction. Absent where the log alone cannot restore it. */
   reset?(): void;
   /** Runs once all projections have followed and what they changed is committed. */
   settle?(): void;
@@ -31,7 +31,7 @@ export interface ProjectionSource<E> {
   after(place: Cursor, limit: number): readonly ProjectedEntry<E>[];
   /** How many entries follow a place. Throws as `after` does. */
   count(place: Cursor): number;
-  /** Told of an entry that a projection could make nothing of. */
+  /** Called with an entry that a projection cannot apply. */
   passedOver(seq: number, reason: unknown): void;
 }
 
@@ -75,7 +75,7 @@ export function createProjectionRunner<E>(
   };
 
   const step = vault.transaction((projection: Projection<E>, read: Read<E>): boolean => {
-    // Read inside the transaction: nobody else can now take the vault beyond this head.
+    // Read inside the transaction: no other process can now advance the vault beyond this head.
     const head = source.head();
     const cursor = cursorOf(projection.name);
     if (same(cursor)(head)) return false;

@@ -28,7 +28,7 @@ export interface Quality {
   readonly roll: number;
   /** Mean luma of the aligned face, 0..255. */
   readonly brightness: number;
-  /** Whether the face is good enough to be judged: `reasons` is empty. */
+  /** Whether the face is good enough to be matched: `reasons` is empty. */
   readonly usable: boolean;
   readonly reasons: readonly QualityReason[];
   /** 0..1, to choose the best of several. */

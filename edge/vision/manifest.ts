@@ -49,7 +49,7 @@ export function readManifest(name: string): Manifest {
   return manifestSchema.parse(JSON.parse(readFileSync(new URL(`${name}.json`, FOLDER), "utf8")));
 }
 
-/** The command that brings a pack, or brings it back. */
+/** The command that installs or repairs a pack. */
 export function howToGet(name: string): string {
   if (!manifestNames().includes(name)) return "see the packs: porchlight models list";
   const verb = readManifest(name).sources.length === 0 ? "build" : "pull";

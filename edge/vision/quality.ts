@@ -1,7 +1,7 @@
 import { type Similarity, scaleOf } from "./align.ts";
 import type { Quality, QualityReason } from "./face.ts";
 
-/** The least a face must have to be judged; measured for each pack and written in it. */
+/** Minimum quality of a face that is matched; measured for each pack and written in it. */
 export interface QualityMinima {
   readonly widthPx: number;
   readonly sharpness: number;

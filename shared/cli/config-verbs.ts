@@ -87,7 +87,7 @@ export function configMigrate<I extends Configured>(of: ConfigOf): Verb<I> {
           hint: `name it: ${of.program} config migrate --config FILE`,
         });
       }
-      // What is wrong with it is said before anything is written.
+      // Mistakes are reported before anything is written.
       config();
       const migrated = migrateText(text, migrations.steps, migrations.newest);
       if (migrated === null) {

@@ -15,7 +15,7 @@ import {
 import { createTerminal, type Terminal } from "./terminal.ts";
 import type { Call, Verb } from "./verb.ts";
 
-/** What of a command line can be told without starting it: by its help, its manual page, a shell. */
+/** The static description of a command line: for its help, its manual page, a shell. */
 export interface CommandTable<I extends Call, C extends OptionTable> {
   /** As it is typed. */
   readonly name: string;

@@ -39,7 +39,7 @@ export interface Failure {
   readonly now: number;
   /** Even in [0, 1). */
   readonly random: () => number;
-  /** The other side said when to come back: never earlier. */
+  /** The other side's Retry-After: never earlier. */
   readonly afterMs?: number;
 }
 

@@ -1,4 +1,4 @@
-/** What whoever caught an operating error should do: try again, set the input aside, or give up. */
+/** The remedy for an operating error: retry it, reject the input, or stop. */
 export type Remedy = "retry" | "reject" | "stop";
 
 /** Exit codes of every command line verb. 64 and 78 are EX_USAGE and EX_CONFIG of sysexits(3). */

@@ -46,7 +46,7 @@ const CONFIG_EXIT = 78;
 /** Of SQLite's binding, which crashes on an older one. */
 const SYSTEM_NODE_MIN = 22;
 
-/** Says on which Node.js this process runs, and of which version the program is. */
+/** The Node.js this process runs on, and the version of the program. */
 export function runtimeOf(entry: string, machine: Machine): Runtime {
   const { execPath, versions } = machine.process;
   const { version, pinned, own } = installed(entry, machine);
@@ -113,7 +113,7 @@ interface Installed {
   readonly root: string;
   readonly version: string;
   readonly pinned: string;
-  /** Where the Node.js of its own is, or would be. */
+  /** The path of the bundled Node.js, installed or not. */
   readonly own: string;
 }
 

@@ -1,4 +1,4 @@
-/** What a configuration says of each of its keys, beside type and default. */
+/** Metadata of a configuration key: title, help and how it is reloaded. */
 
 /** From when on a changed value holds. */
 export type TakesEffect = "at once" | "after a restart";

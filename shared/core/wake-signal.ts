@@ -1,12 +1,15 @@
-/** Wakes whoever waits: something has come in, or what was under way has ended. */
+/** A wake signal: wakes a waiting loop when something has arrived, or a task has ended. */
 export interface WakeSignal {
   notify(): void;
-  /** From here on it is heard, also before somebody waits for it. */
+  /** Hears every notification from here on, also one that comes before `wait`. */
   subscribe(): Listener;
 }
 
 export interface Listener {
-  /** Until it rings, the time (ms) is over, or the signal is aborted; says whether it has rung. */
+  /**
+   * Until it is notified, the time (ms) is over, or the signal is aborted; returns whether it was
+   * notified.
+   */
   wait(ms: number, signal: AbortSignal): Promise<boolean>;
 }
 

@@ -56,7 +56,7 @@ const LONE_SURROGATE = /(?<!\\)(?:\\\\)*\\ud[89a-f][0-9a-f]{2}/;
 /** The end of every canonical entry: its own seq, which no text inside `data` can imitate. */
 const TAIL = /"seq":(\d+),"subject":(?:null|"[0-9a-f-]{36}"),"type":"[a-z.]+"\}$/;
 
-/** The seq an entry says of itself, or null when the text is not a canonical entry. */
+/** The seq in an entry's bytes, or null when the text is not a canonical entry. */
 export function seqOf(body: string): number | null {
   const seq = TAIL.exec(body)?.[1];
   return seq === undefined ? null : Number(seq);
@@ -153,7 +153,7 @@ function shedsIn(seq: number, body: string): readonly Shed[] {
   return explainedBy(seq, parse(body).data);
 }
 
-/** An emptied entry that no later `buffer.shed` names was emptied by somebody else. */
+/** An emptied entry that no later `buffer.shed` covers was tampered with. */
 function unexplained(emptied: readonly number[], sheds: readonly Shed[]): ChainFault | null {
   const seq = firstUnexplained(emptied, sheds);
   if (seq === null) return null;
@@ -164,14 +164,14 @@ function unexplained(emptied: readonly number[], sheds: readonly Shed[]): ChainF
   };
 }
 
-/** What a witness knows that the log denies at this place, if any. */
+/** A fault where the log contradicts a witness at this place, if any. */
 function denied(witnesses: readonly Witness[], seq: number, hash: string): ChainFault | null {
   const witness = witnesses.find((each) => each.seq === seq && each.hash !== hash);
   if (witness === undefined) return null;
   return { seq, kind: "forged-head", detail: `${witness.from} has another hash for this entry` };
 }
 
-/** What a witness knows beyond the end of the log, if any. */
+/** A fault where a witness has entries beyond the end of the log, if any. */
 function cutOff(witnesses: readonly Witness[], head: ChainReport["head"]): ChainFault | null {
   const witness = witnesses.find(({ seq }) => seq > head.seq);
   if (witness === undefined) return null;

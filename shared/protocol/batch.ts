@@ -112,7 +112,7 @@ export function decodeBatch(payload: Buffer): Batch {
   return { log, previous: start, entries };
 }
 
-/** The log that a message says it is of, even if the rest of it is no batch; null when unreadable. */
+/** The log in a message's header, even if the rest of it is no batch; null when unreadable. */
 export function claimedLog(payload: Buffer): string | null {
   try {
     const plain = unpack(payload).subarray(0, HEADER_BYTES_MAX);

@@ -89,14 +89,14 @@ export const statusSchema = z.discriminatedUnion("state", [
 /** The entry that a message of the live lane is about: a receiver knows by it what it has seen. */
 const about = { log: z.uuid().lowercase(), seq: z.int().min(1), at: z.int() };
 
-/** Somebody has pressed the button. The log has the same. */
+/** A press of the button. The log has the same. */
 export const ringSchema = z.strictObject({
   ...about,
   type: z.literal("button.pressed"),
   button: z.string(),
 });
 
-/** Somebody has come, was looked at, or has gone. What a visit has not come to yet is null. */
+/** A visit has started, was recognised or has ended. What is not decided yet is null. */
 export const visitorSchema = z.strictObject({
   ...about,
   type: z.enum(["visit.started", "visit.recognised", "visit.ended"]),
@@ -111,7 +111,7 @@ export const visitorSchema = z.strictObject({
 });
 export type Visitor = z.infer<typeof visitorSchema>;
 
-/** 220 bytes each: a message of 22 kB does not hold up whoever rings. */
+/** Keys in a message, of 220 bytes each: 22 kB delay no live notification. */
 export const KEYS_MAX = 100;
 
 const wrappedKey = z
@@ -152,7 +152,7 @@ export const keysAckSchema = z.strictObject({
 });
 export type KeysAck = z.infer<typeof keysAckSchema>;
 
-/** A snapshot is 200 kB and a clip of ten seconds a few MB: larger objects nobody has to take. */
+/** Maximum size of an object: a snapshot is 200 kB, a clip of ten seconds a few MB. */
 export const UPLOAD_BYTES_MAX = 8 * 1024 * 1024;
 
 /** May this object be uploaded, which the entry at (log, seq) has announced? */

@@ -13,7 +13,7 @@ export interface Change {
   readonly position: bigint;
   readonly subject: string;
   readonly device: string;
-  /** Null: nobody may read it, or not yet. */
+  /** Null: its key is not released, or not yet. */
   readonly added: Added | null;
   readonly erased: boolean;
 }

@@ -46,7 +46,7 @@ const ANSWER_TIMEOUT_MS = 30_000;
 /** A server that says nothing about when to come back. */
 const BUSY_MS = 5_000;
 const BUSY_MS_MAX = 600_000;
-/** More of an answer is not read: it names lines, and nobody reads a thousand. */
+/** More of an answer is not read: it lists lines, a thousand of which serve no reader. */
 const REASON_CHARACTERS_MAX = 200;
 
 /** v1: {"error"}; v2: {"code","message","line"?}; v3: {"error","data":[{line_number,…}]}. */
@@ -167,7 +167,7 @@ function parsed(text: string): z.infer<typeof faultSchema> {
   }
 }
 
-/** What it says is wrong, without the line that it quotes. */
+/** The server's reason, without the line that it quotes. */
 function withoutLines(reason: string): string {
   return reason.replace(/'[^']*'/g, "'…'").slice(0, REASON_CHARACTERS_MAX);
 }

@@ -14,7 +14,7 @@ const NS_PER_MS = 1_000_000n;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
 const UNSAYABLE = /[\u0000-\u001f\u007f\\]/;
 
-/** Null when a name in it cannot be said. */
+/** Null when a name in it cannot be encoded. */
 export function lineOf({ measurement, device, tags, fields, at, seq }: Point): string | null {
   const labels = Object.entries({ device, ...tags }).sort(([a], [b]) => (a < b ? -1 : 1));
   const names = [...labels.flat(), ...Object.keys(fields)];

@@ -21,7 +21,10 @@ import { createTiers, quoted, targetOf } from "./tiers.ts";
 export interface InfluxOptions extends InfluxServer {
   readonly devicesOf: DevicesOf;
   readonly retention: Retention;
-  /** Whether we create what we need, and how long it is kept: else somebody else has. */
+  /**
+   * Whether we create databases and retention, and for how long: else the server's administrator
+   * has.
+   */
   readonly manage: boolean;
   readonly clock: Pick<Clock, "now">;
 }

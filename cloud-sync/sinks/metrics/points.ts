@@ -28,7 +28,7 @@ export interface Point {
 /** A sampler has a dozen; a store keeps a series for each of them for years. */
 const METRICS_MAX = 200;
 const NAME_CHARACTERS_MAX = 100;
-/** A clock that says it is right may be ahead by so much; more is a mistake. */
+/** Clock skew that is accepted of a clock that reports itself as set; more is a mistake. */
 const AHEAD_MS_MAX = 3_600_000;
 /** And behind: a device may have been offline for weeks, and not for ten years. */
 const BEHIND_MS_MAX = 10 * 365 * 86_400_000;

@@ -32,20 +32,20 @@ export interface SinkControl {
   states(): Promise<readonly SinkState[]>;
   /** What a sink's store rejected after a position, oldest first. Throws `sink.unknown`. */
   rejects(sink: string, after: bigint, limit: number): Promise<readonly RejectedEntry[]>;
-  /** Asks for rejected entries to be tried again, all of them or one; says how many. */
+  /** Requests a retry of rejected entries, all of them or one; returns how many. */
   replayRejects(sink: string, position?: bigint): Promise<number>;
-  /** Gives rejected entries up, all of them or one; says how many. They stay in the log. */
+  /** Discards rejected entries, all of them or one; returns how many. They stay in the log. */
   dropRejects(sink: string, position?: bigint): Promise<number>;
   /**
-   * Asks for a replay from the first entry. Throws `sink.archived` when months were dropped after
+   * Requests a replay from the first entry. Throws `sink.archived` when months were dropped after
    * they were archived: those would be missing, unless `incomplete` says that this is meant.
    */
   reset(sink: string, options?: { readonly incomplete?: boolean }): Promise<void>;
-  /** Forgets a sink that runs no more, so that nothing waits for it. */
+  /** Removes the cursor of a retired sink, so that the archive does not wait for it. */
   forget(sink: string): Promise<void>;
 }
 
-/** Counting on takes longer and says no more. */
+/** Lag is counted up to this number only: counting further takes longer and is no more use. */
 export const LAG_ENTRIES_MAX = 100_000;
 
 const STATES = `SELECT c.sink, c.position, c.written, c.breaker, c.error_code, c.error_at,

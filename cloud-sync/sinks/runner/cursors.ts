@@ -6,7 +6,10 @@ import type { StoredEntry } from "../../log/event-log.ts";
 import type { Connection, Database } from "../../postgres/database.ts";
 import type { Rejection } from "../sink.ts";
 
-/** A holder that says nothing for so long is taken for dead, and another instance goes on. */
+/**
+ * The lease: a holder that does not renew it for so long has lost it, and another instance takes
+ * over.
+ */
 export const LEASE_MS = 15_000;
 /** More rejects stop their sink: so many are a mistake, not a few odd entries. */
 export const REJECTS_MAX = 10_000;
@@ -14,7 +17,7 @@ export const REJECTS_MAX = 10_000;
 export interface Held {
   readonly position: bigint;
   readonly resetAsked: boolean;
-  /** Somebody wants rejected entries to be tried again. */
+  /** A retry of rejected entries was requested. */
   readonly again: boolean;
 }
 
@@ -29,16 +32,16 @@ export interface Step {
 
 /** One sink's row, for one instance. All but `hold` are refused when another one holds it. */
 export interface SinkCursor {
-  /** Takes the row, or says again that it is held. Null while another instance does. */
+  /** Acquires or renews the lease. Null while another instance holds it. */
   hold(): Promise<Held | null>;
   release(): Promise<void>;
   /** Throws `sink.lost` when it is another's now, `sink.rejects.full` when there are too many rejects. */
   settle(step: Step): Promise<void>;
   /** From the first entry again; rejects are cleared, since the same will be rejected again. */
   restart(): Promise<void>;
-  /** Shelved entries that somebody wants to be tried again. */
+  /** Rejected entries to be retried. */
   again(limit: number): Promise<readonly bigint[]>;
-  /** For whoever looks: `porchlight-cloud sinks`. */
+  /** For `porchlight-cloud sinks list`. */
   note(breaker: BreakerKind, errorCode: string | null): Promise<void>;
 }
 

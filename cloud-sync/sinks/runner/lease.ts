@@ -1,4 +1,4 @@
-/** Who runs a sink, of several instances: whoever holds its row, and says so again and again. */
+/** The lease of a sink: one of several instances holds its row, and renews it. */
 import type { Clock } from "../../../shared/core/clock.ts";
 import type { Logger } from "../../../shared/core/logger.ts";
 import { pause } from "../../../shared/core/retry.ts";

@@ -1,4 +1,4 @@
-/** What a sink does beside its entries: maintenance now and then, and what came in beside the log. */
+/** Sink maintenance: idle work of a sink at intervals, and key changes that it follows. */
 import type { Clock } from "../../../shared/core/clock.ts";
 import type { StoredEntry } from "../../log/event-log.ts";
 import { type AnySink, type Rejection, withEntries } from "../sink.ts";

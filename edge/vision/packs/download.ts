@@ -18,7 +18,7 @@ export interface DownloadOptions {
   readonly random: () => number;
   /** Called with the bytes that are here. */
   readonly progress?: (bytesDone: number) => void;
-  /** A connection that gives nothing for this long is given up. */
+  /** Idle timeout of a connection. */
   readonly stallMs?: number;
   /** The longest first wait before another try; it doubles with every try. */
   readonly firstRetryMs?: number;
@@ -33,7 +33,7 @@ const TRIES_MAX = 5;
 /** And in all, for servers that send a little and take it back. */
 const CONNECTIONS_MAX = 100;
 
-/** What one connection came to: the file is complete, or why not, and whether to try again. */
+/** The result of one connection: the file is complete, or why not, and whether to retry. */
 type Attempt = { readonly done: true } | { readonly done: false; readonly reason: unknown };
 
 /**

@@ -55,7 +55,7 @@ export async function installPack(
   return await loadPack(join(modelsFolder, file.name));
 }
 
-/** Writes the owner's own thresholds beside a pack; they hold from the next start on. */
+/** Writes the owner's own thresholds into a pack's folder; they apply from the next start on. */
 export async function writeLocal(packFolder: string, local: LocalThresholds): Promise<void> {
   const text = `${JSON.stringify(localSchema.parse(local), null, 2)}\n`;
   replaceFile(join(packFolder, LOCAL_FILE), text, { mode: 0o644 });

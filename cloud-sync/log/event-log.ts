@@ -165,14 +165,14 @@ const linkRows = z.array(
 );
 type LinkRow = z.infer<typeof linkRows>[number];
 
-const shelvedRows = z.array(z.object({ seq: numberColumn, payload: z.instanceof(Buffer) }));
+const deadLetterRows = z.array(z.object({ seq: numberColumn, payload: z.instanceof(Buffer) }));
 
 const LINKS = `SELECT e.seq, e.hash, e.body, d.payload AS kept
   FROM event_log e LEFT JOIN dead_letters d ON d.log = e.log AND d.seq = e.seq
   WHERE e.log = $1 AND e.seq > $2 ORDER BY e.seq LIMIT ${PAGE_ENTRIES}`;
-const SHELVED = `SELECT seq, payload FROM dead_letters
+const DEAD_LETTERS_BETWEEN = `SELECT seq, payload FROM dead_letters
   WHERE log = $1 AND seq BETWEEN $2 AND $3 AND payload IS NOT NULL`;
-const SHELVE = `INSERT INTO dead_letters (device, reason, payload)
+const ADD_DEAD_LETTER = `INSERT INTO dead_letters (device, reason, payload)
   SELECT $1, $2, $3
   WHERE (SELECT count(*) FROM dead_letters WHERE device = $1) < ${LETTERS_PER_DEVICE_MAX}
   RETURNING id`;
@@ -207,7 +207,7 @@ export function createCentralLog(database: Database): CentralLog {
   ): AsyncGenerator<readonly LinkRow[]> {
     for await (const page of links) {
       const range = [log, page.at(0)?.seq ?? 0, page.at(-1)?.seq ?? 0];
-      const rows = shelvedRows.parse(await database.query(SHELVED, range));
+      const rows = deadLetterRows.parse(await database.query(DEAD_LETTERS_BETWEEN, range));
       const payloads = new Map(rows.map(({ seq, payload }) => [seq, payload]));
       yield page.map((link) => ({ ...link, kept: payloads.get(link.seq) ?? null }));
     }
@@ -243,7 +243,7 @@ export function createCentralLog(database: Database): CentralLog {
       return database.transaction((each) => appendAll(each, arrivals), signal);
     },
     async addDeadLetter({ device, reason, payload }) {
-      return (await database.query(SHELVE, [device, reason, payload])).length === 1;
+      return (await database.query(ADD_DEAD_LETTER, [device, reason, payload])).length === 1;
     },
     async newest(device) {
       return cursorRows.parse(await database.query(NEWEST, [device]))[0] ?? null;

@@ -58,7 +58,7 @@ const STATUS_EVERY_MS = 30_000;
 /** … and when more has. */
 const STATUS_LEAST_MS = 1_000;
 /** A stop takes 5 s at the most, whatever the broker does. */
-const GOODBYE_MS = 1_500;
+const LAST_STATUS_MS = 1_500;
 const CHANNELS: readonly Channel[] = ["ack", "nack", "upload/grant"];
 const OPTIONAL: readonly Channel[] = ["keys/ack"];
 
@@ -104,7 +104,7 @@ export async function runSession(options: SessionOptions, signal: AbortSignal): 
 /** The last status of a session that ends cleanly; a broker that hangs does not get it. */
 async function goodbye(link: Link, offline: Buffer): Promise<void> {
   const told = link.publish("status", offline, true).catch(() => undefined);
-  await Promise.race([told, sleep(GOODBYE_MS, undefined, { ref: false })]);
+  await Promise.race([told, sleep(LAST_STATUS_MS, undefined, { ref: false })]);
 }
 
 /** A malformed message is a fault of the other end: it is logged, and changes nothing here. */

@@ -41,9 +41,7 @@ export interface Uplink {
    * was acknowledged last. A centre brought back from a backup learns from it what it lacks.
    */
   begin(session: UplinkSession): void;
-  /**
-   * Sends one batch, if there is one and the congestion window has room; returns whether it did.
-   */
+  /** Sends one batch, if there is one and the congestion window has room; false if not. */
   pump(): boolean;
   onAck(cursor: Cursor): void;
   onNack(nack: Nack): void;
@@ -70,6 +68,13 @@ const INVALID_MAX = 3;
 /** Entries resent to a centre that has another: a divergence lies among the last ones. */
 const SHOWN_ENTRIES = 100;
 
+/** How far the log is acknowledged and sent. */
+interface Progress {
+  acked: Cursor;
+  ackedAtMs: number | null;
+  sent: Cursor;
+}
+
 interface InFlight {
   readonly last: Cursor;
   readonly sentAtMs: number;
@@ -85,9 +90,7 @@ class LogUplink implements Uplink {
   readonly #clock: Clock;
   readonly #logger: Logger;
   #session: UplinkSession | null = null;
-  #acked: Cursor;
-  #ackedAtMs: number | null;
-  #sent: Cursor;
+  #progress: Progress | null = null;
   #inFlight: InFlight[] = [];
   #halted: Halt | null = null;
   /** The newest log at that time. */
@@ -103,17 +106,18 @@ class LogUplink implements Uplink {
     this.#store = store;
     this.#clock = clock;
     this.#logger = logger;
-    const stored = store.read();
-    const known = stored && this.#own(stored.cursor);
-    this.#acked = known ?? reader.start();
-    this.#ackedAtMs = known ? (stored?.at ?? null) : null;
-    this.#sent = this.#acked;
+  }
+
+  /** Read from the store at the first use. */
+  get #at(): Progress {
+    this.#progress ??= this.#stored();
+    return this.#progress;
   }
 
   begin(session: UplinkSession): void {
     this.#session = session;
-    const { log, seq } = this.#acked;
-    this.#sent = (seq > 0 && this.#reader.find(log, seq - 1)) || this.#acked;
+    const { log, seq } = this.#at.acked;
+    this.#at.sent = (seq > 0 && this.#reader.find(log, seq - 1)) || this.#at.acked;
     this.#inFlight = [];
     this.#rewound = null;
     this.#shown = false;
@@ -122,10 +126,10 @@ class LogUplink implements Uplink {
   pump(): boolean {
     if (this.#isHalted()) return this.#show();
     if (this.#inFlight.length >= (this.#session?.window ?? 0)) return false;
-    const last = this.#send(this.#sent);
+    const last = this.#send(this.#at.sent);
     if (last === null) return false;
     this.#inFlight.push({ last, sentAtMs: this.#clock.monotonicMs() });
-    this.#sent = last;
+    this.#at.sent = last;
     return true;
   }
 
@@ -135,13 +139,13 @@ class LogUplink implements Uplink {
       this.#deny(cursor);
       return;
     }
-    if (this.#isAfter(this.#acked, own)) return; // late or doubled: an ack never takes back
-    this.#acked = own;
-    this.#ackedAtMs = this.#clock.now();
+    if (this.#isAfter(this.#at.acked, own)) return; // late or doubled: an ack never takes back
+    this.#at.acked = own;
+    this.#at.ackedAtMs = this.#clock.now();
     this.#invalid = 0;
-    this.#store.write({ cursor: own, at: this.#ackedAtMs });
+    this.#store.write({ cursor: own, at: this.#at.ackedAtMs });
     this.#inFlight = this.#inFlight.filter(({ last }) => this.#isAfter(last, own));
-    if (this.#isAfter(own, this.#sent)) this.#sent = own;
+    if (this.#isAfter(own, this.#at.sent)) this.#at.sent = own;
   }
 
   onNack({ reason, ...named }: Nack): void {
@@ -156,7 +160,7 @@ class LogUplink implements Uplink {
       return;
     }
     // A cursor at 0 of this log is no answer about the logs before it.
-    const to = cursor.seq === 0 && this.#isAfter(cursor, this.#acked) ? this.#acked : cursor;
+    const to = cursor.seq === 0 && this.#isAfter(cursor, this.#at.acked) ? this.#at.acked : cursor;
     const now = this.#clock.monotonicMs();
     const before = this.#rewound;
     const again = before?.to.log === to.log && before.to.seq === to.seq;
@@ -168,8 +172,8 @@ class LogUplink implements Uplink {
     this.#rewound = { to, atMs: now };
     this.#logger.warn("rewinding: resending entries", { reason, seq: to.seq });
     // The centre's cursor is authoritative, also when it is behind its earlier acks.
-    this.#acked = to;
-    this.#sent = to;
+    this.#at.acked = to;
+    this.#at.sent = to;
     this.#inFlight = [];
     this.#store.write({ cursor: to, at: this.#clock.now() });
   }
@@ -186,16 +190,23 @@ class LogUplink implements Uplink {
   }
 
   lag(): number {
-    return this.#reader.count(this.#acked);
+    return this.#reader.count(this.#at.acked);
   }
 
   status(): UplinkStatus {
     return {
-      acked: this.#acked,
-      ackedAtMs: this.#ackedAtMs,
+      acked: this.#at.acked,
+      ackedAtMs: this.#at.ackedAtMs,
       inFlight: this.#inFlight.length,
       halted: this.#halted,
     };
+  }
+
+  #stored(): Progress {
+    const stored = this.#store.read();
+    const known = stored && this.#own(stored.cursor);
+    const acked = known ?? this.#reader.start();
+    return { acked, ackedAtMs: known ? (stored?.at ?? null) : null, sent: acked };
   }
 
   /** One batch of what follows a place; its last entry, or null when nothing was sent. */
@@ -247,14 +258,12 @@ class LogUplink implements Uplink {
     const { log, seq } = this.#reader.head();
     const from = Math.max(0, Math.min(seq, this.#denied.seq) - SHOWN_ENTRIES);
     const near = log === this.#denied.log ? this.#reader.find(log, from) : null;
-    const later = near !== null && this.#isAfter(near, this.#acked) ? near : this.#acked;
+    const later = near !== null && this.#isAfter(near, this.#at.acked) ? near : this.#at.acked;
     this.#shown = this.#send(later) !== null;
     return this.#shown;
   }
 
-  /**
-   * A new log (`porchlight log renew`) ends a halt: it continues from a place that both ends have.
-   */
+  /** A new log (`porchlight log renew`) ends a halt: it follows a place that both ends have. */
   #isHalted(): boolean {
     if (this.#halted === null || this.#reader.head().log === this.#haltedIn) {
       return this.#halted !== null;
@@ -264,15 +273,13 @@ class LogUplink implements Uplink {
     this.#denied = null;
     this.#invalid = 0;
     // What was acked may have been left off since.
-    this.#acked = this.#own(this.#acked) ?? this.#reader.start();
-    this.#sent = this.#acked;
+    this.#at.acked = this.#own(this.#at.acked) ?? this.#reader.start();
+    this.#at.sent = this.#at.acked;
     this.#inFlight = [];
     return false;
   }
 
-  /**
-   * Logged once; that it is a fork can come out later, when the centre has received these entries.
-   */
+  /** Logged once; that it is a fork can come out later, when the centre has these entries. */
   #halt(halted: Halt, { log, seq }: Cursor): void {
     if (this.#halted === halted || (this.#halted !== null && halted !== "fork")) return;
     this.#haltedIn = this.#reader.head().log;

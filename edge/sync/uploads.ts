@@ -70,6 +70,12 @@ interface Item {
   refused: number;
 }
 
+/** How far the log was searched for objects, and how far that is written down. */
+interface Progress {
+  lookedAt: Cursor;
+  written: Cursor;
+}
+
 export function createUploads(options: UploadsOptions): Uploads {
   return new ObjectUploads(options);
 }
@@ -80,19 +86,19 @@ class ObjectUploads implements Uploads {
   readonly #running = new Set<Promise<void>>();
   #ask: (request: UploadRequest) => void = () => undefined;
   #items: Item[] = [];
-  #lookedAt: Cursor;
-  #written: Cursor;
+  #progress: Progress | null = null;
   /** What the centre held when everything up to there had been looked at. */
   #idleAt = "";
   #failure: unknown;
 
   constructor(options: UploadsOptions) {
     this.#options = options;
-    const { reader, store } = options;
-    const stored = store.read();
-    const own = stored && reader.find(stored.log, stored.seq);
-    this.#lookedAt = own?.hash === stored?.hash && own ? own : reader.start();
-    this.#written = this.#lookedAt;
+  }
+
+  /** Read from the store at the first use. */
+  get #at(): Progress {
+    this.#progress ??= this.#stored();
+    return this.#progress;
   }
 
   begin(ask: (request: UploadRequest) => void): void {
@@ -143,6 +149,14 @@ class ObjectUploads implements Uploads {
     this.#finish();
   }
 
+  #stored(): Progress {
+    const { reader, store } = this.#options;
+    const stored = store.read();
+    const own = stored && reader.find(stored.log, stored.seq);
+    const lookedAt = own?.hash === stored?.hash && own ? own : reader.start();
+    return { lookedAt, written: lookedAt };
+  }
+
   async #bring(item: Item, target: PutTarget): Promise<void> {
     const { files, put, logger } = this.#options;
     const body = files.read(item.request.sha256);
@@ -191,17 +205,17 @@ class ObjectUploads implements Uploads {
   #look(acked: Cursor): void {
     if (this.#items.length >= AHEAD_MAX) return;
     const { reader } = this.#options;
-    const left = reader.count(this.#lookedAt) - reader.count(acked);
+    const left = reader.count(this.#at.lookedAt) - reader.count(acked);
     if (left < 0) {
       // It holds less than it once did: its objects may be gone as well.
       this.#items = [];
-      this.#lookedAt = acked;
+      this.#at.lookedAt = acked;
     }
     if (left <= 0) {
       this.#idleAt = acked.hash;
       return;
     }
-    const { entries } = reader.after(this.#lookedAt, Math.min(left, PAGE_ENTRIES));
+    const { entries } = reader.after(this.#at.lookedAt, Math.min(left, PAGE_ENTRIES));
     for (const entry of entries) {
       const { log, seq, hash } = entry;
       const place = { log, seq, hash };
@@ -209,11 +223,11 @@ class ObjectUploads implements Uploads {
       if (request !== null) {
         this.#items.push({ place, request, state: "waiting", atMs: 0, attempts: 0, refused: 0 });
       }
-      this.#lookedAt = place;
+      this.#at.lookedAt = place;
       if (this.#items.length >= AHEAD_MAX) break;
     }
-    const passed = reader.count(this.#written) - reader.count(this.#lookedAt);
-    if (this.#items.length === 0 && passed >= WRITE_EVERY_ENTRIES) this.#write(this.#lookedAt);
+    const passed = reader.count(this.#at.written) - reader.count(this.#at.lookedAt);
+    if (this.#items.length === 0 && passed >= WRITE_EVERY_ENTRIES) this.#write(this.#at.lookedAt);
   }
 
   /** Moves the cursor over what is done. */
@@ -223,11 +237,11 @@ class ObjectUploads implements Uploads {
     if (done === 0) return;
     const last = this.#items[done - 1]?.place;
     this.#items = this.#items.slice(done);
-    if (last !== undefined) this.#write(this.#items.length === 0 ? this.#lookedAt : last);
+    if (last !== undefined) this.#write(this.#items.length === 0 ? this.#at.lookedAt : last);
   }
 
   #write(place: Cursor): void {
-    this.#written = place;
+    this.#at.written = place;
     this.#options.store.write(place);
   }
 }

@@ -20,8 +20,8 @@ export function ready(checks: readonly Check[]): Route {
       checks.map(async ({ name, problem }) => [name, await within(problem())] as const),
     );
     const failed = results.filter(([, problem]) => problem !== null);
-    const said = Object.fromEntries(results.map(([name, problem]) => [name, problem ?? "ok"]));
-    reply(response, failed.length === 0 ? 200 : 503, { ready: failed.length === 0, ...said });
+    const byName = Object.fromEntries(results.map(([name, problem]) => [name, problem ?? "ok"]));
+    reply(response, failed.length === 0 ? 200 : 503, { ready: failed.length === 0, ...byName });
   };
 }
 

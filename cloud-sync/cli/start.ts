@@ -28,8 +28,8 @@ export const start: Verb = verb({
         options,
         ({ addresses }) => {
           writeRun(data, { pid: process.pid, ...addresses });
-          const said = { event: "ready", ...addresses, data: resolve(data) };
-          terminal.data(said, JSON.stringify(said));
+          const ready = { event: "ready", ...addresses, data: resolve(data) };
+          terminal.data(ready, JSON.stringify(ready));
         },
         signal,
       );

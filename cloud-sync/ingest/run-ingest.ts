@@ -26,7 +26,7 @@ export interface IngestServiceOptions {
 
 export function createIngestService(options: IngestServiceOptions): IngestService {
   const { log, transport, clock, random, logger, committed } = options;
-  const answer = (device: string, said: Answer): void => answerOver(transport, device, said);
+  const answer = (device: string, message: Answer): void => answerOver(transport, device, message);
   const ingest = createIngest({
     log,
     answer,

@@ -226,8 +226,8 @@ class Embedded implements EmbeddedPostgres {
 
   #failure(what: string): PorchlightError {
     const log = join(this.#options.folder, "server.log");
-    const said = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
-    const tail = said.slice(-LOG_TAIL_LINES).join("\n  ");
+    const lines = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
+    const tail = lines.slice(-LOG_TAIL_LINES).join("\n  ");
     return new PorchlightError("postgres.embedded.failed", `PostgreSQL ${what}:\n  ${tail}`, {
       hint: `see ${log}`,
     });

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import type { Account } from "./account.ts";
 
 const FOLDER_FD = 3;
-const SAID_BYTES_MAX = 4_096;
+const OUTPUT_BYTES_MAX = 4_096;
 
 export interface Place {
   readonly folder: string;
@@ -56,14 +56,14 @@ export function createPlace(
     spawn: start,
     run(program, args) {
       const child = start(program, args, { output: "pipe" });
-      let said = "";
+      let output = "";
       child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-        said = `${said}${text}`.slice(-SAID_BYTES_MAX);
+        output = `${output}${text}`.slice(-OUTPUT_BYTES_MAX);
       });
       child.stdout?.resume();
       return new Promise((done) => {
         child.once("error", (error) => done(error.message));
-        child.once("close", (code) => done(code === 0 ? null : said || `${program}: ${code}`));
+        child.once("close", (code) => done(code === 0 ? null : output || `${program}: ${code}`));
       });
     },
   };

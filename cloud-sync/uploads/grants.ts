@@ -74,11 +74,11 @@ export function createUploads(options: UploadsOptions): Uploads {
     try {
       if (!opened) await objects.open();
       opened = true;
-      const said = await authorizeUpload(options, device, request);
-      if ("held" in said) stats.held++;
-      else if ("refused" in said) stats.refused++;
+      const decision = await authorizeUpload(options, device, request);
+      if ("held" in decision) stats.held++;
+      else if ("refused" in decision) stats.refused++;
       else stats.granted++;
-      publish({ device, channel: "upload/grant" }, encodeMessage(uploadGrantSchema, said));
+      publish({ device, channel: "upload/grant" }, encodeMessage(uploadGrantSchema, decision));
     } catch (error) {
       if (!(error instanceof PorchlightError)) throw error;
       stats.dropped++;

@@ -60,7 +60,7 @@ async function runHousekeeping(housekeeping: Housekeeping, signal: AbortSignal):
 /** Hands over what the owner has released, as keys come and go. */
 async function keepReleased(parts: BackgroundParts, signal: AbortSignal): Promise<void> {
   const { store, config, logger } = parts;
-  let told = "";
+  let logged = "";
   while (!signal.aborted) {
     let more = false;
     try {
@@ -74,13 +74,14 @@ async function keepReleased(parts: BackgroundParts, signal: AbortSignal): Promis
         logger.debug("key release queued", { handedOver, revoked });
       }
       more = done.more;
-      told = "";
+      logged = "";
     } catch (error) {
       // On a full disk the next round retries; a key that cannot be read needs attention.
       if (isDiskFull(error)) continue;
       if (!(error instanceof PorchlightError)) throw error;
-      if (told !== error.code) logger.error(error.message, { code: error.code, hint: error.hint });
-      told = error.code;
+      if (logged !== error.code)
+        logger.error(error.message, { code: error.code, hint: error.hint });
+      logged = error.code;
     } finally {
       await (more ? breathe() : pause(RELEASE_EVERY_MS, signal));
     }

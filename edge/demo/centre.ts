@@ -106,33 +106,33 @@ async function ended(child: ChildProcess): Promise<void> {
 
 /** Of a centre that is ready. */
 function firstLine(child: ChildProcess): Promise<string> {
-  let said = "";
+  let output = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    said = `${said}${text}`.slice(-2_000);
+    output = `${output}${text}`.slice(-2_000);
   });
   return new Promise((done, failed) => {
     if (child.stdout !== null) createInterface({ input: child.stdout }).once("line", done);
-    child.once("close", () => failed(notStarted(said)));
+    child.once("close", () => failed(notStarted(output)));
     child.once("error", (error) => failed(notStarted(error.message)));
   });
 }
 
 async function answerOf(child: ChildProcess): Promise<unknown> {
   let out = "";
-  let said = "";
+  let output = "";
   child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     out += text;
   });
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    said += text;
+    output += text;
   });
   const [code] = await once(child, "close");
-  if (code !== 0) throw notStarted(said);
+  if (code !== 0) throw notStarted(output);
   return JSON.parse(out);
 }
 
-function notStarted(said: string): PorchlightError {
-  const words = said.trim().split("\n").slice(-2).join(" ");
+function notStarted(output: string): PorchlightError {
+  const words = output.trim().split("\n").slice(-2).join(" ");
   return new PorchlightError("demo.centre", `the centre does not run: ${words}`, {
     hint: "see why: porchlight-cloud start --data ./data",
   });

@@ -99,7 +99,10 @@ export function createEventLog(options: EventLogOptions): EventLog {
     statements.live.run(position, channel, place.at, options.clock.monotonicMs(), payload);
     statements.crowdedOut.run(LIVE_OUTBOX_MAX);
   };
-  const write = ({ first, head }: Place, drafts: readonly AnyDraft[]): readonly Cursor[] => {
+  const insertEntries = (
+    { first, head }: Place,
+    drafts: readonly AnyDraft[],
+  ): readonly Cursor[] => {
     const moment = momentOf(options);
     const { log } = head;
     let { seq, hash } = head;
@@ -116,7 +119,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
   const appendAll = database.transaction((change: () => readonly AnyDraft[]) => {
     // Read first: whatever the change does, these entries follow the head of now.
     const place = current();
-    return write(place, change());
+    return insertEntries(place, change());
   });
   const commit = (change: () => readonly AnyDraft[]): readonly Cursor[] => {
     const cursors = appendAll.immediate(change);
@@ -132,7 +135,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
       actor: "device",
       data: { device, format: 1, parent },
     };
-    return write(placeOf(statements.last.get()), [draft]);
+    return insertEntries(placeOf(statements.last.get()), [draft]);
   });
 
   return {

@@ -13,7 +13,7 @@ export interface DiskReserve {
    */
   full(): boolean;
   /** Runs a write; where the disk is full, releases the reserve and retries once. */
-  through<T>(write: () => T): T;
+  run<T>(write: () => T): T;
   /** Restores the reserve, if the disk has the space; returns whether it is there. */
   restore(): boolean;
 }
@@ -38,7 +38,7 @@ export function createDiskReserve({ path, randomBytes }: DiskReserveOptions): Di
   };
   return {
     full: () => !kept() && !hasRoom(),
-    through(write) {
+    run(write) {
       try {
         return write();
       } catch (error) {

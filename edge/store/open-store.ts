@@ -69,8 +69,8 @@ export interface Store {
 export function openStore(options: StoreOptions): Store {
   const { folder, newId, clock } = options;
   const reserve = createDiskReserve({ path: join(folder, "reserve"), randomBytes });
-  const database = reserve.through(() => openLogDatabase(options, false));
-  const vault = reserve.through(() => openVaultDatabase(options, false));
+  const database = reserve.run(() => openLogDatabase(options, false));
+  const vault = reserve.run(() => openVaultDatabase(options, false));
   const keyring = createKeyring(vault);
   const gallery = createGallery(vault, keyring);
   const named = options.liveNames === true;
@@ -100,7 +100,7 @@ export function openStore(options: StoreOptions): Store {
   // The log has it: on a full disk the vault reads it later.
   const follow = (): void => {
     try {
-      reserve.through(runner.catchUp);
+      reserve.run(runner.catchUp);
     } catch (error) {
       if (!isDiskFull(error)) throw error;
     }
@@ -138,7 +138,7 @@ export function openStore(options: StoreOptions): Store {
     append(drafts) {
       const spare = drafts.every(({ type }) => isSheddable(type));
       try {
-        const cursors = spare ? log.append(drafts) : reserve.through(() => log.append(drafts));
+        const cursors = spare ? log.append(drafts) : reserve.run(() => log.append(drafts));
         follow();
         return cursors;
       } catch (error) {
@@ -165,7 +165,7 @@ function followed(retention: Retention, reserve: DiskReserve, follow: () => void
   return {
     use: retention.use,
     step(...request) {
-      const done = reserve.through(() => retention.step(...request));
+      const done = reserve.run(() => retention.step(...request));
       if (done === "shed") follow();
       return done;
     },

@@ -7,7 +7,7 @@ import { isNetworkDown } from "./link.ts";
 import { runSession, type SessionOptions } from "./session.ts";
 import type { AgentStatus } from "./status.ts";
 
-export interface AgentOptions extends Omit<SessionOptions, "answered" | "told"> {
+export interface AgentOptions extends Omit<SessionOptions, "answered" | "statusPublished"> {
   readonly clock: Clock;
   /** Even in [0, 1). */
   readonly random: () => number;
@@ -30,7 +30,7 @@ const LOGGED_EACH = 8;
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
   const { clock, logger, random, report, uplink, uploads } = options;
   let attempt = 0;
-  const tell = (status: Pick<AgentStatus, "state"> & Partial<AgentStatus>): void => {
+  const reportState = (status: Pick<AgentStatus, "state"> & Partial<AgentStatus>): void => {
     report({ ...uplink.status(), retryAtMs: null, reason: null, ...status });
   };
   const session = {
@@ -39,11 +39,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     answered() {
       attempt = 0;
     },
-    told: () => tell({ state: "connected" }),
+    statusPublished: () => reportState({ state: "connected" }),
   };
   try {
     while (!signal.aborted) {
-      tell({ state: "connecting" });
+      reportState({ state: "connecting" });
       try {
         await runSession(session, signal);
         break;
@@ -52,20 +52,20 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
         if (!(error instanceof PorchlightError) || !error.code.startsWith("sync.")) throw error;
         const { code, hint, message, remedy } = error;
         if (options.untilAcked && remedy === "stop") {
-          tell({ state: "stopped", reason: message });
+          reportState({ state: "stopped", reason: message });
           throw error;
         }
         const limits = isNetworkDown(error) ? BACKOFF_OFFLINE : BACKOFF;
         const waitMs = backoffMs(attempt++, { ...limits, random });
         // A broker that is away for weeks, or a copy of this device that ends each session.
-        const told = attempt <= LOGGED_EACH || Number.isInteger(Math.log2(attempt));
-        logger[told ? "warn" : "debug"](message, { code, hint, attempt, retryInMs: waitMs });
-        tell({ state: "waiting", reason: message, retryAtMs: clock.now() + waitMs });
+        const loud = attempt <= LOGGED_EACH || Number.isInteger(Math.log2(attempt));
+        logger[loud ? "warn" : "debug"](message, { code, hint, attempt, retryInMs: waitMs });
+        reportState({ state: "waiting", reason: message, retryAtMs: clock.now() + waitMs });
         await pause(waitMs, signal);
       }
     }
   } finally {
     await uploads.stop();
   }
-  tell({ state: "stopped" });
+  reportState({ state: "stopped" });
 }

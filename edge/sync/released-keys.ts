@@ -95,11 +95,11 @@ class KeysInTurn implements ReleasedKeys {
   onAck({ sha256, refused }: KeysAck): void {
     const { rows, clock, logger } = this.#options;
     if (this.#asked?.sha256 !== sha256) return; // late or doubled
-    const told = this.#asked.rows;
+    const sent = this.#asked.rows;
     this.#asked = null;
     if (refused === undefined) {
       this.#attempts = 0;
-      rows.settle(told);
+      rows.settle(sent);
       return;
     }
     const retryInMs = this.#later(clock.monotonicMs());

@@ -44,7 +44,7 @@ export interface SessionOptions {
   /** Called at least once a second while all is as it should be; the watchdog is fed by it. */
   readonly alive: () => void;
   /** The status was published. */
-  readonly told: () => void;
+  readonly statusPublished: () => void;
   /** Ends as soon as the centre holds everything there is. */
   readonly untilAcked: boolean;
 }
@@ -96,15 +96,15 @@ export async function runSession(options: SessionOptions, signal: AbortSignal): 
   try {
     await speak(options, { link, wake, problem: () => problem }, signal);
   } finally {
-    if (problem === null) await goodbye(link, offline);
+    if (problem === null) await publishOffline(link, offline);
     await link.close();
   }
 }
 
 /** The last status of a session that ends cleanly; a broker that hangs does not get it. */
-async function goodbye(link: Link, offline: Buffer): Promise<void> {
-  const told = link.publish("status", offline, true).catch(() => undefined);
-  await Promise.race([told, sleep(LAST_STATUS_MS, undefined, { ref: false })]);
+async function publishOffline(link: Link, offline: Buffer): Promise<void> {
+  const published = link.publish("status", offline, true).catch(() => undefined);
+  await Promise.race([published, sleep(LAST_STATUS_MS, undefined, { ref: false })]);
 }
 
 /** A malformed message is a fault of the other end: it is logged, and changes nothing here. */
@@ -214,7 +214,7 @@ function haltedError(halted: Halt): PorchlightError {
 }
 
 /** Publishes the status when it has changed, but not with every ack of a long backlog. */
-function createStatus({ uplink, version, clock, told }: SessionOptions, link: Link) {
+function createStatus({ uplink, version, clock, statusPublished }: SessionOptions, link: Link) {
   let last = { acked: "", halted: "", atMs: Number.NEGATIVE_INFINITY };
   return (): void => {
     const { acked, halted } = uplink.status();
@@ -223,7 +223,7 @@ function createStatus({ uplink, version, clock, told }: SessionOptions, link: Li
     if (atMs - last.atMs < (news ? STATUS_LEAST_MS : STATUS_EVERY_MS)) return;
     last = { acked: acked.hash, halted: halted ?? "", atMs };
     const status = { state: "online", version, acked, lag: uplink.lag(), halted } as const;
-    told();
+    statusPublished();
     // Not waited for: on a slow line that would hold up the live lane. Its failure ends the session.
     link.publish("status", encodeMessage(statusSchema, status), true).catch(() => undefined);
   };

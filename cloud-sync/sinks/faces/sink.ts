@@ -83,13 +83,13 @@ export function createFaceEncodings(options: FaceEncodingsOptions): FaceEncoding
     const read = (entry: Projected, body: Body | null) => changeOf(entry, body, open);
     const { items, rejected } = await decodeEntries(batch, devicesOf, read);
     const statement = insertStatement(await hasVectors());
-    const write = (part: readonly Change[]): Promise<void> =>
+    const writeChanges = (part: readonly Change[]): Promise<void> =>
       database.transaction(async (connection) => {
         await apply(connection, part, statement);
         if (vectors === true) await makeIndexes(connection, part);
         signal.throwIfAborted();
       }, signal);
-    const refused = await writeIsolating(items, write, refusalOf);
+    const refused = await writeIsolating(items, writeChanges, refusalOf);
     return { rejected: [...rejected, ...refused.rejected] };
   };
   const advanceTo = async (position: bigint): Promise<void> => {

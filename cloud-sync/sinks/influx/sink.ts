@@ -84,7 +84,7 @@ async function writeLines(
   signal: AbortSignal,
 ): Promise<readonly Rejection[]> {
   const named: Rejection[] = [];
-  const write = async (part: readonly Line[]): Promise<void> => {
+  const writeLines = async (part: readonly Line[]): Promise<void> => {
     const partly = await api.write(
       target,
       part.map(({ text }) => text),
@@ -101,11 +101,11 @@ async function writeLines(
     }
     // Not every server has written the others: they are written again, which is the same.
     const others = part.filter((_, i) => refused.every(({ line }) => line !== i + 1));
-    if (others.length > 0) await write(others);
+    if (others.length > 0) await writeLines(others);
   };
   const refusal = (error: unknown): string | null =>
     error instanceof Refused ? error.message : null;
-  const { rejected } = await writeIsolating(lines, write, refusal);
+  const { rejected } = await writeIsolating(lines, writeLines, refusal);
   return [...named, ...rejected];
 }
 

@@ -55,17 +55,17 @@ async function createPolicies(
   signal: AbortSignal,
 ): Promise<void> {
   const { database = "" } = server;
-  const said = async (text: string): Promise<string | undefined> =>
+  const errorOf = async (text: string): Promise<string | undefined> =>
     answerSchema.parse(await api.query(database, text, signal)).results[0]?.error;
   const run = async (text: string): Promise<void> => {
-    const error = await said(text);
+    const error = await errorOf(text);
     if (error !== undefined) throw refused(api.place, error);
   };
   await run(`CREATE DATABASE ${quoted(database)}`);
   for (const tier of TIERS) {
     const policy = `RETENTION POLICY ${targetOf(server, tier)} ON ${quoted(database)}`;
     const kept = `DURATION ${daysOf(retention, tier)}d REPLICATION 1`;
-    const conflict = await said(`CREATE ${policy} ${kept}`);
+    const conflict = await errorOf(`CREATE ${policy} ${kept}`);
     if (conflict !== undefined) await run(`ALTER ${policy} ${kept}`);
   }
   for (const tier of ["minute", "hour"] as const) {
@@ -73,7 +73,7 @@ async function createPolicies(
     const name = `${targetOf(server, tier)} ON ${quoted(database)}`;
     const query = `CREATE CONTINUOUS QUERY ${name} RESAMPLE EVERY ${every} FOR ${back}
       BEGIN ${takeTogether(server, tier)} END`;
-    const conflict = await said(query);
+    const conflict = await errorOf(query);
     if (conflict === undefined) continue;
     await run(`DROP CONTINUOUS QUERY ${name}`);
     await run(query);

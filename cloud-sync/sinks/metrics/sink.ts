@@ -125,8 +125,9 @@ export function createTimeSeries(options: TimeSeriesOptions): TimeSeries {
       }),
     async write(batch, signal) {
       const { items, rejected } = await decodeEntries(batch, devicesOf, pointOf);
-      const write = (points: readonly Point[]): Promise<void> => insert(database, points, signal);
-      const refused = await writeIsolating(items, write, refusalOf);
+      const insertPoints = (points: readonly Point[]): Promise<void> =>
+        insert(database, points, signal);
+      const refused = await writeIsolating(items, insertPoints, refusalOf);
       await database.query(MOVE, [batch.at(-1)?.position ?? 0n]);
       return { rejected: [...rejected, ...refused.rejected] };
     },

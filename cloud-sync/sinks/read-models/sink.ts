@@ -60,7 +60,7 @@ export function createPostgresSink(options: PostgresSinkOptions): Sink & Positio
     await connection.query(createTables(schema));
     await connection.query(`UPDATE ${schema}.projection SET version = ${version}`);
   };
-  const write = async (work: readonly Work[], signal: AbortSignal): Promise<void> => {
+  const writeRows = async (work: readonly Work[], signal: AbortSignal): Promise<void> => {
     const subjects = work.flatMap(({ subject }) => (subject === null ? [] : [subject]));
     await database.transaction(async (connection) => {
       for (const [name, rows] of gather(work)) {
@@ -85,7 +85,11 @@ export function createPostgresSink(options: PostgresSinkOptions): Sink & Positio
       }),
     async write(batch, signal) {
       const { items, rejected: unreadable } = await decodeEntries(batch, devicesOf, workOf);
-      const { rejected } = await writeIsolating(items, (part) => write(part, signal), refusalOf);
+      const { rejected } = await writeIsolating(
+        items,
+        (part) => writeRows(part, signal),
+        refusalOf,
+      );
       // What was rejected is passed as well: else the store would seem to have less than it was given.
       await database.query(moveTo, [batch.at(-1)?.position ?? 0n]);
       return { rejected: [...unreadable, ...rejected] };

@@ -85,7 +85,7 @@ full("is survived for as long as something may be given up: the store lives on i
   const policy = { maxMiB: 512, maxDays: 10_000, shed: ["telemetry", "media"] } as const;
   for (let i = 0; i < 3_000; i++) {
     at.store.append([pressed(), ...visit(VISIT, null)]);
-    // What the daemon's upkeep does, every few seconds.
+    // What the daemon's housekeeping does, every few seconds.
     if (i % 20 !== 0 || !at.store.reserve.full()) continue;
     while (at.store.retention.step(policy, RESERVE_BYTES / 4) === "shed");
     disk.fill();

@@ -9,7 +9,7 @@ import {
 } from "../../shared/protocol/wire.ts";
 import { Centre } from "./centre.ts";
 
-/** The centre's side of the wire: what arrives is judged and answered. */
+/** The centre's side of the wire: what arrives is classified and answered. */
 export class CentreLink {
   readonly centre = new Centre();
   readonly client: MqttClient;

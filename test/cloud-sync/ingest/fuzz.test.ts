@@ -68,8 +68,8 @@ function batchesOf({ log, links }: Device, random: () => number): Buffer[] {
 
 const letterRows = z.array(z.object({ payload: z.instanceof(Buffer), reason: z.string() }));
 
-/** What was sent and is no batch lies on the shelf; and nothing lies there that is one. */
-async function shelfIs(device: string, sent: ReadonlyMap<string, boolean>): Promise<number> {
+/** What was sent and is no batch is a dead letter; and no batch is one. */
+async function deadLettersAre(device: string, sent: ReadonlyMap<string, boolean>): Promise<number> {
   const rows = await central.database.query(
     "SELECT payload, reason FROM dead_letters WHERE device = $1 AND seq IS NULL",
     [device],
@@ -82,7 +82,8 @@ async function shelfIs(device: string, sent: ReadonlyMap<string, boolean>): Prom
     // A batch that may be read, but not be taken in: another's log, or no opening.
     if (readable) assert.match(reason, NOT_ITS_PLACE);
   }
-  for (const [id, readable] of sent) assert.ok(readable || kept.has(id), "a letter is missing");
+  for (const [id, readable] of sent)
+    assert.ok(readable || kept.has(id), "a dead letter is missing");
   return rows.length;
 }
 
@@ -159,7 +160,7 @@ if (needsPostgres()) {
         }
         for (const payload of own) await ingest.take(door.device, payload, NEVER);
         await drain(ingest);
-        letters += await shelfIs(door.device, sent);
+        letters += await deadLettersAre(door.device, sent);
         assert.equal(
           await lines(central.log, door.log),
           door.links.map(({ body }) => body),

@@ -118,7 +118,7 @@ if (needsPostgres()) {
     assert.is((await central.log.verify(door.log, [])).fault, null);
   });
 
-  archives("nothing is dropped that a sink has not passed, or has on its shelf", async () => {
+  archives("nothing is dropped that a sink has not passed, or has rejected", async () => {
     const door = new Device(10);
     await central.log.append([door.arrival()]);
     await age();

@@ -8,13 +8,13 @@ import { startOwn } from "../../support/engines.ts";
 import { rejects } from "../../support/rejects.ts";
 import { suite } from "../../support/suite.ts";
 
-const shelving = suite("what could not be taken in");
+const deadLettering = suite("what could not be taken in");
 const central = new Central(startOwn);
-shelving.before.each(() => central.begin());
-shelving.after.each(() => central.end());
-shelving.after(() => central.stop());
+deadLettering.before.each(() => central.begin());
+deadLettering.after.each(() => central.end());
+deadLettering.after(() => central.stop());
 
-shelving("a message is kept as it came, and taken in once it can be", async () => {
+deadLettering("a message is kept as it came, and taken in once it can be", async () => {
   const deadLetters = createDeadLetters(central.database, central.log);
   const door = new Device(5);
   const { payload } = encodeBatch(startOf(door.log), door.links);
@@ -40,7 +40,7 @@ shelving("a message is kept as it came, and taken in once it can be", async () =
   await rejects(() => deadLetters.drop(bad?.id ?? 0), "letter.unknown");
 });
 
-shelving("what does not follow its log stays a dead letter, with the reason", async () => {
+deadLettering("what does not follow its log stays a dead letter, with the reason", async () => {
   const deadLetters = createDeadLetters(central.database, central.log);
   const door = new Device(6);
   const second = encodeBatch(door.at(3), door.links.slice(3)).payload;
@@ -50,7 +50,7 @@ shelving("what does not follow its log stays a dead letter, with the reason", as
   assert.is((await deadLetters.letters()).length, 1);
 });
 
-shelving("an entry is put into its place, and read by those who had passed it", async () => {
+deadLettering("an entry is put into its place, and read by those who had passed it", async () => {
   const deadLetters = createDeadLetters(central.database, central.log);
   const door = new Device(6);
   await central.log.append([door.arrival()]);
@@ -78,7 +78,7 @@ shelving("an entry is put into its place, and read by those who had passed it", 
   assert.is((await central.log.verify(door.log, [])).fault, null);
 });
 
-shelving("both stories of a frozen log can be seen side by side", async () => {
+deadLettering("both stories of a frozen log can be seen side by side", async () => {
   const deadLetters = createDeadLetters(central.database, central.log);
   const door = new Device(6);
   await central.log.append([door.arrival()]);
@@ -91,4 +91,4 @@ shelving("both stories of a frozen log can be seen side by side", async () => {
   );
 });
 
-shelving.run();
+deadLettering.run();

@@ -7,7 +7,7 @@ import { sampled } from "../../support/facts.ts";
 import { testStore } from "../../support/store.ts";
 import { suite } from "../../support/suite.ts";
 
-const housekeeping = suite("the upkeep of a store");
+const housekeeping = suite("the housekeeping of a store");
 const DAY_MS = 86_400_000;
 const MIB = 1024 * 1024;
 const { signal } = new AbortController();

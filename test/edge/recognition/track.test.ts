@@ -57,7 +57,7 @@ class Door {
 
 const CROP = blank(4, 4);
 
-/** A face at a place; without an embedding it is too poor to judge. */
+/** A face at a place; without an embedding it is too poor to match. */
 function face(
   embedding: Embedding | null,
   { x = 100, score = 0.8, person = PERSON_ADA, quality = 0.9, other = null as number | null } = {},
@@ -111,7 +111,7 @@ tracking("with one look only is decided when the wait is over, also without anot
   assert.is(event?.kind, "recognised");
 });
 
-tracking("of faces too poor to judge is unusable, never unknown", () => {
+tracking("of faces too poor to match is unusable, never unknown", () => {
   const door = new Door();
   for (let i = 0; i < 10; i++) door.see(poor());
   door.events.push(...door.tracker.finish());

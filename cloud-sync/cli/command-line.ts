@@ -46,7 +46,7 @@ function prepare(
     const failed = (error: unknown): void => {
       gone ??= error;
     };
-    const options = { logger, random: Math.random, failed, beside: true };
+    const options = { logger, random: Math.random, failed, attach: true };
     const { database, close: end } = await openDatabase(loaded(), options, call.signal);
     close = async () => {
       await end();

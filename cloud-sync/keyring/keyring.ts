@@ -152,7 +152,7 @@ export function createKeyring({ database, site }: KeyringOptions): Keyring {
   };
 }
 
-/** One that does not open is as good as none: whoever sent it was told, or will be. */
+/** A key that does not open counts as absent: its device was refused, or will be. */
 async function opened(...wrapped: Parameters<typeof unwrapKey>): Promise<Buffer | null> {
   try {
     return await unwrapKey(...wrapped);

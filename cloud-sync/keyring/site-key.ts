@@ -105,7 +105,7 @@ function makePair(file: string): SitePair {
   try {
     const folder = dirname(file);
     const made = mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined;
-    // Whoever runs the centre must be able to read it, also where root has come first.
+    // The user that runs the centre must be able to read it, also where root has come first.
     const { uid, gid } = statSync(dirname(folder));
     if (made && process.getuid?.() === 0) chownSync(folder, uid, gid);
     replaceSecretFile(file, pem, { uid, gid });

@@ -151,7 +151,7 @@ class GroupCommit {
     }
   }
 
-  /** A hash that was stored before, or comes in with this commit. */
+  /** A hash that is stored already, or with this commit. */
   readonly #hashAt = (log: string, seq: number): string | undefined => {
     const stored = this.#hashes.get(placeKey(log, seq));
     if (stored !== undefined) return stored;

@@ -51,7 +51,7 @@ export interface CentralLog {
   open(): Promise<void>;
   /**
    * Takes in batches, in order, in one transaction; resolves once it is committed, with what has
-   * become of each. What is refused is kept: forks beside the log, the rest as dead letters.
+   * become of each. Rejected ones are kept as dead letters, branches of forked logs too.
    */
   append(arrivals: readonly Arrival[], signal?: AbortSignal): Promise<readonly BatchOutcome[]>;
   /** Keeps a message that could not be read. False when the device has too many. */

@@ -38,7 +38,7 @@ export interface EmbeddedBroker extends Transport {
 
 /** A door each; a fleet has a broker with a cluster behind it. */
 const CONNECTIONS_MAX = 2_000;
-/** A batch of 1 MiB and its topic. What is a little longer comes in, and is told so. */
+/** A batch of 1 MiB and its topic. A slightly longer one is received, and answered with a nack. */
 const PACKET_BYTES_MAX = 1024 * 1024 + 64 * 1024;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** aedes stores a message of QoS 2 before it passes it on. We use none. */

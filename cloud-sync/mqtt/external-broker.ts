@@ -44,7 +44,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const KEEPALIVE_S = 20;
 /** In the buffers of one connection, of at most 1 MiB each, besides the window. */
 const RECEIVE_MAXIMUM = 16;
-/** Above what a batch may have: too long ones come in, and get an answer. */
+/** Above the limit of a batch: longer ones are received, and answered with a nack. */
 const PACKET_BYTES_MAX = 4 * 1024 * 1024;
 /** Answers in flight, of 150 bytes: beyond that the broker has stalled, and devices ask again. */
 const UNSENT_MAX = 10_000;

@@ -18,7 +18,7 @@ const UNFINISHED = ".unfinished";
 
 export interface FolderOptions {
   readonly folder: string;
-  /** Tells files apart that are written at the same time. */
+  /** Distinguishes files that are written at the same time. */
   readonly newId: () => string;
   /** Upload grants, where our own server receives the objects. */
   readonly grant?: (wish: UploadWish) => UploadGrant;

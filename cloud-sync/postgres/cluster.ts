@@ -60,7 +60,7 @@ function publish(partial: string, data: string, folder: string): void {
   try {
     renameSync(partial, data);
   } catch (error) {
-    // Somebody else was faster: theirs is as good, and may already be in use.
+    // Another process was faster: its cluster is as good, and may already be in use.
     rmSync(partial, { recursive: true, force: true });
     const code = systemCodeOf(error);
     if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;

@@ -38,7 +38,7 @@ export interface EmbeddedOptions {
   /** Called when a server that ended by itself could not be restarted. */
   readonly failed: (error: unknown) => void;
   /** A command while a centre runs: the server of another owner is used, and left as it is. */
-  readonly beside?: boolean;
+  readonly attach?: boolean;
 }
 
 export interface EmbeddedPostgres {
@@ -46,7 +46,7 @@ export interface EmbeddedPostgres {
   readonly url: string;
   /**
    * Starts the server, and again whenever it ends by itself. Throws `postgres.embedded.in-use` when
-   * another process owns the folder (unless `beside`), `.missing`, `.unreachable`, `.version` or
+   * another process owns the folder (unless `attach`), `.missing`, `.unreachable`, `.version` or
    * `.failed`.
    */
   start(signal: AbortSignal): Promise<void>;
@@ -176,7 +176,7 @@ class Embedded implements EmbeddedPostgres {
       }
       const found = await own(this.url, names, this.#server?.pid ?? null);
       if (found.kind === "taken") {
-        if (this.#options.beside === true && this.#server === undefined) return;
+        if (this.#options.attach === true && this.#server === undefined) return;
         takenSince ??= now;
         if (now - takenSince > TAKEN_AFTER_MS) throw this.#inUse();
       } else takenSince = null;

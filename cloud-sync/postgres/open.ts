@@ -18,13 +18,13 @@ export interface OpenOptions {
   /** Called when the embedded server is gone for good. */
   readonly failed: (error: unknown) => void;
   /** Whether the server of a centre that runs on the same folder is used as well. */
-  readonly beside?: boolean;
+  readonly attach?: boolean;
 }
 
 /** A server of our own answers once this resolves; a named one is not asked before its first query. */
 export async function openDatabase(
   config: CloudConfig,
-  { logger, random, failed, beside = false }: OpenOptions,
+  { logger, random, failed, attach = false }: OpenOptions,
   signal: AbortSignal,
 ): Promise<OpenDatabase> {
   const { url, connections, statementTimeoutS } = config.database;
@@ -37,7 +37,7 @@ export async function openDatabase(
     folder: join(resolve(config.data), "postgres"),
     logger,
     failed,
-    beside,
+    attach,
   });
   await embedded.start(signal);
   const database = createDatabase({ url: embedded.url, logger, random, ...pool });

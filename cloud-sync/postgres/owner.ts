@@ -14,7 +14,7 @@ const rowSchema = z.object({
   owned: z.boolean(),
 });
 
-/** What somebody who asked at the socket was told. */
+/** The answer of the socket. */
 export type Ownership =
   | { readonly kind: "silent" }
   | { readonly kind: "taken" }

@@ -28,7 +28,7 @@ const STDERR_CHARS = 400;
 export function processSource(program: string, args: readonly string[], input = ""): StartSource {
   return ({ data, closed }) => {
     const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
-    // A program that ends without reading its input is told of below, by how it ended.
+    // A program that ends without reading its input is reported below, by its exit status.
     child.stdin.on("error", () => undefined).end(input);
     let lastWords = "";
     let failure: string | null = null;

@@ -84,7 +84,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
       },
       sampler,
     );
-    const beside = runBackgroundTasks(parts, housekeeping, signal);
+    const background = runBackgroundTasks(parts, housekeeping, signal);
     const snapshots = openSnapshots(given, housekeeping);
     notifier.ready();
     logger.info("watching", {
@@ -116,7 +116,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
     } finally {
       notifier.stopping();
       await snapshots?.settle();
-      await beside.stop();
+      await background.stop();
       telemetry.close();
     }
   } finally {

@@ -31,7 +31,7 @@ const DOWN = 1;
 const EVENTS_MAX = 64;
 /** A read that waits would keep a thread of the pool for ever, and the process from ending. */
 const LOOK_EVERY_MS = 20;
-/** Contacts bounce for up to 20 ms; nobody presses twice in this time. */
+/** Debounce time: contacts bounce for up to 20 ms, and no second press comes in it. */
 const DEBOUNCE_MS = 200;
 /** A device that is missing at start may be plugged in, or its driver be late. */
 const BACKOFF = { firstMs: 500, maxMs: 30_000 };
@@ -96,7 +96,7 @@ function isPress(event: Buffer, key: number | undefined): boolean {
   );
 }
 
-/** What is there: nothing, where nobody has pressed or a pipe has no writer. */
+/** What can be read: nothing, before a press or where a pipe has no writer. */
 function readSome(device: number, path: string, into: Buffer): number {
   try {
     return readSync(device, into);

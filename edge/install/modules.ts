@@ -43,7 +43,10 @@ export const DEVICE_ONLY: readonly string[] = [
   "sqlite-vec",
 ];
 
-/** Sources of SQLite, libraries for other machines, photos: hundreds of megabytes nobody loads. */
+/**
+ * Files that are not loaded at run time: sources of SQLite, libraries for other machines, photos,
+ * hundreds of megabytes.
+ */
 function notNeededOn(arch: Arch): readonly RegExp[] {
   return [
     /better-sqlite3\/(deps|src|build)(\/|$)/,

@@ -66,7 +66,7 @@ const REASONS = {
   dark: "too dark",
 } as const satisfies Record<string, PhotoRefusal>;
 
-/** Looks at photos of one person, in order; `seen` is told after each. Writes nothing. */
+/** Looks at photos of one person, in order; `seen` is called after each. Writes nothing. */
 export async function enrol(
   person: string,
   photos: AsyncIterable<Photo> | Iterable<Photo>,

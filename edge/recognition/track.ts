@@ -1,4 +1,4 @@
-/** From faces in frames to visits: a pure state machine, told the time by the frames. */
+/** From faces in frames to visits: a pure state machine whose clock is the frames' time. */
 import { cosine, type Embedding } from "../../shared/log/embedding.ts";
 import type { Decision } from "../../shared/log/entry.ts";
 import { overlap } from "../vision/detection.ts";
@@ -42,7 +42,7 @@ export interface SeenFrame {
 export interface TrackOptions {
   readonly thresholds: Thresholds;
   readonly pack: string;
-  /** Below this similarity, a face in the same place is somebody else. */
+  /** Below this similarity, a face in the same place is another person. */
   readonly samePerson: number;
   /** A visit ends when its face was not seen for this long. */
   readonly absentMs: number;

@@ -18,7 +18,7 @@ export function createStore(options: StoreOptions): void {
   }
   mkdirSync(join(folder, "log"), { recursive: true });
   mkdirSync(join(folder, "vault"), { recursive: true });
-  // The agent shares log.db through the group; nobody else enters the vault.
+  // The agent shares log.db through the group; no other user enters the vault.
   setMode(join(folder, "log"), 0o2770);
   setMode(join(folder, "vault"), 0o700);
   ensureFolder(mediaFolder(folder));

@@ -160,7 +160,7 @@ function revokeDestroyed(released: KeyOutbox, { export: keyOf }: Pick<Keyring, "
   if (gone.length > 0) released.revoke(gone);
 }
 
-/** What it has given up is known to the vault when it returns. */
+/** What it has shed is applied to the vault when it returns. */
 function followed(retention: Retention, reserve: DiskReserve, follow: () => void): Retention {
   return {
     use: retention.use,

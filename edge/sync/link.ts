@@ -45,7 +45,10 @@ const DISCONNECT_MS = 1_000;
 const KEEPALIVE_S = 20;
 /** The broker keeps acks for a device that is away this long; then they are asked for again. */
 const SESSION_EXPIRY_S = 3_600;
-/** An MQTT 3.1.1 broker tells no limit: as many as the smallest one we know takes (aedes: 100). */
+/**
+ * In-flight limit where an MQTT 3.1.1 broker states none: that of the smallest one we know (aedes:
+ * 100).
+ */
 const RECEIVE_MAXIMUM_UNKNOWN = 20;
 /** Larger messages from the centre than any it has reason to send. */
 const PACKET_BYTES_MAX = 1024 * 1024;

@@ -95,7 +95,7 @@ function sessionOptions(options: SessionOptions): InferenceSession.SessionOption
         // Threads that spin while they wait fight the threads of the other nets of the pack: on
         // two cores an SSD pass took 68 ms instead of 24.
         intra_op: { allow_spinning: "0" },
-        // Without this, nodes that a device cannot run move to the CPU and nobody is told.
+        // Without this, nodes that a device cannot run fall back to the CPU silently.
         ...(provider === "cpu" ? {} : { disable_cpu_ep_fallback: "1" }),
       },
     },

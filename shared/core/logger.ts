@@ -1,6 +1,6 @@
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** Facts beside a message. Never a face, an embedding, a name, a key or a password. */
+/** Fields of a log message. Never a face, an embedding, a name, a key or a password. */
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
 /** `info` is lifecycle, `warn` unexpected but nothing lost, `error` data lost or a person needed. */

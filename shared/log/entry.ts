@@ -102,7 +102,7 @@ export const ENTRY_DATA = {
     visit: subjectSchema,
   }),
   "button.pressed": z.strictObject({ button: z.string().min(1).max(64) }),
-  /** One sealed object beside the log: `sha256` and `bytes` are of the object as it is stored. */
+  /** One sealed object in a file: `sha256` and `bytes` are of the object as it is stored. */
   "media.captured": z.strictObject({
     bytes: count,
     heightPx: count,
@@ -113,8 +113,8 @@ export const ENTRY_DATA = {
     widthPx: count,
   }),
   /**
-   * The content of these entries was given up to save space: `ranges` are runs of them, first and
-   * last seq; from `from` to `to` where there are none. Exactly `count` entries, `bytes` long.
+   * The content of these entries was shed to save space: `ranges` are runs of them, first and last
+   * seq; from `from` to `to` where there are none. Exactly `count` entries, `bytes` long.
    */
   "buffer.shed": z.strictObject({
     bytes: count,

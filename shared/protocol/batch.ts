@@ -94,7 +94,7 @@ export function encodeBatch(
 
 /**
  * Unpacks a batch and follows its chain. Throws `wire.invalid` (remedy `reject`) when it is not one
- * or its bytes are not those that were hashed. A single entry that is none is told by its `fault`.
+ * or its bytes are not those that were hashed. A single entry that is invalid has a `fault`.
  */
 export function decodeBatch(payload: Buffer): Batch {
   const plain = unpack(payload);

@@ -33,7 +33,7 @@ class Centre {
   readonly #stop = new AbortController();
   #ended: Promise<void> = Promise.resolve();
   #ready: ReadyCentre | undefined;
-  #beside: { readonly database: Database; close(): Promise<void> } | undefined;
+  #attached: { readonly database: Database; close(): Promise<void> } | undefined;
 
   constructor(config: CloudConfig) {
     this.#config = config;
@@ -49,7 +49,7 @@ class Centre {
     });
     const options = { logger: silentLogger, random: Math.random, failed: () => undefined };
     const { signal } = this.#stop;
-    this.#beside = await openDatabase(this.#config, { ...options, beside: true }, signal);
+    this.#attached = await openDatabase(this.#config, { ...options, attach: true }, signal);
   }
 
   get ready(): ReadyCentre {
@@ -58,8 +58,8 @@ class Centre {
   }
 
   get database(): Database {
-    assert.ok(this.#beside);
-    return this.#beside.database;
+    assert.ok(this.#attached);
+    return this.#attached.database;
   }
 
   async publicKey(): Promise<Buffer> {
@@ -108,7 +108,7 @@ class Centre {
   }
 
   async stop(): Promise<void> {
-    await this.#beside?.close();
+    await this.#attached?.close();
     this.#stop.abort();
     await this.#ended;
   }

@@ -6,7 +6,7 @@ import { type Embedding, embeddingFromBytes } from "../../../shared/log/embeddin
 import type { OpenPersonal } from "../../keyring/keyring.ts";
 import type { Body, Projected } from "../support/decode-entries.ts";
 
-/** What an entry can do to them: add one, or take all of somebody away. */
+/** The effect of an entry on encodings: add one, or delete all of a person. */
 export const FACE_TYPES = ["template.added", "person.erased"] as const;
 
 export interface Change {

@@ -1,6 +1,6 @@
 /**
- * Keys come and go beside the log: one that comes later than its entries brings them in, and one
- * that is taken back takes its encodings with it.
+ * Key changes arrive apart from the log: a late key adds the encodings of earlier entries, and a
+ * revoked one deletes its encodings.
  */
 import { z } from "zod";
 import type { Keyring } from "../../keyring/keyring.ts";

@@ -189,7 +189,7 @@ function downsample(database: Database, signal: AbortSignal): Promise<boolean> {
   }, signal);
 }
 
-/** Only what nobody has marked: everything was taken together before. */
+/** Unmarked hours only: all others were aggregated before. */
 async function prune(connection: Connection, retention: Retention, now: number): Promise<void> {
   const days = { raw: retention.rawDays, minute: retention.minuteDays, hour: retention.hourDays };
   for (const tier of ["raw", "minute", "hour"] as const) {

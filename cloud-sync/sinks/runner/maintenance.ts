@@ -34,7 +34,7 @@ export class SinkMaintenance {
     return true;
   }
 
-  /** What is rejected now, of entries that were passed before; null when nothing had come in. */
+  /** New rejects among entries that were skipped before; null when no key had changed. */
   async catchUp(
     position: bigint,
     signal: AbortSignal,

@@ -50,8 +50,8 @@ export interface CentralLog {
   /** Brings the schema up to date. */
   open(): Promise<void>;
   /**
-   * Takes in batches, in order, in one transaction; resolves once it is committed, with what has
-   * become of each. Rejected ones are kept as dead letters, branches of forked logs too.
+   * Ingests batches, in order, in one transaction; resolves once it is committed, with the outcome
+   * of each. What is rejected is kept: divergent branches in `forks`, the rest as dead letters.
    */
   append(arrivals: readonly Arrival[], signal?: AbortSignal): Promise<readonly BatchOutcome[]>;
   /** Keeps a message that could not be read. False when the device has too many. */

@@ -11,7 +11,7 @@ import { fingerprintOf, type SitePair, sitePairOf } from "../../shared/log/site-
 import type { CloudConfig } from "../config/schema.ts";
 import { readSecret, replaceSecretFile, secretPath } from "../host/secret-file.ts";
 import type { Database } from "../postgres/database.ts";
-import { LOCK_KEYS } from "./keyring.ts";
+import { LOCK_KEYS } from "./lock.ts";
 
 /** What an instance knows of the site's key. */
 export interface SiteKey {

@@ -13,6 +13,7 @@ import { createDevices, type Devices } from "./fleet/devices.ts";
 import { createPresenceBook } from "./fleet/presence.ts";
 import { watchDevices } from "./fleet/revoke-sessions.ts";
 import { isLoopback } from "./host/addresses.ts";
+import { readSecret } from "./host/secret-file.ts";
 import { type Identity, openIdentity } from "./host/tls-identity.ts";
 import { type Api, createApi } from "./http/server.ts";
 import { createIngestService } from "./ingest/run-ingest.ts";
@@ -209,6 +210,14 @@ function ownBroker(
   return createBroker({ host, port, tls, authenticate, logger });
 }
 
+const MQTT_KEY = {
+  credential: "mqtt-key",
+  code: "mqtt.key",
+  missing: "there is no private key for mqtt.certificate",
+  hint: "name its PEM file with mqtt.key: porchlight-cloud config schema",
+  groupReads: true,
+} as const;
+
 function otherBroker({ config, newId, random, logger }: CentreOptions, url: string): Transport {
   const { username, password, ca, certificate, key, connections } = config.mqtt;
   const broker = {
@@ -217,7 +226,9 @@ function otherBroker({ config, newId, random, logger }: CentreOptions, url: stri
     ...(password !== undefined && { password }),
     ...(ca !== undefined && { ca: readFileSync(ca, "utf8") }),
     ...(certificate !== undefined && { certificate: readFileSync(certificate, "utf8") }),
-    ...(key !== undefined && { key: readFileSync(key, "utf8") }),
+    ...(key !== undefined && {
+      key: readSecret(MQTT_KEY, { ...config, configuredFile: key }).toString(),
+    }),
   };
   return createMqttTransport({ broker, connections, instance: newId(), random, logger });
 }

@@ -10,6 +10,7 @@ import { makeBundle, type Proof, saveBundle } from "../fleet/bundle.ts";
 import { mosquittoHash, passwordFile } from "../fleet/mosquitto-passwords.ts";
 import { listPresence, type Presence } from "../fleet/presence.ts";
 import { brokerAddress } from "../host/broker-address.ts";
+import { readSecret } from "../host/secret-file.ts";
 import { openSiteKey } from "../keyring/site-key.ts";
 import { CENTRE_USER, mosquittoAcl } from "../mqtt/topic-acl.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
@@ -30,7 +31,16 @@ function certificateOf({ certificate, key }: BundleValues): Proof | null {
   if (certificate === undefined || key === undefined) {
     throw usageError("--certificate and --key go together");
   }
-  return { certificate: readFileSync(certificate, "utf8"), key: readFileSync(key, "utf8") };
+  const secret = {
+    credential: null,
+    code: "devices.key",
+    missing: "there is no private key of the device",
+    hint: "name its PEM file: porchlight-cloud devices add ID --certificate FILE --key FILE",
+  };
+  return {
+    certificate: readFileSync(certificate, "utf8"),
+    key: readSecret(secret, { configuredFile: key }).toString("utf8"),
+  };
 }
 
 /** Registers or renews, and hands out what the device joins with. */

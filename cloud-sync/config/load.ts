@@ -47,5 +47,10 @@ export function loadConfig({ file, data, environment, migrated }: ConfigRequest)
     ...(migrated !== undefined && { migrated }),
   };
   const config = readConfig(cloudConfigSchema, { file: path, text, environment, ...naming });
-  return data === undefined ? config : { ...config, data };
+  const { CREDENTIALS_DIRECTORY: credentialsDirectory } = environment;
+  return {
+    ...config,
+    ...(data !== undefined && { data }),
+    ...(credentialsDirectory !== undefined && { credentialsDirectory }),
+  };
 }

@@ -50,4 +50,7 @@ export const cloudConfigSchema = z.strictObject({
     .prefault({}),
 });
 
-export type CloudConfig = z.infer<typeof cloudConfigSchema>;
+export type CloudConfig = z.infer<typeof cloudConfigSchema> & {
+  /** `$CREDENTIALS_DIRECTORY`: of the process, not of the file. */
+  readonly credentialsDirectory?: string;
+};

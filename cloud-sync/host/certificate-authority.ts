@@ -25,7 +25,7 @@ import {
 } from "@peculiar/x509";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import { replaceFile } from "./atomic-file.ts";
-import { replaceSecretFile } from "./secret-file.ts";
+import { readSecret, replaceSecretFile } from "./secret-file.ts";
 
 export interface ServerIdentity {
   /** PEM of the certificate, with its chain. */
@@ -66,7 +66,7 @@ export async function ensureIdentity(options: IdentityOptions): Promise<ServerId
     const [file, keyFile] = [join(folder, "server.pem"), join(folder, "server.key")];
     const read = () => ({
       certificate: readFileSync(file, "utf8"),
-      key: readFileSync(keyFile, "utf8"),
+      key: readKey(keyFile),
     });
     if (!existsSync(file) || isStale(read(), options)) await makeServer(options, authority);
     return { ...read(), authority: authority.certificate.toString("pem") };
@@ -87,7 +87,7 @@ async function ensureAuthority({ folder, nowMs }: IdentityOptions): Promise<Auth
   if (existsSync(file)) {
     return {
       certificate: new X509Certificate(readFileSync(file, "utf8")),
-      privateKey: await importKey(readFileSync(keyFile, "utf8")),
+      privateKey: await importKey(readKey(keyFile)),
     };
   }
   const keys = await newKeys();
@@ -164,4 +164,14 @@ function importKey(pem: string): Promise<webcrypto.CryptoKey> {
 async function save(file: string, key: webcrypto.CryptoKey): Promise<void> {
   const bytes = await webcrypto.subtle.exportKey("pkcs8", key);
   replaceSecretFile(file, `${PemConverter.encode(bytes, "PRIVATE KEY").trim()}\n`);
+}
+
+function readKey(path: string): string {
+  const secret = {
+    credential: null,
+    code: "tls.key",
+    missing: "a private key of our own is missing",
+    hint: "with its certificate removed beside it, a new one is made at the next start",
+  };
+  return readSecret(secret, { configuredFile: path }).toString("utf8");
 }

@@ -16,21 +16,25 @@ export interface SecretSources {
 
 /** What a secret is called: as a credential, in error codes, and what to do when it is missing. */
 export interface SecretName {
-  readonly credential: string;
+  /** Null: it is never a credential. */
+  readonly credential: string | null;
   /** "key": the errors are `key.missing` and `key.exposed`. */
   readonly code: string;
   /** "no camera URL": begins the message. */
   readonly missing: string;
   readonly hint: string;
+  /** Whether a group may read the file, as Debian's ssl-cert may read the system's TLS keys. */
+  readonly groupReads?: true;
 }
 
 const MODE = 0o600;
 const GROUP_AND_WORLD = 0o077;
+const GROUP_READS = 0o040;
 /** A bundle with its certificates has some KiB. */
 const BYTES_MAX = 1024 * 1024;
 
 /** The file that it will be read from; null where none is named. */
-export function secretPath(credential: string, sources: SecretSources): string | null {
+export function secretPath(credential: string | null, sources: SecretSources): string | null {
   return (
     credentialPath(credential, sources) ?? sources.environmentFile ?? sources.configuredFile ?? null
   );
@@ -53,7 +57,8 @@ export function readSecret(name: SecretName, sources: SecretSources): Buffer {
   const file = openForReading(path, name);
   try {
     const { mode, size } = fstatSync(file);
-    if (!isCredential && (mode & GROUP_AND_WORLD) !== 0) {
+    const tolerated = name.groupReads === true ? GROUP_READS : 0;
+    if (!isCredential && (mode & GROUP_AND_WORLD & ~tolerated) !== 0) {
       throw new PorchlightError(
         `${name.code}.exposed`,
         `${path} can be read by others than its owner`,
@@ -83,10 +88,10 @@ export function replaceSecretFile(
 }
 
 function credentialPath(
-  credential: string,
+  credential: string | null,
   { credentialsDirectory }: SecretSources,
 ): string | null {
-  if (credentialsDirectory === undefined) return null;
+  if (credentialsDirectory === undefined || credential === null) return null;
   const path = join(credentialsDirectory, credential);
   return existsSync(path) ? path : null;
 }

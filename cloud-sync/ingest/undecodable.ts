@@ -1,6 +1,7 @@
 /** Undecodable messages: dead-lettered, and answered with a nack. */
 
 import { PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
 import { type Cursor, startOf } from "../../shared/log/cursor.ts";
 import {
   type Batch,
@@ -8,7 +9,8 @@ import {
   decodeBatch,
   PAYLOAD_BYTES_MAX,
 } from "../../shared/protocol/batch.ts";
-import type { IngestOptions } from "./ingest.ts";
+import type { Nack } from "../../shared/protocol/wire.ts";
+import type { CentralLog } from "../log/event-log.ts";
 
 export interface Undecodable {
   readonly device: string;
@@ -17,6 +19,12 @@ export interface Undecodable {
   /** Where its log stands, where that is known. */
   readonly cursor: Cursor | null;
   readonly bytes: number;
+}
+
+export interface UndecodableParts {
+  readonly log: Pick<CentralLog, "addDeadLetter" | "newest">;
+  readonly answer: (device: string, answer: { readonly nack: Nack }) => void;
+  readonly logger: Logger;
 }
 
 export function tryDecodeBatch(
@@ -33,7 +41,7 @@ export function tryDecodeBatch(
 /** Stores the dead letter, and answers with the cursor to resend from. */
 export async function keepUndecodable(
   { device, payload, reason, cursor }: Undecodable,
-  { log, logger, answer }: Pick<IngestOptions, "log" | "logger" | "answer">,
+  { log, logger, answer }: UndecodableParts,
 ): Promise<void> {
   // What is too long to be read is too long to be kept whole.
   const kept = payload.subarray(0, PAYLOAD_BYTES_MAX);

@@ -2,6 +2,7 @@
  * Released keys of this site, stored apart from the log and wrapped as they came. Only an instance
  * that has the site's private key can open them.
  */
+
 import { z } from "zod";
 import { PorchlightError } from "../../shared/core/errors.ts";
 import { PERSONAL_CLASSES, type PersonalClass } from "../../shared/log/entry.ts";
@@ -10,6 +11,7 @@ import { siteIdOf } from "../../shared/log/site-key.ts";
 import { unwrapKey } from "../../shared/log/wrap.ts";
 import type { KeysMessage } from "../../shared/protocol/wire.ts";
 import type { Connection, Database } from "../postgres/database.ts";
+import { LOCK_KEYS } from "./lock.ts";
 import type { SiteKey } from "./site-key.ts";
 
 export type ReleasedKey = KeysMessage["keys"][number];
@@ -62,8 +64,6 @@ export interface KeyringOptions {
 /** A door where fifty strangers ring a day has as many after ten years. */
 const KEYS_PER_DEVICE_MAX = 500_000;
 
-/** "porchkey" as eight bytes: changes are numbered in the order in which they are committed. */
-export const LOCK_KEYS = "SELECT pg_advisory_xact_lock(x'706f7263686b6579'::bigint)";
 const HELD = "SELECT count(*) AS count FROM released_keys WHERE device = $1";
 const KEEP = `INSERT INTO released_keys AS old
     (device, subject, class, number, site, wrapped, changed)

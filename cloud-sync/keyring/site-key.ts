@@ -9,9 +9,9 @@ import { z } from "zod";
 import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import { fingerprintOf, type SitePair, sitePairOf } from "../../shared/log/site-key.ts";
 import type { CloudConfig } from "../config/schema.ts";
-import { readSecret, replaceSecretFile } from "../host/secret-file.ts";
+import { readSecret, replaceSecretFile, secretPath } from "../host/secret-file.ts";
 import type { Database } from "../postgres/database.ts";
-import { LOCK_KEYS } from "./keyring.ts";
+import { LOCK_KEYS } from "./lock.ts";
 
 /** What an instance has of the site's key. */
 export interface SiteKey {
@@ -19,6 +19,8 @@ export interface SiteKey {
   /** Null on an instance that has not got the file: it takes keys in, and opens none. */
   readonly privateKey: Buffer | null;
 }
+
+type SiteConfig = Pick<CloudConfig, "data" | "site" | "credentialsDirectory">;
 
 const READ = "SELECT public_key FROM site_key";
 const REGISTER = "INSERT INTO site_key (public_key) VALUES ($1) ON CONFLICT DO NOTHING";
@@ -33,7 +35,7 @@ const SECRET = {
   hint: "name a PEM file of an X25519 key with site.key: porchlight-cloud config schema",
 };
 
-export function siteKeyFile({ data, site }: Pick<CloudConfig, "data" | "site">): string {
+export function siteKeyFile({ data, site }: SiteConfig): string {
   return resolve(site.key ?? join(data, "keys", "site.key"));
 }
 
@@ -42,13 +44,15 @@ export function siteKeyFile({ data, site }: Pick<CloudConfig, "data" | "site">):
  * the file is not that of the site.
  */
 export async function openSiteKey(
-  config: Pick<CloudConfig, "data" | "site">,
+  config: SiteConfig,
   database: Pick<Database, "query">,
 ): Promise<SiteKey> {
   const file = siteKeyFile(config);
   const registered = await readPublicKey(database);
-  if (registered !== null && !existsSync(file)) return { publicKey: registered, privateKey: null };
-  const pair = existsSync(file) ? readPair(file) : makePair(file);
+  const placed = secretPath(SECRET.credential, { ...config, configuredFile: file }) ?? file;
+  if (registered !== null && !existsSync(placed))
+    return { publicKey: registered, privateKey: null };
+  const pair = existsSync(placed) ? readPair(config, file) : makePair(file);
   // Two first instances may have come at once: one of them has made the key.
   await database.query(REGISTER, [pair.publicKey]);
   const publicKey = await readPublicKey(database);
@@ -64,7 +68,7 @@ export async function openSiteKey(
  * the old one is destroyed. Done half, it is to be done again.
  */
 export async function renewSiteKey(
-  config: Pick<CloudConfig, "data" | "site">,
+  config: SiteConfig,
   database: Pick<Database, "query" | "transaction">,
 ): Promise<SiteKey> {
   const pair = makePair(siteKeyFile(config));
@@ -79,7 +83,7 @@ export async function renewSiteKey(
 
 /** The same for who only looks: null before the first start of a centre. */
 export async function findSiteKey(
-  config: Pick<CloudConfig, "data" | "site">,
+  config: SiteConfig,
   database: Pick<Database, "query">,
 ): Promise<SiteKey | null> {
   return (await readPublicKey(database)) === null ? null : await openSiteKey(config, database);
@@ -90,9 +94,9 @@ export async function readPublicKey(database: Pick<Database, "query">): Promise<
   return keyRows.parse(await database.query(READ))[0]?.public_key ?? null;
 }
 
-function readPair(file: string): SitePair {
+function readPair(config: SiteConfig, file: string): SitePair {
   try {
-    return sitePairOf(readSecret(SECRET, { configuredFile: file }).toString("utf8"));
+    return sitePairOf(readSecret(SECRET, { ...config, configuredFile: file }).toString("utf8"));
   } catch (cause) {
     if (cause instanceof PorchlightError) throw cause;
     throw unusable(file, cause);

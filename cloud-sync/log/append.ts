@@ -2,12 +2,17 @@
 import { z } from "zod";
 import { invariant } from "../../shared/core/errors.ts";
 import type { Cursor } from "../../shared/log/cursor.ts";
-import type { BatchEntry } from "../../shared/protocol/batch.ts";
+import type { Batch, BatchEntry } from "../../shared/protocol/batch.ts";
 import { type Connection, prepared } from "../postgres/database.ts";
 import { type BatchClass, claimedPlaces, classifyBatch, type LogHead } from "./classify-batch.ts";
 import { COPY_ROWS, copyRows, type RowsOfLog } from "./copy-format.ts";
-import type { Arrival } from "./event-log.ts";
 import { makePartitions, nextMonthReady } from "./partitions.ts";
+
+/** A batch, and the device whose topic it came from. */
+export interface Arrival {
+  readonly device: string;
+  readonly batch: Batch;
+}
 
 /**
  * What has become of a batch, and where its log stands: `appended` and `duplicate` are to be

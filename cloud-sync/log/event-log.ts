@@ -9,18 +9,11 @@ import {
   type Witness,
 } from "../../shared/log/chain.ts";
 import { type Cursor, hashSchema } from "../../shared/log/cursor.ts";
-import type { Batch } from "../../shared/protocol/batch.ts";
 import type { Database } from "../postgres/database.ts";
 import { type MigrationFolder, migrate } from "../postgres/migrate.ts";
-import { appendAll, type BatchOutcome } from "./append.ts";
+import { type Arrival, appendAll, type BatchOutcome } from "./append.ts";
 
 export const LOG_MIGRATIONS: MigrationFolder = new URL("./migrations/", import.meta.url);
-
-/** A batch, and the device whose topic it came from. */
-export interface Arrival {
-  readonly device: string;
-  readonly batch: Batch;
-}
 
 export interface StoredEntry {
   /** In the order of commits, across all logs; with holes. */

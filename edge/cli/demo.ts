@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { flag, text } from "../../shared/cli/options.ts";
@@ -25,7 +26,13 @@ const HOW_MADE_FOLDERS =
 /** Group photos inside an npm dependency, under the MIT licence. */
 function bundledPhotos(): string {
   const entry = fileURLToPath(import.meta.resolve("@vladmandic/face-api/package.json"));
-  return join(dirname(entry), "demo");
+  const folder = join(dirname(entry), "demo");
+  if (existsSync(folder)) return folder;
+  // An installed program has the weights of that dependency, and not its photos.
+  throw new PorchlightError("demo.photos", "no photos came with this installation", {
+    exitCode: EXIT.notFound,
+    hint: "show it your own: porchlight demo --no-centre --photos DIR, a folder of person/photo.jpg",
+  });
 }
 
 function rowOf(visit: DemoVisit): string[] {
@@ -126,6 +133,7 @@ export const demo: Verb = verb({
   async run({ config, data, terminal, values, signal, environment }) {
     const folder = data ?? defaultFolder(programFolder(), environment);
     const own = values.photos;
+    const photos = own ?? bundledPhotos();
     clearFolder(folder, data === undefined);
     const alone = values["no-centre"];
     // Its processes start while this one loads the nets and looks at the photos.
@@ -138,8 +146,8 @@ export const demo: Verb = verb({
       terminal.note(`model pack ${vision.pack.id} on ${vision.provider}`);
       const actors =
         own === undefined
-          ? await castFromGroups(vision, bundledPhotos())
-          : await castFromFolders(peopleIn(own));
+          ? await castFromGroups(vision, photos)
+          : await castFromFolders(peopleIn(photos));
       terminal.note(own === undefined ? HOW_MADE : HOW_MADE_FOLDERS);
       const centre = await starting;
       const result = await runDemo(vision, {

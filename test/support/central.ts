@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
+import type { Arrival } from "../../cloud-sync/log/append.ts";
 import {
   type ArchiveReader,
-  type Arrival,
   type CentralLog,
   createCentralLog,
 } from "../../cloud-sync/log/event-log.ts";

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { existsSync, statSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import * as assert from "uvu/assert";
 import {
   createKeyring,
@@ -230,6 +231,15 @@ if (needsPostgres()) {
       await a.released(1, { site: made.publicKey }),
     ]);
     assert.is(await opens(keyring, a.sealed()), "a name");
+    const credentials = join(second.path, "credentials");
+    mkdirSync(credentials);
+    copyFileSync(file, join(credentials, "site-key"));
+    chmodSync(join(credentials, "site-key"), 0o444);
+    const placed = { ...at(second.path), credentialsDirectory: credentials };
+    assert.equal(await openSiteKey(placed, database), made, "systemd's credential comes first");
+    chmodSync(file, 0o640);
+    await rejects(() => openSiteKey(at(first.path), database), "site.key.exposed");
+    chmodSync(file, 0o600);
     const renewed = await renewSiteKey(at(second.path), database);
     assert.equal(await openSiteKey(at(second.path), database), renewed);
     await rejects(() => openSiteKey(at(first.path), database), "site.key.other");

@@ -89,7 +89,9 @@ async function all(stream: Readable): Promise<Buffer> {
     bytes += buffer.length;
     if (bytes > UPLOAD_BYTES_MAX) {
       stream.destroy();
-      throw new PorchlightError("media.large", "the object is larger than any that is accepted");
+      throw new PorchlightError("media.large", "the object is larger than any that is accepted", {
+        hint: "look at the log of that device: porchlight-cloud log verify",
+      });
     }
     parts.push(buffer);
   }

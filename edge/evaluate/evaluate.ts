@@ -101,7 +101,10 @@ const NOTHING: Seen = { embedding: null, usable: false, quality: 0 };
 
 async function readPhoto(path: string, maxSidePx: number): Promise<RgbImage> {
   const bytes = await readFile(path).catch((error: unknown) => {
-    throw new PorchlightError("photo.missing", `${path} cannot be read`, { cause: error });
+    throw new PorchlightError("photo.missing", `${path} cannot be read`, {
+      hint: `look at it: ls -l ${path}`,
+      cause: error,
+    });
   });
   return await decodeImage(bytes, { maxSidePx });
 }

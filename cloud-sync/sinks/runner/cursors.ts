@@ -87,6 +87,7 @@ export function createSinkCursor(database: Database, sink: string, instance: str
         `the lease of the sink ${sink} is lost: another instance runs or resets it`,
         {
           remedy: "retry",
+          hint: "nothing to do; see the sinks: porchlight-cloud sinks list",
         },
       );
     });

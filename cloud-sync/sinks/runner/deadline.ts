@@ -10,6 +10,7 @@ export async function withTimeout<T>(
   const abort = (): void => stop.abort(signal.reason);
   const late = new PorchlightError("sink.store.slow", `no answer from the store within ${ms} ms`, {
     remedy: "retry",
+    hint: "see the sinks and their last errors: porchlight-cloud sinks list",
   });
   const timer = setTimeout(() => stop.abort(late), ms);
   signal.addEventListener("abort", abort, { once: true });

@@ -177,5 +177,7 @@ function floatsOf(field: ProtoField): number[] {
 }
 
 function unsupported(reason: string): PorchlightError {
-  return new PorchlightError("model.file.unsupported", `cannot read this ONNX file: ${reason}`);
+  return new PorchlightError("model.file.unsupported", `cannot read this ONNX file: ${reason}`, {
+    hint: "run: porchlight models verify",
+  });
 }

@@ -68,4 +68,18 @@ house("nothing unfinished is left in a source", () => {
   );
 });
 
+house("a comment names files that are there", () => {
+  const files = ["cloud-sync", "docs", "edge", "scripts", "shared", "test"].flatMap((room) =>
+    readdirSync(room, { recursive: true, encoding: "utf8" }).map((path) => `/${room}/${path}`),
+  );
+  const gone = sources.flatMap(({ path, text }) =>
+    [...text.matchAll(/(?:^ *\/?\*|\/\/).*$/gm)]
+      .flatMap(([comment]) => [...comment.matchAll(/[\w-][\w./-]*\.(?:ts|md)\b/g)])
+      .map(([name]) => name)
+      .filter((name) => !files.some((file) => file.endsWith(`/${name}`)))
+      .map((name) => `${path}: ${name}`),
+  );
+  assert.equal(gone, []);
+});
+
 house.run();

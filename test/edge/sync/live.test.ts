@@ -52,16 +52,16 @@ live("a slow line is never filled for longer than a press may wait", () => {
     const bytesPerMs = 4 + random() * 10_000;
     const wayMs = random() * 300;
     let nowMs = 0;
-    const pace = createCongestionWindow({ monotonicMs: () => nowMs });
+    const window = createCongestionWindow({ monotonicMs: () => nowMs });
     const underWay: { readonly freeMs: number; readonly taken: () => void }[] = [];
     let lineFreeMs = 0;
     let carried = 0;
     let longestMs = 0;
     for (let turn = 0; turn < 2_000; turn++) {
-      const bytes = pace.room();
+      const bytes = window.room();
       if (bytes > 0) {
         lineFreeMs = Math.max(nowMs, lineFreeMs) + bytes / bytesPerMs;
-        underWay.push({ freeMs: lineFreeMs + wayMs, taken: pace.sent() });
+        underWay.push({ freeMs: lineFreeMs + wayMs, taken: window.sent() });
         carried += bytes;
         // What a press would wait that came now; the first turns find the size.
         if (turn > 200) longestMs = Math.max(longestMs, lineFreeMs - nowMs);

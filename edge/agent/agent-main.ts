@@ -4,11 +4,12 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
-import { createLogger } from "../../shared/core/logger.ts";
 import { readBundle } from "../config/bundle-file.ts";
 import { loadConfig } from "../config/load.ts";
 import { logOptions } from "../config/options.ts";
 import { bundleSources, syncStatusPath } from "../config/paths.ts";
+import type { DeviceConfig } from "../config/schema.ts";
+import { createProcessLogger } from "../host/process-logger.ts";
 import { createNotifier } from "../host/sd-notify.ts";
 import { onStopAsked } from "../host/signals.ts";
 import { VERSION } from "../host/version.ts";
@@ -35,14 +36,11 @@ const { values } = parseArgs({
 });
 const environment = process.env;
 const file = values.config ?? environment["PORCHLIGHT_CONFIG"];
-const logger = createLogger({
-  level: "info",
-  now: systemClock.now,
-  write: (line) => process.stderr.write(line),
-});
+let config: DeviceConfig | undefined;
+const logger = createProcessLogger(() => config?.log.level);
 
 async function run(): Promise<void> {
-  const config = loadConfig({ file, data: values.data, environment });
+  config = loadConfig({ file, data: values.data, environment });
   const bundle = readBundle(bundleSources(config, environment));
   const stop = new AbortController();
   onStopAsked(() => stop.abort());

@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
 import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
-import { createLogger } from "../../shared/core/logger.ts";
 import { streamCamera } from "../camera/stream.ts";
+import { createProcessLogger } from "../host/process-logger.ts";
 import { createNotifier } from "../host/sd-notify.ts";
 import { readSecret } from "../host/secret-file.ts";
 import { onStopAsked } from "../host/signals.ts";
@@ -16,11 +16,7 @@ const USAGE =
 const STALL_MS = 20_000;
 
 const environment = process.env;
-const logger = createLogger({
-  level: "info",
-  now: systemClock.now,
-  write: (line) => process.stderr.write(line),
-});
+const logger = createProcessLogger(() => "info");
 
 /** Never an argument: every user of the machine can read those. */
 function readUrl(): URL {

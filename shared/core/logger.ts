@@ -14,6 +14,7 @@ export interface Logger {
 }
 
 export interface LoggerOptions {
+  /** The least severe level that is written. Asked for each message: it may change meanwhile. */
   readonly level: LogLevel;
   readonly now: () => number;
   readonly write: (line: string) => void;
@@ -23,9 +24,8 @@ const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, e
 
 /** Writes one JSON object a line: `{"at":…,"level":…,"message":…, …fields}`. */
 export function createLogger(options: LoggerOptions, bound: LogFields = {}): Logger {
-  const threshold = RANK[options.level];
   const log = (level: LogLevel, message: string, fields?: LogFields): void => {
-    if (RANK[level] < threshold) return;
+    if (RANK[level] < RANK[options.level]) return;
     const at = new Date(options.now()).toISOString();
     options.write(`${JSON.stringify({ at, level, message, ...bound, ...fields })}\n`);
   };

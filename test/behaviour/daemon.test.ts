@@ -204,4 +204,20 @@ daemon("what is in force is told once, and telemetry is written", async () => {
   assert.ok((data.metrics["framesPerSecond"] ?? 0) > 0);
 });
 
+daemon("at log.level error, it says nothing of what goes well", async () => {
+  configure("log: {level: error}\n");
+  const child = startDaemon(at);
+  const { events, ended } = watched(child);
+  let err = "";
+  child.stderr?.on("data", (text: string) => {
+    err += text;
+  });
+  await until("a visit has started", () => events.some(({ event }) => event === "visit.started"));
+  child.kill("SIGTERM");
+  const [code] = (await ended) as [number | null];
+  configure();
+  assert.is(code, 0);
+  assert.is(err, "");
+});
+
 daemon.run();

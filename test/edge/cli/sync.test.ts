@@ -133,6 +133,14 @@ if (needsMosquitto()) {
     assert.is(told.state, "stopped");
   });
 
+  verbs("the agent keeps to log.level as well", async () => {
+    const sync = ["sync", "run", "--until-acked", ...at];
+    assert.match((await porchlight(sync)).err, "connected to the centre");
+    const { code, err } = await porchlight(sync, { PORCHLIGHT_LOG_LEVEL: "error" });
+    assert.is(code, 0);
+    assert.not.match(err, '"level":"info"');
+  });
+
   verbs("killed, the command leaves no agent behind", async () => {
     const told = () => JSON.parse(readFileSync(join(data, "sync/status.json"), "utf8"));
     const command = startPorchlight(["sync", "run", ...at]);

@@ -1,15 +1,15 @@
 /** Composition root of the daemon: configuration → store → rooms → run. Reads argv, env and time. */
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { systemClock } from "../../shared/core/clock.ts";
 import type { Migrated } from "../../shared/core/config-migration.ts";
 import { reloadConfig } from "../../shared/core/config-reload.ts";
 import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
-import { createLogger } from "../../shared/core/logger.ts";
 import { loadConfig } from "../config/load.ts";
 import { storeOptions } from "../config/options.ts";
 import { type DeviceConfig, deviceConfigSchema } from "../config/schema.ts";
+import { bootId } from "../host/boot-id.ts";
+import { createProcessLogger } from "../host/process-logger.ts";
 import { createNotifier } from "../host/sd-notify.ts";
 import { onStopAsked } from "../host/signals.ts";
 import { VERSION } from "../host/version.ts";
@@ -34,13 +34,7 @@ const request = {
   },
 };
 let config: DeviceConfig;
-const logger = createLogger({
-  get level() {
-    return config?.log.level ?? "info";
-  },
-  now: systemClock.now,
-  write: (line) => process.stderr.write(line),
-});
+const logger = createProcessLogger(() => config?.log.level);
 
 function fail(error: unknown): number {
   if (!(error instanceof PorchlightError)) throw error;
@@ -50,12 +44,9 @@ function fail(error: unknown): number {
 
 function readAgain(): void {
   try {
-    const { needsRestart, changed, ...next } = reloadConfig(
-      deviceConfigSchema,
-      config,
-      loadConfig(request),
-    );
-    config = next.config;
+    const reloaded = reloadConfig(deviceConfigSchema, config, loadConfig(request));
+    const { changed, needsRestart } = reloaded;
+    config = reloaded.config;
     logger.info("configuration reloaded", {
       changed: changed.join(", ") || "nothing",
       needsRestart: needsRestart.join(", ") || "nothing",
@@ -99,7 +90,7 @@ async function run(): Promise<number> {
         logger,
         notifier,
         version: VERSION,
-        boot: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+        boot: bootId(),
         emit: (line) => process.stdout.write(`${line}\n`),
       },
       stop.signal,

@@ -1,6 +1,6 @@
 /** The main job on real photos: enrol some people, replay visits through the real daemon, prove it. */
 import { randomBytes, randomUUID } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../shared/core/clock.ts";
 import { invariant, PorchlightError } from "../../shared/core/errors.ts";
@@ -9,6 +9,7 @@ import { knownEntry, parseEntry } from "../../shared/log/entry.ts";
 import { type DeviceConfig, deviceConfigSchema } from "../config/schema.ts";
 import { runDaemon } from "../daemon/daemon.ts";
 import type { FrameTimes } from "../daemon/pipeline.ts";
+import { bootId } from "../host/boot-id.ts";
 import { silentNotifier } from "../host/sd-notify.ts";
 import { VERSION } from "../host/version.ts";
 import { enrol } from "../recognition/enrol.ts";
@@ -213,7 +214,7 @@ async function replay(
       logger: silentLogger,
       notifier: silentNotifier,
       version: VERSION,
-      boot: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+      boot: bootId(),
       emit: () => undefined,
       watch: {
         frame(frame, image, sightings, times) {

@@ -1,15 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
-import { z } from "zod";
+import * as fs from "node:fs";
+import { runtimeOf } from "../../shared/core/own-runtime.ts";
 
-/** package.json stands two folders above the sources and three above the compiled files. */
-const PLACES = ["../../package.json", "../../../package.json"];
-
-function packageText(): string {
-  const place = PLACES.map((each) => new URL(each, import.meta.url)).find((each) =>
-    existsSync(each),
-  );
-  if (place === undefined) throw new Error(`no package.json above ${import.meta.url}`);
-  return readFileSync(place, "utf8");
-}
-
-export const VERSION = z.object({ version: z.string() }).parse(JSON.parse(packageText())).version;
+export const VERSION = runtimeOf(import.meta.url, { process, fs }).version;

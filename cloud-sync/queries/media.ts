@@ -1,6 +1,7 @@
 /** Objects as the read models have them: announced by a device, whether they have come or not. */
 import { z } from "zod";
 import type { Database } from "../postgres/database.ts";
+import { tableExists } from "./table-exists.ts";
 
 export interface CentralMedia {
   readonly media: string;
@@ -20,8 +21,6 @@ const LIST = `SELECT media, device, visit, kind, sha256, bytes, width_px, height
     erased_at
   FROM porchlight_read.media WHERE $1::uuid IS NULL OR device = $1
   ORDER BY captured_at DESC, media LIMIT $2`;
-/** The read models are made by the first centre that runs. */
-const TABLE_EXISTS = "SELECT to_regclass('porchlight_read.media') IS NOT NULL AS exists";
 
 const rows = z.array(
   z
@@ -47,13 +46,12 @@ const rows = z.array(
       }),
     ),
 );
-const existsRow = z.tuple([z.object({ exists: z.boolean() })]);
 
 /** Newest first. */
 export async function listMedia(
   database: Pick<Database, "query">,
   { device, limit }: { readonly device?: string | undefined; readonly limit: number },
 ): Promise<readonly CentralMedia[]> {
-  const [{ exists }] = existsRow.parse(await database.query(TABLE_EXISTS));
-  return exists ? rows.parse(await database.query(LIST, [device ?? null, limit])) : [];
+  if (!(await tableExists(database, "media"))) return [];
+  return rows.parse(await database.query(LIST, [device ?? null, limit]));
 }

@@ -9,6 +9,7 @@ import type { OpenPersonal } from "../keyring/keyring.ts";
 import { mediaKey } from "../objects/media-key.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
 import type { Database } from "../postgres/database.ts";
+import { tableExists } from "./table-exists.ts";
 
 export interface OpenMediaParts {
   readonly database: Pick<Database, "query">;
@@ -29,11 +30,9 @@ export type Closed = "unknown" | "missing" | "sealed";
 
 const FIND = `SELECT media, device, sha256, log, seq FROM porchlight_read.media
   WHERE media::text LIKE $1 AND erased_at IS NULL LIMIT 2`;
-const TABLE_EXISTS = "SELECT to_regclass('porchlight_read.media') IS NOT NULL AS exists";
 const ENTRY = `SELECT body, type, subject FROM event_log
   WHERE log = $1 AND seq = $2 AND type = 'media.captured' AND body IS NOT NULL`;
 
-const existsRow = z.tuple([z.object({ exists: z.boolean() })]);
 const foundRows = z.array(
   z.object({
     media: z.string(),
@@ -55,8 +54,8 @@ export async function openMedia(
   idOrPrefix: string,
 ): Promise<OpenedMedia | Closed> {
   const { database, objects, open } = parts;
-  const [{ exists }] = existsRow.parse(await database.query(TABLE_EXISTS));
-  if (!exists || !/^[0-9a-f-]{4,36}$/.test(idOrPrefix)) return "unknown";
+  if (!/^[0-9a-f-]{4,36}$/.test(idOrPrefix)) return "unknown";
+  if (!(await tableExists(database, "media"))) return "unknown";
   const found = foundRows.parse(await database.query(FIND, [`${idOrPrefix}%`]));
   const [item] = found;
   if (item === undefined || found.length > 1) return "unknown";

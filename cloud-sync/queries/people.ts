@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { SealPlace } from "../../shared/log/seal.ts";
 import type { OpenPersonal } from "../keyring/keyring.ts";
 import type { Database } from "../postgres/database.ts";
+import { tableExists } from "./table-exists.ts";
 
 export interface CentralPerson {
   readonly subject: string;
@@ -22,8 +23,6 @@ const COLUMNS = `subject, device, enrolled_at, erased_at, profile, profile_log, 
 const LIST = `SELECT ${COLUMNS} WHERE enrolled_at IS NOT NULL AND ($1::uuid IS NULL OR device = $1)
   ORDER BY enrolled_at, subject LIMIT $2`;
 const NAMED = `SELECT ${COLUMNS} WHERE subject = ANY ($1::uuid[])`;
-/** The read models are made by the first centre that runs. */
-const TABLE_EXISTS = "SELECT to_regclass('porchlight_read.people') IS NOT NULL AS exists";
 
 const rows = z.array(
   z
@@ -45,7 +44,6 @@ const rows = z.array(
       return { subject, device, enrolledAt: enrolled_at, erasedAt: erased_at, profile };
     }),
 );
-const existsRow = z.tuple([z.object({ exists: z.boolean() })]);
 const profileSchema = z.object({ name: z.string() });
 
 export interface PeopleOptions {
@@ -58,7 +56,7 @@ export async function listPeople(
   { database, open }: PeopleOptions,
   { device, limit }: { readonly device?: string | undefined; readonly limit: number },
 ): Promise<readonly CentralPerson[]> {
-  if (!(await tableExists(database))) return [];
+  if (!(await tableExists(database, "people"))) return [];
   const people: CentralPerson[] = [];
   for (const row of rows.parse(await database.query(LIST, [device ?? null, limit]))) {
     people.push(await personOf(row, open));
@@ -72,17 +70,12 @@ export async function namesOf(
   subjects: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
-  if (subjects.length === 0 || !(await tableExists(database))) return names;
+  if (subjects.length === 0 || !(await tableExists(database, "people"))) return names;
   for (const row of rows.parse(await database.query(NAMED, [subjects]))) {
     const { subject, name } = await personOf(row, open);
     if (name !== null) names.set(subject, name);
   }
   return names;
-}
-
-async function tableExists(database: Pick<Database, "query">): Promise<boolean> {
-  const [{ exists }] = existsRow.parse(await database.query(TABLE_EXISTS));
-  return exists;
 }
 
 async function personOf({ profile, ...person }: Row, open: OpenPersonal): Promise<CentralPerson> {

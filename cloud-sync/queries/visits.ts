@@ -1,6 +1,7 @@
 /** Visits as the read models have them: who a pseudonym is, is not known here. */
 import { z } from "zod";
 import type { Database } from "../postgres/database.ts";
+import { tableExists } from "./table-exists.ts";
 
 export interface CentralVisit {
   readonly visit: string;
@@ -22,8 +23,6 @@ const LIST = `SELECT visit, device, camera, started_at, ended_at, duration_ms,
     coalesce(end_outcome, outcome) AS outcome, person, score, margin, delay_ms
   FROM porchlight_read.visits WHERE $1::uuid IS NULL OR device = $1
   ORDER BY coalesce(started_at, decided_at, ended_at) DESC LIMIT $2`;
-/** The read models are made by the first centre that runs. */
-const TABLE_EXISTS = "SELECT to_regclass('porchlight_read.visits') IS NOT NULL AS exists";
 
 const integer = z.bigint().transform(Number).nullable();
 const rows = z.array(
@@ -51,13 +50,12 @@ const rows = z.array(
       }),
     ),
 );
-const existsRow = z.tuple([z.object({ exists: z.boolean() })]);
 
 /** Newest first. */
 export async function listVisits(
   database: Pick<Database, "query">,
   { device, limit }: { readonly device?: string | undefined; readonly limit: number },
 ): Promise<readonly CentralVisit[]> {
-  const [{ exists }] = existsRow.parse(await database.query(TABLE_EXISTS));
-  return exists ? rows.parse(await database.query(LIST, [device ?? null, limit])) : [];
+  if (!(await tableExists(database, "visits"))) return [];
+  return rows.parse(await database.query(LIST, [device ?? null, limit]));
 }

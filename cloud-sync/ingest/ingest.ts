@@ -11,16 +11,17 @@
  */
 
 import type { Clock } from "../../shared/core/clock.ts";
-import { invariant, messageOf, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
+import { invariant, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { backoffMs, pause } from "../../shared/core/retry.ts";
 import { createWakeSignal } from "../../shared/core/wake-signal.ts";
-import { type Cursor, startOf } from "../../shared/log/cursor.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
 import type { Batch } from "../../shared/protocol/batch.ts";
 import type { Nack } from "../../shared/protocol/wire.ts";
 import type { BatchOutcome } from "../log/append.ts";
 import { ARRIVALS_MAX, type CentralLog } from "../log/event-log.ts";
 import { type AdmissionLimits, AdmissionWindow } from "./admission-window.ts";
+import { appendGroup } from "./append-group.ts";
 import { type Item, ReorderBuffer } from "./reorder-buffer.ts";
 import { keepUndecodable, tryDecodeBatch, type Undecodable } from "./undecodable.ts";
 
@@ -136,7 +137,7 @@ class LogIngest implements Ingest {
     if (group.length === 0) return false;
     try {
       const startedMs = this.#options.clock.monotonicMs();
-      const outcomes = await this.#append(group, signal);
+      const outcomes = await appendGroup(group, this.#options, signal);
       const entries = group.reduce((sum, { batch }) => sum + batch.entries.length, 0);
       this.#options.committed?.(entries, this.#options.clock.monotonicMs() - startedMs);
       this.#settle(group, outcomes);
@@ -205,30 +206,6 @@ class LogIngest implements Ingest {
     this.#queue.unshift(...items);
   }
 
-  /** One transaction for all; one each when something in it is more than the database can bear. */
-  async #append(group: readonly Item[], signal?: AbortSignal): Promise<readonly BatchOutcome[]> {
-    const { log, logger } = this.#options;
-    try {
-      return await log.append(group, signal);
-    } catch (error) {
-      if (!isOfData(error)) throw error;
-      const [only] = group;
-      if (group.length > 1 || only === undefined) {
-        const outcomes: BatchOutcome[] = [];
-        for (const item of group) outcomes.push(...(await this.#append([item], signal)));
-        return outcomes;
-      }
-      const reason = `the database refuses it: ${messageOf(error)}`;
-      logger.error("batch rejected by the database", {
-        device: only.device,
-        log: only.batch.log,
-        reason,
-      });
-      const cursor = (await log.newest(only.device)) ?? startOf(only.batch.log);
-      return [{ kind: "invalid", cursor, reason }];
-    }
-  }
-
   #settle(group: readonly Item[], outcomes: readonly BatchOutcome[]): void {
     // An ack covers all before it, and the first nack of a gap is enough: one a log and commit.
     const acks = new Map<string, { readonly device: string; readonly ack: Cursor }>();
@@ -287,11 +264,6 @@ class LogIngest implements Ingest {
 
 function isPassing(error: unknown): error is PorchlightError {
   return error instanceof PorchlightError && error.remedy === "retry";
-}
-
-/** Data exceptions, constraints and limits (PostgreSQL manual, appendix A): another batch may pass. */
-function isOfData(error: unknown): boolean {
-  return /^(22|23|54)/.test(systemCodeOf(error) ?? "");
 }
 
 function firstOf({ entries }: Batch): number {

@@ -1,16 +1,16 @@
 /** Completion for bash and zsh, from the table that a command line's help is made of. */
 import { EVERYWHERE } from "../../shared/cli/help.ts";
-import { helpOf, type OptionTable } from "../../shared/cli/options.ts";
+import { labelOf, type OptionTable } from "../../shared/cli/options.ts";
 import type { CommandTable } from "../../shared/cli/program.ts";
 import type { Call } from "../../shared/cli/verb.ts";
 
 interface Completed {
   readonly name: string;
   readonly summary: string;
-  readonly options: readonly Option[];
+  readonly options: readonly CompletedOption[];
 }
 
-interface Option {
+interface CompletedOption {
   readonly flag: string;
   readonly takes: "nothing" | "file" | "folder" | "text";
   readonly help: string;
@@ -25,7 +25,7 @@ export function bashCompletion<I extends Call, C extends OptionTable>(
     const flags = verb.options.map(({ flag }) => flag).join(" ");
     return `    ${quoted(verb.name)}) options=${quoted(flags)} ;;`;
   });
-  const values = (takes: Option["takes"]): string =>
+  const values = (takes: CompletedOption["takes"]): string =>
     [
       ...new Set(
         verbs.flatMap(({ options }) =>
@@ -128,18 +128,19 @@ function completed<I extends Call, C extends OptionTable>({
   return verbs.map(({ name, summary, options }) => ({
     name,
     summary,
-    options: helpOf({ ...options, ...common, ...EVERYWHERE }).map(([usage, help]) =>
-      optionOf(usage, help),
-    ),
+    options: Object.entries({ ...options, ...common, ...EVERYWHERE }).map(([long, option]) => ({
+      flag: labelOf(long),
+      takes: kindOf(option.placeholder),
+      help: option.help,
+    })),
   }));
 }
 
-/** "--root DIR", as the help writes it. */
-function optionOf(usage: string, help: string): Option {
-  const [flag = "", value = ""] = usage.replace(/^-\w, /, "").split(/[ =]/);
-  if (value === "") return { flag, takes: "nothing", help };
-  if (/^(FILE|BUNDLE)/.test(value)) return { flag, takes: "file", help };
-  return { flag, takes: /^DIR/.test(value) ? "folder" : "text", help };
+/** What a shell proposes for a value, by what stands for it in the help. */
+function kindOf(placeholder: string | null): CompletedOption["takes"] {
+  if (placeholder === null) return "nothing";
+  if (/^(FILE|BUNDLE)/.test(placeholder)) return "file";
+  return placeholder.startsWith("DIR") ? "folder" : "text";
 }
 
 const second = (verb: Completed): string => verb.name.split(" ")[1] ?? "";

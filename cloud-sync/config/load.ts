@@ -37,16 +37,16 @@ export function loadConfig({ file, data, environment, migrated }: ConfigRequest)
     });
   }
   const text = existsSync(path) ? readFileSync(path, "utf8") : "";
-  const program = "porchlight-cloud";
-  const migrations = { steps: CONFIG_MIGRATIONS, newest: CONFIG_VERSION };
-  const naming = {
+  const config = readConfig(cloudConfigSchema, {
+    file: path,
+    text,
+    environment,
     prefix: PREFIX,
     reserved: RESERVED,
-    program,
-    migrations,
-    ...(migrated !== undefined && { migrated }),
-  };
-  const config = readConfig(cloudConfigSchema, { file: path, text, environment, ...naming });
+    program: "porchlight-cloud",
+    migrations: { steps: CONFIG_MIGRATIONS, newest: CONFIG_VERSION },
+    migrated,
+  });
   const { CREDENTIALS_DIRECTORY: credentialsDirectory } = environment;
   return {
     ...config,

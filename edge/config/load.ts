@@ -19,7 +19,6 @@ const RESERVED = [
   "LOG_KEY_FILE",
   "VAULT_KEY_FILE",
   "SYNC_BUNDLE_FILE",
-  "NODE",
   "CLOUD_",
 ].map((name) => `${PREFIX}_${name}`);
 
@@ -43,15 +42,15 @@ export function loadConfig({ file, data, environment, migrated }: ConfigRequest)
     });
   }
   const text = existsSync(path) ? readFileSync(path, "utf8") : "";
-  const program = "porchlight";
-  const migrations = { steps: CONFIG_MIGRATIONS, newest: CONFIG_VERSION };
-  const naming = {
+  const config = readConfig(deviceConfigSchema, {
+    file: path,
+    text,
+    environment,
     prefix: PREFIX,
     reserved: RESERVED,
-    program,
-    migrations,
-    ...(migrated !== undefined && { migrated }),
-  };
-  const config = readConfig(deviceConfigSchema, { file: path, text, environment, ...naming });
+    program: "porchlight",
+    migrations: { steps: CONFIG_MIGRATIONS, newest: CONFIG_VERSION },
+    migrated,
+  });
   return data === undefined ? config : { ...config, data };
 }

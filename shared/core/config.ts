@@ -24,7 +24,7 @@ export interface ConfigSource {
   /** How configurations of earlier versions are read; absent where there are no versions. */
   readonly migrations?: Migrations;
   /** Called where keys were found under the names of an earlier version. */
-  readonly migrated?: (found: Migrated) => void;
+  readonly migrated?: ((found: Migrated) => void) | undefined;
 }
 
 export interface Migrations {

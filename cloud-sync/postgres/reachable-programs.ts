@@ -59,10 +59,9 @@ export function reachablePrograms(
 /** By the modes of all folders on the way, and of a file of each kind. */
 function canRun({ initdb, postgres }: Programs, account: Account): boolean {
   const native = dirname(dirname(postgres));
-  const folders = [join(native, "lib"), join(native, "share")];
-  for (let inner = "", folder = native; folder !== inner; folder = dirname(folder)) {
+  const folders = ["/", join(native, "lib"), join(native, "share")];
+  for (let folder = native; folder !== dirname(folder); folder = dirname(folder)) {
     folders.push(folder);
-    inner = folder === dirname(folder) ? folder : "";
   }
   const data = readdirSync(join(native, "lib"), { withFileTypes: true }).find((e) => e.isFile());
   return (

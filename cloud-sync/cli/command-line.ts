@@ -1,6 +1,7 @@
+/** The command line of the centre. Reads argv, the environment and time. */
+
 import * as fs from "node:fs";
 import type { ValuesOf } from "../../shared/cli/options.ts";
-/** The command line of the centre. Reads argv, the environment and time. */
 import { type Program, runProgram } from "../../shared/cli/program.ts";
 import type { Call } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";

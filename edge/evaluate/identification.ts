@@ -3,7 +3,7 @@ import { decide, type Thresholds } from "../recognition/match.ts";
 import { createTemplateIndex } from "../recognition/template-index.ts";
 import { type Rate, rateOf } from "./rate.ts";
 
-/** One photo as the daemon would decideFor it. */
+/** One photo as the daemon would judge it. */
 export interface Look {
   readonly photo: string;
   readonly person: string;

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { type Answer, createIngest } from "../../cloud-sync/ingest/ingest.ts";
 import { createCentralLog } from "../../cloud-sync/log/event-log.ts";
 import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
-import { createAckedStore } from "../../edge/log/acked.ts";
+import { createAckedStore, UNSIGNED_SITE } from "../../edge/log/acked.ts";
 import { openLog } from "../../edge/log/open-log.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
@@ -170,7 +170,7 @@ async function rungAndSent(trace: string) {
   await until("the agent is connected", () => agent.said().includes("connected to the centre"));
   const agentPid = agent.child.pid ?? 0;
   const end = await follow([writer.process.pid ?? 0, agentPid], trace);
-  const acked = createAckedStore(database);
+  const acked = createAckedStore(database, UNSIGNED_SITE);
   for (let press = 1; press <= PRESSES; press++) {
     writer.go();
     await until("it was told at once", () => subscriber.heard.length === press);

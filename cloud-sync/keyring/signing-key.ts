@@ -53,6 +53,19 @@ export async function openSigningKey(
   });
 }
 
+/** A new key in the place of one that is lost or known to others. Done half, it is to be done again. */
+export async function renewSigningKey(
+  config: SigningConfig,
+  database: Pick<Database, "transaction">,
+): Promise<AnswerSigner> {
+  const signer = makeSigner(signingKeyFile(config));
+  await database.transaction(async (connection) => {
+    await connection.query("DELETE FROM signing_key");
+    await connection.query(REGISTER, [signer.publicKey]);
+  });
+  return signer;
+}
+
 /** The registered public half; null before the first start of a centre. */
 export async function readSigningKey(database: Pick<Database, "query">): Promise<Buffer | null> {
   return keyRows.parse(await database.query(READ))[0]?.public_key ?? null;

@@ -35,6 +35,7 @@ export interface SentLog {
 export interface AckedPlace {
   read(): { readonly cursor: Cursor; readonly at: number } | null;
   write(acked: { readonly cursor: Cursor; readonly at: number }): void;
+  halted(): string | null;
   /** Why nothing is sent any more; null once it is. */
   halt(reason: string | null): void;
 }

@@ -153,6 +153,7 @@ class LogUplink implements Uplink {
       return;
     }
     if (this.#isAfter(this.#at.acked, own)) return; // late or doubled: an ack never takes back
+    if (this.#halted === null && this.#store.halted() !== null) this.#store.halt(null);
     this.#at.acked = own;
     this.#at.ackedAtMs = this.#clock.now();
     this.#invalid = 0;
@@ -314,8 +315,10 @@ class LogUplink implements Uplink {
   #halt(halted: Halt, { log, seq }: Cursor): void {
     if (this.#halted === halted || (this.#halted !== null && halted !== "fork")) return;
     this.#haltedIn = this.#reader.head().log;
+    // Another connection of the same agent finds the same: it is told once.
+    const level = this.#store.halted() === halted ? "debug" : "error";
+    this.#logger[level](HALTED[halted], { log, seq, reason: halted });
     this.#store.halt(halted);
-    this.#logger.error(HALTED[halted], { log, seq, reason: halted });
     this.#halted = halted;
   }
 }

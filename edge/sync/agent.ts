@@ -4,7 +4,7 @@ import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { backoffMs, pause } from "../../shared/core/retry.ts";
 import type { Progress } from "../../shared/protocol/feed.ts";
-import { connectFeed, type FeedAddress } from "./feed-client.ts";
+import { connectFeed, type FeedAddress, type FeedClient } from "./feed-client.ts";
 import { isNetworkDown } from "./link.ts";
 import { runSession, type SessionOptions } from "./session.ts";
 import type { AgentStatus } from "./status.ts";
@@ -46,10 +46,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
       report({ state: "connected" }, progress);
     },
   };
+  const feeds = new Feeds(options);
   while (!signal.aborted) {
     report({ state: "connecting" });
     try {
-      await runOnce(session, signal);
+      await runSession(session, await feeds.connected(), signal);
       break;
     } catch (error) {
       if (signal.aborted) break;
@@ -57,6 +58,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
       const { code, hint, message, remedy } = error;
       if (options.untilAcked && remedy === "stop") {
         report({ state: "stopped", reason: message });
+        feeds.close();
         throw error;
       }
       const local = isNetworkDown(error) || code === "sync.feed";
@@ -69,21 +71,36 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
       await waitAlive(options, waitMs, signal);
     }
   }
+  feeds.close();
   report({ state: "stopped" });
 }
 
-/** From the daemon to the centre, until one of them ends it. */
-async function runOnce(
-  session: Parameters<typeof runSession>[0] & AgentOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  const { version, bundle } = session;
-  const feed = await connectFeed(session.feed, version);
-  try {
-    if (feed.device !== bundle.device) throw otherDevice(feed.device, bundle.device);
-    await runSession(session, feed, signal);
-  } finally {
-    feed.close();
+/** The connection to the daemon: it outlives sessions with the broker. */
+class Feeds {
+  readonly #options: Pick<AgentOptions, "feed" | "version" | "bundle">;
+  #feed: FeedClient | null = null;
+
+  constructor(options: Pick<AgentOptions, "feed" | "version" | "bundle">) {
+    this.#options = options;
+  }
+
+  async connected(): Promise<FeedClient> {
+    if (this.#feed !== null) return this.#feed;
+    const { feed: address, version, bundle } = this.#options;
+    const feed = await connectFeed(address, version);
+    if (feed.device !== bundle.device) {
+      feed.close();
+      throw otherDevice(feed.device, bundle.device);
+    }
+    this.#feed = feed;
+    void feed.ended.then(() => {
+      if (this.#feed === feed) this.#feed = null;
+    });
+    return feed;
+  }
+
+  close(): void {
+    this.#feed?.close();
   }
 }
 

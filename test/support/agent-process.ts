@@ -8,6 +8,7 @@ import { startTestFeed } from "./feed.ts";
 import type { TestStore } from "./store.ts";
 
 const AGENT = fileURLToPath(new URL("../../dist/edge/agent/main.js", import.meta.url));
+const CLI = fileURLToPath(new URL("../../dist/edge/cli/porchlight.js", import.meta.url));
 
 /** The built agent in a process of its own. */
 export interface AgentProcess {
@@ -33,7 +34,7 @@ export function startAgent(
   const feed = startTestFeed(at);
   const bundle = JSON.stringify({ format: 1, device, url });
   writeFileSync(join(own, "sync-bundle"), bundle, { mode: 0o600 });
-  const agent = startSync(["--data", folder], {
+  const agent = started([AGENT, "--data", folder], {
     CREDENTIALS_DIRECTORY: own,
     PORCHLIGHT_SYNC_STATUS: join(folder, "run", "status.json"),
   });
@@ -44,9 +45,16 @@ export function startAgent(
   return { ...agent, notify: feed.notify, stop };
 }
 
-/** Of a device that has joined by the command line: its keys and its bundle lie in its folder. */
-export function startSync(at: readonly string[], more: Record<string, string> = {}): AgentProcess {
-  const child = spawn(process.execPath, [AGENT, ...at], {
+/**
+ * `sync run` of a device that has joined by the command line: its keys and its bundle lie in its
+ * folder. Where no daemon runs it serves a feed of its own; killed, its agent goes with it.
+ */
+export function startSync(at: readonly string[]): AgentProcess {
+  return started([CLI, "sync", "run", ...at]);
+}
+
+function started(args: readonly string[], more: Record<string, string> = {}): AgentProcess {
+  const child = spawn(process.execPath, args, {
     env: userEnvironment(more),
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -6,6 +6,7 @@ import { type AgentOptions, runAgent } from "../../edge/sync/agent.ts";
 import { createPut } from "../../edge/sync/put.ts";
 import { type Clock, systemClock } from "../../shared/core/clock.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
 import { answerVerifier } from "../../shared/protocol/answer-proof.ts";
 import type { Bundle } from "../../shared/protocol/bundle.ts";
 import { deviceOf, logsOf } from "./device.ts";
@@ -97,6 +98,14 @@ export class AgentDevice {
   lag(site = UNSIGNED_SITE): number {
     const { reader, database } = this.#opened;
     return reader.count(createAckedStore(database, site).read()?.cursor ?? reader.start());
+  }
+
+  /** A place of the current log, as it stands here. */
+  place(seq: number): Cursor {
+    const { reader } = this.#opened;
+    const place = reader.find(reader.head().log, seq);
+    if (place === null) throw new Error(`there is no entry ${seq}`);
+    return place;
   }
 
   /** Each log as `log export` prints it here. */

@@ -117,6 +117,11 @@ export class CrashingDevice {
     this.#asAgent((uplink) => void uplink.pump());
   }
 
+  /** Writes what is due; throws where the centre says nothing. */
+  check(): void {
+    this.#asAgent((uplink) => uplink.check());
+  }
+
   hear(answer: Answer): void {
     this.#asAgent((uplink) => {
       if ("ack" in answer) uplink.onAck(answer.ack);

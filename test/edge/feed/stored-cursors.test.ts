@@ -22,6 +22,7 @@ function counted<C, W>(store: {
   reads: number;
   read(): C;
   write(value: W): void;
+  halted(): null;
   halt(): void;
 } {
   return {
@@ -31,6 +32,7 @@ function counted<C, W>(store: {
       return store.read();
     },
     write: (value) => store.write(value),
+    halted: () => null,
     halt: () => undefined,
   };
 }

@@ -13,10 +13,11 @@ import { PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import type { Cursor } from "../../shared/log/cursor.ts";
 import { BATCH_ENTRIES_MAX, encodeBatch, SEND_BYTES_MAX } from "../../shared/protocol/batch.ts";
-import { HALTED, type Halt } from "../../shared/protocol/feed.ts";
+import type { Halt } from "../../shared/protocol/feed.ts";
 import type { Ack, Nack } from "../../shared/protocol/wire.ts";
 import { AckedWriter } from "./acked-writer.ts";
 import { AnswerCheck, type AnswerCheckOptions } from "./answer-check.ts";
+import { HaltRecord } from "./halt-record.ts";
 import type { AckedPlace, SentLog } from "./ports.ts";
 import { RewindLimit } from "./rewind-limit.ts";
 
@@ -96,6 +97,7 @@ class LogUplink implements Uplink {
   readonly #answers: AnswerCheck;
   readonly #writer: AckedWriter;
   readonly #rewinds = new RewindLimit();
+  readonly #record: HaltRecord;
   readonly #clock: Clock;
   readonly #logger: Logger;
   #session: UplinkSession | null = null;
@@ -115,6 +117,7 @@ class LogUplink implements Uplink {
     this.#store = store;
     this.#answers = new AnswerCheck(options);
     this.#writer = new AckedWriter(store);
+    this.#record = new HaltRecord(store, logger);
     this.#clock = clock;
     this.#logger = logger;
   }
@@ -153,7 +156,7 @@ class LogUplink implements Uplink {
       return;
     }
     if (this.#isAfter(this.#at.acked, own)) return; // late or doubled: an ack never takes back
-    if (this.#halted === null && this.#store.halted() !== null) this.#store.halt(null);
+    if (this.#halted === null) this.#record.clear();
     this.#at.acked = own;
     this.#at.ackedAtMs = this.#clock.now();
     this.#invalid = 0;
@@ -300,7 +303,7 @@ class LogUplink implements Uplink {
       return this.#halted !== null;
     }
     this.#logger.info("new log started: sync resumed", { reason: this.#halted });
-    this.#store.halt(null);
+    this.#record.clear();
     this.#halted = null;
     this.#denied = null;
     this.#invalid = 0;
@@ -315,10 +318,7 @@ class LogUplink implements Uplink {
   #halt(halted: Halt, { log, seq }: Cursor): void {
     if (this.#halted === halted || (this.#halted !== null && halted !== "fork")) return;
     this.#haltedIn = this.#reader.head().log;
-    // Another connection of the same agent finds the same: it is told once.
-    const level = this.#store.halted() === halted ? "debug" : "error";
-    this.#logger[level](HALTED[halted], { log, seq, reason: halted });
-    this.#store.halt(halted);
+    this.#record.put(halted, { log, seq });
     this.#halted = halted;
   }
 }

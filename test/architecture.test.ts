@@ -35,7 +35,7 @@ const EDGE = table("edge", {
   daemon: "camera config doorbell feed host log media recognition sqlite store vault vision",
   demo: "config daemon feed host recognition store vault vision",
   install: "config host",
-  cli: "agent camera config demo doorbell evaluate feed host install log recognition relay store sync vault vision vision/packs",
+  cli: "agent camera config demo doorbell evaluate feed host install log recognition relay sqlite store sync vault vision vision/packs",
   "main.ts": "daemon",
 });
 

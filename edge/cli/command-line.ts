@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { userInfo } from "node:os";
+import { resolve } from "node:path";
 import type { ValuesOf } from "../../shared/cli/options.ts";
 import { type Program, runProgram } from "../../shared/cli/program.ts";
 import type { Call } from "../../shared/cli/verb.ts";
@@ -12,6 +13,8 @@ import { loadConfig } from "../config/load.ts";
 import { logOptions, storeOptions } from "../config/options.ts";
 import type { DeviceConfig } from "../config/schema.ts";
 import { type OpenLog, openLog } from "../log/open-log.ts";
+import { explained } from "../sqlite/failure.ts";
+import { refuseUnfinished } from "../store/create-store.ts";
 import { openStore, type Store } from "../store/open-store.ts";
 import { COMMANDS, type COMMON_OPTIONS } from "./commands.ts";
 import type { Invocation } from "./verb.ts";
@@ -19,6 +22,7 @@ import type { Invocation } from "./verb.ts";
 const PROGRAM: Program<Invocation, typeof COMMON_OPTIONS> = {
   ...COMMANDS,
   runtime: runtimeOf(import.meta.url, { process, fs }),
+  explain: explained,
   prepare,
 };
 
@@ -36,6 +40,7 @@ function prepare(
     return config;
   };
   const openedLog = (): OpenLog => {
+    refuseUnfinished(resolve(loaded().data));
     logOnly ??= openLog(logOptions(loaded(), environment, systemClock, randomUUID));
     return logOnly;
   };

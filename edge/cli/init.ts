@@ -11,7 +11,7 @@ import { keySources } from "../config/paths.ts";
 import { CONFIG_VERSION } from "../config/schema.ts";
 import { createKeyFile, keyPath } from "../host/key-file.ts";
 import { logPath } from "../log/open-log.ts";
-import { createStore } from "../store/create-store.ts";
+import { createStore, isUnfinished } from "../store/create-store.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
 
 const SAMPLE_CONFIG = `# Every setting with its default: porchlight config schema
@@ -55,14 +55,15 @@ export const init: Verb = verb({
       terminal.note(`wrote ${configFile}`);
     }
     const config = invocation.config();
-    if (values["if-missing"] && existsSync(logPath(resolve(config.data)))) {
-      terminal.data({ data: resolve(config.data), keys: [] }, "the store is there");
+    const folder = resolve(config.data);
+    const isThere = existsSync(logPath(folder)) && !isUnfinished(folder);
+    if (values["if-missing"] && isThere) {
+      terminal.data({ data: folder, keys: [] }, "the store is there");
       return EXIT.ok;
     }
     const keys = makeKeys(invocation);
     createStore(storeOptions(config, environment, systemClock, randomUUID));
     for (const path of keys) terminal.note(`made ${path}: keep a copy where this device is not`);
-    const folder = resolve(config.data);
     const words = `store ready in ${folder}\nnext: porchlight enroll <name> <photos…> --data ${config.data}`;
     terminal.data({ data: folder, keys }, words);
     return EXIT.ok;

@@ -1,17 +1,25 @@
+import { randomUUID } from "node:crypto";
 import { NO_OPERANDS } from "../../shared/cli/verb.ts";
+import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT } from "../../shared/core/errors.ts";
+import { storeOptions } from "../config/options.ts";
+import { lockPath } from "../config/paths.ts";
+import { lockStore } from "../sqlite/lock.ts";
+import { rebuildStore } from "../store/rebuild.ts";
 import { type Verb, verb } from "./verb.ts";
 
 export const storeRebuild: Verb = verb({
   name: "store rebuild",
-  summary: "rebuild the projections (gallery, people, visits) by replaying the log",
+  summary: "rebuild the vault (gallery, people, visits) by replaying the log, also a damaged one",
   options: {},
   example: "porchlight store rebuild",
   operands: NO_OPERANDS,
-  async run({ store: open, terminal }) {
-    const store = open();
-    store.rebuild();
+  async run({ config, environment, terminal }) {
+    const options = storeOptions(config(), environment, systemClock, randomUUID);
+    const lock = lockStore(lockPath(config()), "store rebuild");
+    const { store, salvaged } = rebuildStore(options);
     const facts = {
+      salvaged,
       entries: store.log.head().seq,
       people: store.gallery.people().length,
       templates: store.gallery.templates().length,
@@ -19,7 +27,13 @@ export const storeRebuild: Verb = verb({
     };
     const { entries, people, templates, visits } = facts;
     const words = `${entries} entries: ${people} people, ${templates} templates, ${visits} visits`;
-    terminal.data(facts, words);
+    store.close();
+    lock.release();
+    const damage =
+      salvaged === null
+        ? ""
+        : `\nthe vault was damaged: ${salvaged.keys} keys were read, ${salvaged.unreadable} could not be`;
+    terminal.data(facts, `${words}${damage}`);
     return EXIT.ok;
   },
 });

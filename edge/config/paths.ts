@@ -64,6 +64,11 @@ export function signingKeyPath({ data }: Pick<DeviceConfig, "data">): string {
   return resolve(data, "vault", "site-signing-key");
 }
 
+/** Whoever holds it is the one daemon of this store. */
+export function lockPath({ data }: Pick<DeviceConfig, "data">): string {
+  return resolve(data, "lock");
+}
+
 /** Where the daemon serves the agent. */
 export function feedPath({ data, sync }: Pick<DeviceConfig, "data" | "sync">): string {
   if (sync.feed === undefined && resolve(data) === INSTALLED_DATA) return INSTALLED_FEED;

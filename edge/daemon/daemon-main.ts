@@ -7,7 +7,7 @@ import { reloadConfig } from "../../shared/core/config-reload.ts";
 import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import { loadConfig } from "../config/load.ts";
 import { logOptions, storeOptions } from "../config/options.ts";
-import { feedPath, signingKeyPath } from "../config/paths.ts";
+import { feedPath, lockPath, signingKeyPath } from "../config/paths.ts";
 import { type DeviceConfig, deviceConfigSchema } from "../config/schema.ts";
 import { startFeed } from "../feed/feed.ts";
 import { bootId } from "../host/boot-id.ts";
@@ -15,6 +15,8 @@ import { createProcessLogger } from "../host/process-logger.ts";
 import { createNotifier } from "../host/sd-notify.ts";
 import { onStopAsked } from "../host/signals.ts";
 import { VERSION } from "../host/version.ts";
+import { explained } from "../sqlite/failure.ts";
+import { lockStore } from "../sqlite/lock.ts";
 import { announcing } from "../store/announcing.ts";
 import { openStore } from "../store/open-store.ts";
 import { runDaemon } from "./daemon.ts";
@@ -39,7 +41,8 @@ const request = {
 let config: DeviceConfig;
 const logger = createProcessLogger(() => config?.log.level);
 
-function fail(error: unknown): number {
+function fail(thrown: unknown): number {
+  const error = explained(thrown);
   if (!(error instanceof PorchlightError)) throw error;
   logger.error(error.message, { code: error.code, hint: error.hint });
   return error.exitCode;
@@ -77,6 +80,7 @@ async function run(): Promise<number> {
   };
   onStopAsked(onStop);
   process.on("SIGHUP", reload);
+  const lock = lockStore(lockPath(config), "the daemon");
   const opened = openStore({
     ...storeOptions(config, environment, systemClock, randomUUID),
     passedOver: (seq, reason) => logger.warn("entry skipped", { seq, reason: messageOf(reason) }),
@@ -107,6 +111,7 @@ async function run(): Promise<number> {
     await feed.stop();
     await notifier.close();
     opened.close();
+    lock.release();
     process.removeListener("SIGHUP", reload);
   }
 }

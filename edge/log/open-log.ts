@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Clock } from "../../shared/core/clock.ts";
 import type { Entry } from "../../shared/log/entry.ts";
 import { type Database, openDatabase } from "../sqlite/database.ts";
+import { protectCopy } from "../sqlite/read-only-copy.ts";
 import { createEventLog, type EventLog } from "./event-log.ts";
 import { createLogReader, type LogReader } from "./reader.ts";
 
@@ -33,6 +34,7 @@ export function openLog(
   options: LogOptions & { readonly synchronous?: "FULL" | "NORMAL" },
 ): OpenLog {
   const database = openLogDatabase(options, false);
+  protectCopy(database);
   return {
     log: createEventLog({ database, ...options }),
     reader: createLogReader(database, "sent"),

@@ -14,6 +14,7 @@ import Sqlite from "better-sqlite3";
 import * as sqliteVec from "sqlite-vec";
 import { invariant, PorchlightError } from "../../shared/core/errors.ts";
 import { type MigrationFolder, migrate } from "./migrate.ts";
+import { markCopy, openablePath } from "./read-only-copy.ts";
 
 export type Database = Sqlite.Database;
 
@@ -47,18 +48,16 @@ const CACHE_KIB = 8_192;
  * `store.schema.newer`; the file is left as it was.
  */
 export function openDatabase(options: DatabaseOptions): Database {
-  const { path, key } = options;
+  const { key } = options;
   invariant(key.length === KEY_BYTES, "a database key has 32 bytes");
+  const { path, isCopy } = openablePath(options.path);
   if (existsSync(path)) {
-    inspect(options);
+    inspect({ ...options, path });
     keepToOwner(path);
   } else createFile(options);
-  // The loader of the binary tells glibc from musl by a report of the process: without its network,
-  // which would open a netlink socket and look up the names of peers.
-  Object.assign(process.report, { excludeNetwork: true });
-  const database = new Sqlite(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+  const database = openAsItIs(path, key);
+  if (isCopy) markCopy(database);
   try {
-    unlock(database, path, key);
     database.pragma("journal_mode = WAL");
     database.pragma(`synchronous = ${options.synchronous ?? "FULL"}`);
     database.pragma("foreign_keys = ON");
@@ -68,6 +67,21 @@ export function openDatabase(options: DatabaseOptions): Database {
     database.pragma(`cache_size = -${CACHE_KIB}`);
     if (options.vectors) sqliteVec.load(database);
     migrate(database, options.migrations, { path, now: options.now });
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** Unlocked, and nothing more: for whoever looks at what is left of it. */
+export function openAsItIs(path: string, key: Uint8Array): Database {
+  // The loader of the binary tells glibc from musl by a report of the process: without its network,
+  // which would open a netlink socket and look up the names of peers.
+  Object.assign(process.report, { excludeNetwork: true });
+  const database = new Sqlite(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+  try {
+    unlock(database, path, key);
     return database;
   } catch (error) {
     database.close();
@@ -103,11 +117,12 @@ function createFile({ path, create }: DatabaseOptions): void {
 
 /** A store of an earlier version could be opened by the agent's group. */
 function keepToOwner(path: string): void {
-  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+  const folder = dirname(path);
+  for (const file of [folder, path, `${path}-wal`, `${path}-shm`]) {
     if (!existsSync(file)) continue;
     const { mode, uid } = statSync(file);
     const isOurs = uid === process.getuid?.() || process.getuid?.() === 0;
-    if (isOurs && (mode & 0o077) !== 0) chmodSync(file, FILE_MODE);
+    if (isOurs && (mode & 0o077) !== 0) chmodSync(file, file === folder ? 0o700 : FILE_MODE);
   }
 }
 

@@ -17,6 +17,7 @@ import { createMediaFiles, type MediaFiles, mediaFolder } from "../media/media-f
 import { dataVersion, truncateWal } from "../sqlite/database.ts";
 import { createDiskReserve, type DiskReserve } from "../sqlite/disk-reserve.ts";
 import { removeBackups } from "../sqlite/migrate.ts";
+import { protectCopy } from "../sqlite/read-only-copy.ts";
 import { createErasure } from "../vault/erasure.ts";
 import { createGallery, type Gallery } from "../vault/gallery.ts";
 import { createKeyring, type Keyring } from "../vault/keyring.ts";
@@ -25,6 +26,7 @@ import { createMedia, type Media } from "../vault/media.ts";
 import { openVaultDatabase, type VaultOptions, vaultPath } from "../vault/open-vault.ts";
 import { createProjectionRunner, type ProjectionSource } from "../vault/projection-runner.ts";
 import { createVisits, type Visits } from "../vault/visits.ts";
+import { refuseUnfinished } from "./create-store.ts";
 import { createRelease, type Release } from "./key-release.ts";
 
 export interface StoreOptions extends LogOptions, VaultOptions {
@@ -68,6 +70,7 @@ export interface Store {
 /** Opens both files and follows the log to its head before anything is served. */
 export function openStore(options: StoreOptions): Store {
   const { folder, newId, clock } = options;
+  refuseUnfinished(folder);
   const reserve = createDiskReserve({ path: join(folder, "reserve"), randomBytes });
   const database = reserve.run(() => openLogDatabase(options, false));
   const vault = reserve.run(() => openVaultDatabase(options, false));
@@ -119,6 +122,7 @@ export function openStore(options: StoreOptions): Store {
   try {
     truncateWal(vault);
     catchUp();
+    for (const each of [database, vault]) protectCopy(each);
   } catch (error) {
     close();
     throw error;

@@ -16,8 +16,17 @@ export function vaultPath(folder: string): string {
 }
 
 export function openVaultDatabase(options: VaultOptions, create: boolean): Database {
+  return openAt(options, vaultPath(options.folder), create);
+}
+
+/** An empty vault at another place, to be given its name once it is whole. */
+export function createVaultDatabase(options: VaultOptions, path: string): Database {
+  return openAt(options, path, true);
+}
+
+function openAt(options: VaultOptions, path: string, create: boolean): Database {
   return openDatabase({
-    path: vaultPath(options.folder),
+    path,
     key: options.vaultKey,
     migrations: MIGRATIONS,
     create,

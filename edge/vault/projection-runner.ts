@@ -1,14 +1,17 @@
 import { PorchlightError } from "../../shared/core/errors.ts";
 import { type Cursor, cursorSchema } from "../../shared/log/cursor.ts";
+import { isDiskFull } from "../host/disk-full.ts";
 import type { Database } from "../sqlite/database.ts";
+import { storeFailure } from "../sqlite/failure.ts";
 
 /** A projection: state of the vault that is derived from the log. */
 export interface Projection<E> {
   /** Key of its durable cursor. */
   readonly name: string;
   /**
-   * Applies one entry inside the runner's transaction. Idempotent. An error with the remedy
-   * `reject`, thrown before anything was written, means that this entry can never be applied.
+   * Applies one entry inside the runner's transaction. Idempotent. An error that is none of the
+   * store's files or of their disk means that this entry can never be applied: what it has written
+   * is rolled back, and the next one follows.
    */
   apply(entry: E): void;
   /** Deletes everything, inside a transaction. Absent where the log alone cannot restore it. */
@@ -87,11 +90,14 @@ export function createProjectionRunner<E>(
     return true;
   });
   // One entry that is no good must not keep the vault from following all that come after it.
+  const applyWhole = vault.transaction((projection: Projection<E>, entry: E): void =>
+    projection.apply(entry),
+  );
   const apply = (projection: Projection<E>, seq: number, entry: E): void => {
     try {
-      projection.apply(entry);
+      applyWhole(projection, entry);
     } catch (error) {
-      if (!(error instanceof PorchlightError) || error.remedy !== "reject") throw error;
+      if (storeFailure(error) !== null || isDiskFull(error)) throw error;
       source.passedOver(seq, error);
     }
   };
@@ -116,15 +122,17 @@ export function createProjectionRunner<E>(
     catchUp,
     rebuild() {
       const rebuildable = projections.filter(({ reset }) => reset !== undefined);
+      // All or nothing: whoever looks meanwhile, or after a kill, sees what was there before.
       vault
         .transaction(() => {
           for (const projection of rebuildable) {
             projection.reset?.();
             forget.run(projection.name);
           }
+          follow();
         })
         .immediate();
-      catchUp();
+      for (const projection of projections) projection.settle?.();
     },
     cursor: () => slowest().cursor,
   };

@@ -30,6 +30,8 @@ export interface CommandTable<I extends Call, C extends OptionTable> {
 export interface Program<I extends Call, C extends OptionTable> extends CommandTable<I, C> {
   /** Its version, and what it runs on. */
   readonly runtime: Runtime;
+  /** Puts an error of the program's own libraries into an operator's words. */
+  readonly explain?: (error: unknown) => unknown;
   /** Adds to a call what its verb works on; `close` is called when the verb has ended. */
   readonly prepare: (
     call: Call,
@@ -63,7 +65,12 @@ export async function runProgram<I extends Call, C extends OptionTable>(
   try {
     return await obey(program, { words, found }, terminal, host);
   } catch (error) {
-    return report(error, program.name, found?.verb.name, (text) => void stderr.write(text));
+    return report(
+      program.explain?.(error) ?? error,
+      program.name,
+      found?.verb.name,
+      (text) => void stderr.write(text),
+    );
   }
 }
 

@@ -2,11 +2,9 @@ import { randomUUID } from "node:crypto";
 import { flag, text, usageError } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
 import type { Given } from "../../shared/cli/verb.ts";
-import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT, type ExitCode, PorchlightError } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
 import { knownEntry, parseEntry } from "../../shared/log/entry.ts";
-import { openCamera } from "../camera/open-camera.ts";
 import { visionOptions } from "../config/options.ts";
 import { openPersonal } from "../log/open-entry.ts";
 import { enrol, type Photo, type PhotoReport } from "../recognition/enrol.ts";
@@ -14,6 +12,7 @@ import { thresholdsOf } from "../recognition/thresholds.ts";
 import type { Store } from "../store/open-store.ts";
 import type { Person } from "../vault/gallery.ts";
 import { openVision } from "../vision/vision.ts";
+import { cameraFrames, configuredCamera } from "./camera-frames.ts";
 import { checkedName } from "./people.ts";
 import { photosIn, readPhoto } from "./photos.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
@@ -48,16 +47,12 @@ async function* until(
   }
 }
 
-async function* cameraPhotos({ config, signal, environment }: Invocation): AsyncGenerator<Photo> {
-  const { camera } = config();
-  if (camera === undefined) throw usageError("the configuration names no camera");
-  const path = environment["PATH"] ?? "";
-  const parts = { clock: systemClock, logger: silentLogger, random: Math.random, signal, path };
+async function* cameraPhotos(invocation: Invocation): AsyncGenerator<Photo> {
   let seen = 0;
   let taken = 0;
-  for await (const frame of openCamera(camera, parts)) {
+  for await (const bytes of cameraFrames(invocation)) {
     if (seen++ % CAMERA_STEP !== 0) continue;
-    yield { name: `camera ${seen}`, bytes: frame.image, source: "camera" };
+    yield { name: `camera ${seen}`, bytes, source: "camera" };
     if (++taken >= CAMERA_FRAMES) return;
   }
 }
@@ -104,6 +99,7 @@ function sourceOf(invocation: Given<Invocation, typeof OPTIONS>): {
     const photos = visitPhotos(store(), visit);
     return { photos, total: photos.length, unread: [] };
   }
+  if (values.camera) configuredCamera(invocation);
   if (values.camera) return { photos: cameraPhotos(invocation), total: CAMERA_FRAMES, unread: [] };
   const found = paths.map(photosIn);
   for (const note of found.flatMap(({ notes }) => notes)) terminal.note(note);

@@ -2,7 +2,7 @@
 
 /** First bytes of what is decoded; anything else never reaches a decoder. */
 const FORMATS: readonly { format: string; matches: (bytes: Uint8Array) => boolean }[] = [
-  { format: "jpeg", matches: (bytes) => startsWith(bytes, 0, [0xff, 0xd8, 0xff]) },
+  { format: "jpeg", matches: isJpeg },
   { format: "png", matches: (bytes) => startsWith(bytes, 0, [0x89, 0x50, 0x4e, 0x47]) },
   { format: "gif", matches: (bytes) => ascii(bytes, 0, 4) === "GIF8" },
   {
@@ -20,6 +20,10 @@ const FORMATS: readonly { format: string; matches: (bytes: Uint8Array) => boolea
 /** ISO/IEC 23008-12, annex B: what an iPhone writes, whatever the file is called. */
 const HEIC_BRANDS = ["heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"];
 
+export function isJpeg(bytes: Uint8Array): boolean {
+  return startsWith(bytes, 0, [0xff, 0xd8, 0xff]);
+}
+
 export function isPicture(bytes: Uint8Array): boolean {
   return FORMATS.some(({ matches }) => matches(bytes));
 }
@@ -29,7 +33,7 @@ export function isPicture(bytes: Uint8Array): boolean {
  * B.2.2). A progressive one is held whole, all its coefficients.
  */
 export function isSequentialJpeg(bytes: Uint8Array): boolean {
-  if (!startsWith(bytes, 0, [0xff, 0xd8, 0xff])) return false;
+  if (!isJpeg(bytes)) return false;
   for (let at = 2; at + 4 <= bytes.length && bytes[at] === 0xff; ) {
     const marker = bytes[at + 1] ?? 0;
     if (marker === 0xc0 || marker === 0xc1) return true;

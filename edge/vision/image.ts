@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import sharp, { type OverlayOptions, type Sharp } from "sharp";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { isNearlyWhole } from "./cut-short.ts";
 import type { RgbImage } from "./face.ts";
 import { isPicture, isSequentialJpeg, unreadFormat } from "./format.ts";
 import { drawScaled } from "./resample.ts";
@@ -21,8 +22,6 @@ const MAX_SIDE_PX = 1920;
 const MAX_PIXELS = 50_000_000;
 /** A JPEG is shrunk while it is decoded, 200 megapixels of a phone in 100 ms and 80 MB. */
 const MAX_JPEG_PIXELS = 220_000_000;
-/** Rows that a file which ends early may lack, of all: a face in the rest is judged as ever. */
-const MISSING_ROWS_MAX = 0.1;
 /** Ten times a 12 megapixel phone photo. */
 const MAX_BYTES = 40 * 1024 * 1024;
 /** A picture that takes longer was made to. A 50 megapixel PNG takes 2 s on a Pi-class core. */
@@ -74,25 +73,12 @@ async function decodeCutShort(
   try {
     // In its own rows, not turned: the missing ones are the last of the file.
     const stored = await toRgbWithin(opened(bytes, limits, "none", false), maxSidePx);
-    if (fillRows(stored) > stored.height * MISSING_ROWS_MAX) throw refusal;
+    if (!isNearlyWhole(stored)) throw refusal;
     return await toRgbWithin(opened(bytes, limits, "none"), maxSidePx);
   } catch {
     // No decoder makes a picture of it: the first reason stands.
     throw refusal;
   }
-}
-
-/** How many rows at the bottom are of one colour throughout. */
-function fillRows({ data, width, height }: RgbImage): number {
-  const stride = width * 3;
-  const last = data.subarray((height - 1) * stride, (height - 1) * stride + 3);
-  let rows = 0;
-  for (let row = height - 1; row >= 0; row--, rows++) {
-    for (let i = row * stride; i < (row + 1) * stride; i++) {
-      if (data[i] !== last[i % 3]) return rows;
-    }
-  }
-  return rows;
 }
 
 export interface SizedJpeg {
@@ -145,6 +131,22 @@ function opened(
     sequentialRead: true,
   }).timeout({ seconds: DECODE_SECONDS_MAX });
   return upright ? picture.autoOrient() : picture;
+}
+
+export interface Turn {
+  /** Left and right are exchanged first, then it is turned clockwise. */
+  readonly mirrored: boolean;
+  readonly rotationDegrees: 0 | 90 | 180 | 270;
+}
+
+/** Turns a picture; it is upright already by what it says of itself. */
+export async function turn(
+  image: RgbImage,
+  { mirrored, rotationDegrees }: Turn,
+): Promise<RgbImage> {
+  // sharp turns before it mirrors, whichever is asked first.
+  const mirror = mirrored ? await toRgb(raw(image).flop()) : image;
+  return rotationDegrees === 0 ? mirror : await toRgb(raw(mirror).rotate(rotationDegrees));
 }
 
 export interface EncodeOptions {

@@ -13,6 +13,7 @@ import { logOptions, storeOptions } from "../config/options.ts";
 import type { DeviceConfig } from "../config/schema.ts";
 import { type OpenLog, openLog } from "../log/open-log.ts";
 import { openStore, type Store } from "../store/open-store.ts";
+import { typedWords } from "./arguments.ts";
 import { COMMANDS, type COMMON_OPTIONS } from "./commands.ts";
 import type { Invocation } from "./verb.ts";
 
@@ -67,4 +68,5 @@ function userName(): string {
   return username.replaceAll(/[\s:\p{Cc}]/gu, "_").slice(0, 64) || "unknown";
 }
 
+process.argv = [...typedWords(process.argv, process.env)];
 process.exitCode = await runProgram(PROGRAM, process);

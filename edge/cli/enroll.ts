@@ -13,7 +13,7 @@ import type { Store } from "../store/open-store.ts";
 import type { Person } from "../vault/gallery.ts";
 import { openVision } from "../vision/vision.ts";
 import { cameraFrames, configuredCamera } from "./camera-frames.ts";
-import { checkedName } from "./people.ts";
+import { askedNames, checkedName } from "./names.ts";
 import { photosIn, readPhoto } from "./photos.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
 
@@ -153,7 +153,7 @@ export const enroll: Verb = verb({
   operands: { usage: "<name> [<photos or folders…>]", min: 1, max: 10_000 },
   async run(invocation) {
     const { terminal, values, actor, config, store: open, operands, signal } = invocation;
-    const name = checkedName(operands[0] ?? "");
+    const name = checkedName((await askedNames(operands.slice(0, 1), terminal))[0] ?? "");
     const dryRun = values["dry-run"];
     const store = open();
     const { photos, total, unread } = sourceOf(invocation);

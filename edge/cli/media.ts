@@ -1,8 +1,9 @@
-import { writeFileSync } from "node:fs";
-import { requiredText } from "../../shared/cli/options.ts";
+import { lstatSync } from "node:fs";
+import { requiredText, usageError } from "../../shared/cli/options.ts";
 import { oneOperand } from "../../shared/cli/verb.ts";
 import { bytes } from "../../shared/cli/words.ts";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { replaceFile } from "../host/atomic-file.ts";
 import { openMedia } from "../vault/media.ts";
 import { type Verb, verb } from "./verb.ts";
 
@@ -27,7 +28,11 @@ export const mediaShow: Verb = verb({
         { exitCode: EXIT.notFound, hint: "see those of a visit: porchlight visits show <visit>" },
       );
     }
-    writeFileSync(out, picture, { mode: FILE_MODE });
+    // A link, a pipe or a device would be replaced, or be where somebody else wants the face.
+    if (lstatSync(out, { throwIfNoEntry: false })?.isFile() === false) {
+      throw usageError(`${out} is no plain file: name a new one, or one to write over`);
+    }
+    replaceFile(out, picture, { mode: FILE_MODE });
     const { widthPx, heightPx } = item;
     const words = `${out}: ${widthPx} × ${heightPx} px, ${bytes(picture.length)}`;
     terminal.data({ media: item.id, file: out, bytes: picture.length, widthPx, heightPx }, words);

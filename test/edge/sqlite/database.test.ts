@@ -30,7 +30,6 @@ function place(): Place {
     path: join(folder.path, "log.db"),
     key: randomBytes(32),
     migrations: LOG_MIGRATIONS,
-    mode: 0o600,
     create: true,
     now: () => 1_780_000_000_000,
   };
@@ -71,7 +70,7 @@ opening("a shared file is made for the group whatever the umask, with its -wal a
   const path = join(folder.path, "log.db");
   const key = randomBytes(32);
   const shared = { path, key, migrations: LOG_MIGRATIONS, create: true, now: () => 0 } as const;
-  const database = openDatabase({ ...shared, mode: 0o660 });
+  const database = openDatabase({ ...shared });
   process.umask(umask);
   for (const file of [path, `${path}-wal`, `${path}-shm`]) {
     assert.is(statSync(file).mode & 0o777, 0o660, file);

@@ -128,14 +128,14 @@ launcher("no word that was typed is in an argument, and all of them arrive", () 
   assert.ok(told.some((word) => word.startsWith("--property=ExecStopPost=+/bin/rm -f")));
 });
 
-launcher("what has the network has not the vault's key, and cannot look into it", () => {
+launcher("what has the network has no key of the store, and cannot look into it", () => {
   const pull = typed(["models", "pull", "opencv"]);
   assert.equal(pull.keys, []);
   assert.equal(pull.values("User"), []);
   assert.match(pull.values("InaccessiblePaths").join(" "), "vault");
   assert.equal(pull.values("PrivateNetwork"), []);
   const run = typed(["sync", "run", "--until-acked"]);
-  assert.equal(run.keys, ["log-key", "sync-bundle"]);
+  assert.equal(run.keys, ["sync-bundle"]);
   assert.equal(run.values("User"), ["porchlight-sync"]);
   const join = typed(["sync", "join", "front.bundle"]);
   assert.equal(join.keys, ["log-key"]);

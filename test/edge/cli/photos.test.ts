@@ -13,7 +13,7 @@ import sharp from "sharp";
 import * as assert from "uvu/assert";
 import { photosIn, readPhoto } from "../../../edge/cli/photos.ts";
 import { decodeImage } from "../../../edge/vision/image.ts";
-import { json, porchlight } from "../../support/cli.ts";
+import { collect, json, porchlight, startPorchlight } from "../../support/cli.ts";
 import { BUNDLED_PHOTOS } from "../../support/people.ts";
 import { rejects } from "../../support/rejects.ts";
 import { suite } from "../../support/suite.ts";
@@ -161,5 +161,22 @@ photos("one bad file never ends a run, and each is told", async () => {
   assert.is(phone.code, 64);
   assert.match(phone.err, /2 files .*HEIC[\s\S]*no photo to enrol/);
 });
+
+photos(
+  "Ctrl-C in the middle of an enrolment enrols nothing, and says where it stopped",
+  async () => {
+    mkdirSync(at("many"));
+    for (let i = 0; i < 150; i++) {
+      writeFileSync(at("many", `${i}.jpg`), Buffer.concat([GROUP, Buffer.from([i])]));
+    }
+    const data = ["--data", at("data")];
+    const child = startPorchlight(["enroll", "Ada", at("many"), ...data]);
+    setTimeout(() => child.kill("SIGINT"), 2_500);
+    const { code, err } = await collect(child);
+    assert.is(code, 1, err);
+    assert.match(err, /stopped after \d+ of 150 photos: nothing was enrolled/);
+    assert.equal(json<unknown[]>(await porchlight(["people", "list", ...data, "--json"])), []);
+  },
+);
 
 photos.run();

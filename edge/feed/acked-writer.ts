@@ -7,14 +7,19 @@ type Acked = NonNullable<ReturnType<AckedPlace["read"]>>;
 
 /** Writes the acknowledged cursor down, once a second at most while there are more acks to come. */
 export class AckedWriter {
-  readonly #store: Pick<AckedPlace, "write">;
+  readonly #store: Pick<AckedPlace, "read" | "write">;
   #waiting: Acked | null = null;
   #writtenMs = Number.NEGATIVE_INFINITY;
 
-  constructor(store: Pick<AckedPlace, "write">) {
+  constructor(store: Pick<AckedPlace, "read" | "write">) {
     this.#store = store;
   }
 
+  read(): Acked | null {
+    return this.#store.read();
+  }
+
+  /** To be written by `write`, or at once by `flush`. */
   put(acked: Acked): void {
     this.#waiting = acked;
   }

@@ -13,10 +13,11 @@ import { PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import type { Cursor } from "../../shared/log/cursor.ts";
 import { BATCH_ENTRIES_MAX, encodeBatch, SEND_BYTES_MAX } from "../../shared/protocol/batch.ts";
-import { HALTED, type Halt } from "../../shared/protocol/feed.ts";
+import type { Halt } from "../../shared/protocol/feed.ts";
 import type { Ack, Nack } from "../../shared/protocol/wire.ts";
 import { AckedWriter } from "./acked-writer.ts";
 import { AnswerCheck, type AnswerCheckOptions } from "./answer-check.ts";
+import { HaltRecord } from "./halt-record.ts";
 import type { AckedPlace, SentLog } from "./ports.ts";
 import { RewindLimit } from "./rewind-limit.ts";
 
@@ -92,10 +93,10 @@ export function createUplink(options: UplinkOptions): Uplink {
 
 class LogUplink implements Uplink {
   readonly #reader: SentLog;
-  readonly #store: AckedPlace;
   readonly #answers: AnswerCheck;
   readonly #writer: AckedWriter;
   readonly #rewinds = new RewindLimit();
+  readonly #record: HaltRecord;
   readonly #clock: Clock;
   readonly #logger: Logger;
   #session: UplinkSession | null = null;
@@ -112,9 +113,9 @@ class LogUplink implements Uplink {
   constructor(options: UplinkOptions) {
     const { reader, store, clock, logger } = options;
     this.#reader = reader;
-    this.#store = store;
     this.#answers = new AnswerCheck(options);
     this.#writer = new AckedWriter(store);
+    this.#record = new HaltRecord(store, logger);
     this.#clock = clock;
     this.#logger = logger;
   }
@@ -153,14 +154,13 @@ class LogUplink implements Uplink {
       return;
     }
     if (this.#isAfter(this.#at.acked, own)) return; // late or doubled: an ack never takes back
-    if (this.#halted === null && this.#store.halted() !== null) this.#store.halt(null);
+    if (this.#halted === null) this.#record.clear();
     this.#at.acked = own;
     this.#at.ackedAtMs = this.#clock.now();
     this.#invalid = 0;
     this.#inFlight = this.#inFlight.filter(({ last }) => this.#isAfter(last, own));
     this.#writer.put({ cursor: own, at: this.#at.ackedAtMs });
     if (this.#inFlight.length === 0) this.flush();
-    else this.#writer.write(this.#clock.monotonicMs());
     if (this.#isAfter(own, this.#at.sent)) this.#at.sent = own;
   }
 
@@ -229,11 +229,10 @@ class LogUplink implements Uplink {
     if (!moved) return;
     this.#at.ackedAtMs = this.#clock.now();
     this.#writer.put({ cursor: to, at: this.#at.ackedAtMs });
-    this.#writer.write(now);
   }
 
   #stored(): Progress {
-    const stored = this.#store.read();
+    const stored = this.#writer.read();
     const known = stored && this.#own(stored.cursor);
     const acked = known ?? this.#reader.start();
     return { acked, ackedAtMs: known ? (stored?.at ?? null) : null, sent: acked };
@@ -300,7 +299,7 @@ class LogUplink implements Uplink {
       return this.#halted !== null;
     }
     this.#logger.info("new log started: sync resumed", { reason: this.#halted });
-    this.#store.halt(null);
+    this.#record.clear();
     this.#halted = null;
     this.#denied = null;
     this.#invalid = 0;
@@ -315,10 +314,7 @@ class LogUplink implements Uplink {
   #halt(halted: Halt, { log, seq }: Cursor): void {
     if (this.#halted === halted || (this.#halted !== null && halted !== "fork")) return;
     this.#haltedIn = this.#reader.head().log;
-    // Another connection of the same agent finds the same: it is told once.
-    const level = this.#store.halted() === halted ? "debug" : "error";
-    this.#logger[level](HALTED[halted], { log, seq, reason: halted });
-    this.#store.halt(halted);
+    this.#record.put(halted, { log, seq });
     this.#halted = halted;
   }
 }

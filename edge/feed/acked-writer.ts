@@ -19,9 +19,10 @@ export class AckedWriter {
     return this.#store.read();
   }
 
-  /** To be written by `write`, or at once by `flush`. */
-  put(acked: Acked): void {
+  /** Written now or by a later `write`; at once by `flush`. */
+  put(acked: Acked, nowMs: number): void {
     this.#waiting = acked;
+    this.write(nowMs);
   }
 
   /** Writes what is due. */

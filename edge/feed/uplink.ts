@@ -159,7 +159,8 @@ class LogUplink implements Uplink {
     this.#at.ackedAtMs = this.#clock.now();
     this.#invalid = 0;
     this.#inFlight = this.#inFlight.filter(({ last }) => this.#isAfter(last, own));
-    this.#writer.put({ cursor: own, at: this.#at.ackedAtMs });
+    const acked = { cursor: own, at: this.#at.ackedAtMs };
+    this.#writer.put(acked, this.#clock.monotonicMs());
     if (this.#inFlight.length === 0) this.flush();
     if (this.#isAfter(own, this.#at.sent)) this.#at.sent = own;
   }
@@ -228,7 +229,7 @@ class LogUplink implements Uplink {
     this.#inFlight = [];
     if (!moved) return;
     this.#at.ackedAtMs = this.#clock.now();
-    this.#writer.put({ cursor: to, at: this.#at.ackedAtMs });
+    this.#writer.put({ cursor: to, at: this.#at.ackedAtMs }, now);
   }
 
   #stored(): Progress {

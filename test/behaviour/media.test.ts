@@ -179,6 +179,10 @@ story("the owner opens one at the door, and nobody where it was erased", async (
   symlinkSync(out, link);
   const linked = await porchlight(["media", "show", large.id, "--out", link, ...at]);
   assert.is(linked.code, 64, "through no link");
+  const nowhere = join(folder.path, "no-folder", "x.jpg");
+  const refused = await porchlight(["media", "show", large.id, "--out", nowhere, ...at]);
+  assert.is(refused.code, 1);
+  assert.match(refused.err, /cannot be written by user [\s\S]*name a file/);
   const picture = readFileSync(out);
   assert.ok(isJpeg(picture) && holdsJpeg(picture), "the search works");
   assert.is((await decodeImage(picture)).width, large.widthPx);

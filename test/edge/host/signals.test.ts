@@ -25,6 +25,7 @@ for (const sent of [
   signals(`${sent.join(" and ")} in a stop stop once, and cut nothing short`, async () => {
     const args = [...process.execArgv, "--input-type=module-typescript", "-e", PROGRAM];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const ended = once(child, "close");
     let said = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       said += text;
@@ -34,7 +35,7 @@ for (const sent of [
       child.kill(signal);
       await new Promise((done) => setTimeout(done, 20));
     }
-    const [code] = await once(child, "close");
+    const [code] = await ended;
     assert.is(code, 0);
     assert.match(said, /stops 1\n$/);
   });

@@ -8,7 +8,7 @@ import { cloudConfigSchema } from "../cloud-sync/config/schema.ts";
 import { VERBS as DEVICE_VERBS } from "../edge/cli/verbs.ts";
 import { deviceConfigSchema } from "../edge/config/schema.ts";
 import type { OptionTable } from "../shared/cli/options.ts";
-import { leavesOf } from "../shared/core/config.ts";
+import { leavesOf } from "../shared/core/config-schema.ts";
 import { ENTRY_DATA } from "../shared/log/entry.ts";
 import { suite } from "./support/suite.ts";
 

@@ -20,10 +20,40 @@ const stallMs = z
   .max(120_000)
   .default(10_000)
   .meta(setting("Stall timeout", "a camera without a frame for this long is restarted, ms"));
-const rotationDegrees = z
-  .union([z.literal(0), z.literal(180)])
-  .default(0)
-  .meta(setting("Rotation", "how the camera is mounted, degrees"));
+/** A corner, in parts of the upright picture's width and height: 0,0 is its upper left corner. */
+const corner = z.tuple([z.number().min(0).max(1), z.number().min(0).max(1)]);
+const polygon = z.array(corner).min(3).max(64);
+
+/** How a camera hangs, and what of its picture counts: the same for every kind. */
+const mounting = {
+  rotationDegrees: z
+    .union([z.literal(0), z.literal(90), z.literal(180), z.literal(270)], {
+      error: "expected 0, 90, 180 or 270",
+    })
+    .default(0)
+    .meta(setting("Rotation", "the picture is turned clockwise by this, degrees")),
+  mirrored: z
+    .boolean()
+    .default(false)
+    .meta(
+      setting("Mirrored", "the camera shows left and right exchanged: put right before turning"),
+    ),
+  masks: z
+    .array(polygon)
+    .max(16)
+    .default([])
+    .meta(
+      setting(
+        "Privacy masks",
+        "polygons that are black before anything sees the frame: [[x, y], …]",
+      ),
+    ),
+  ignore: z
+    .array(polygon)
+    .max(16)
+    .default([])
+    .meta(setting("Ignored zones", "polygons, as masks; a face whose middle lies in one is none")),
+};
 const devicePath = z
   .string()
   .regex(/^\/dev\/[A-Za-z0-9/_.-]+$/, "expected a path under /dev")
@@ -38,8 +68,13 @@ export const cameraConfigSchema = z.discriminatedUnion("kind", [
     .strictObject({
       kind: kind("files"),
       name: name.default("files"),
+      ...mounting,
       paths: z
-        .array(z.string())
+        .array(
+          z.string().refine((path) => !path.startsWith("~"), {
+            error: "~ stands for a home folder in a shell alone: write the whole path",
+          }),
+        )
         .min(1)
         .meta(setting("Files", "folders, globs, images, or one video")),
       framesPerSecond: z
@@ -62,10 +97,10 @@ export const cameraConfigSchema = z.discriminatedUnion("kind", [
     .strictObject({
       kind: kind("libcamera"),
       name: name.default("libcamera"),
+      ...mounting,
       widthPx,
       heightPx,
       framesPerSecond,
-      rotationDegrees,
       camera: z
         .int()
         .min(0)
@@ -79,6 +114,7 @@ export const cameraConfigSchema = z.discriminatedUnion("kind", [
     .strictObject({
       kind: kind("gstreamer"),
       name: name.default("gstreamer"),
+      ...mounting,
       widthPx,
       heightPx,
       framesPerSecond,
@@ -95,17 +131,19 @@ export const cameraConfigSchema = z.discriminatedUnion("kind", [
     .strictObject({
       kind: kind("ffmpeg"),
       name: name.default("ffmpeg"),
+      ...mounting,
       device: devicePath.default("/dev/video0"),
       widthPx,
       heightPx,
       framesPerSecond,
       stallMs,
     })
-    .describe("USB or other V4L2 camera that gives MJPEG"),
+    .describe("USB or other V4L2 camera"),
   z
     .strictObject({
       kind: kind("socket"),
       name: name.default("socket"),
+      ...mounting,
       path: z.string().meta(setting("Socket", "Unix socket of porchlight-camera@.service")),
       stallMs,
     })

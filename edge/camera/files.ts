@@ -2,10 +2,10 @@
 import { existsSync, globSync, readdirSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import { pause } from "../../shared/core/retry.ts";
 import type { CameraConfigOf } from "./config.ts";
-import type { Camera, CameraStats, Frame } from "./frame.ts";
+import { type Camera, type CameraStats, type Frame, NO_FRAMES } from "./frame.ts";
 import { createLatest } from "./latest-value.ts";
 import { createMjpegSplitter } from "./mjpeg.ts";
 import { readProcess } from "./source.ts";
@@ -23,7 +23,7 @@ type Config = CameraConfigOf<"files">;
 type Counts = { -readonly [K in keyof CameraStats]: number };
 
 export function filesCamera(config: Config, parts: CameraParts): Camera {
-  const stats: Counts = { delivered: 0, dropped: 0, damaged: 0, restarts: 0, stalls: 0 };
+  const stats: Counts = { ...NO_FRAMES };
   return {
     name: config.name,
     stats,
@@ -31,7 +31,7 @@ export function filesCamera(config: Config, parts: CameraParts): Camera {
       const files = filesOf(config.paths);
       const stop = new AbortController();
       const signal = AbortSignal.any([parts.signal, stop.signal]);
-      const frames = paced(pictures(files, config, stats, signal), config, parts, signal);
+      const frames = paced(pictures(files, config, stats, parts, signal), config, parts, signal);
       try {
         for await (const frame of config.everyFrame ? frames : newest(frames, stats)) {
           if (signal.aborted) return;
@@ -51,14 +51,15 @@ export function filesOf(paths: readonly string[]): string[] {
     if (!existsSync(path)) {
       return globSync(path)
         .map((found) => resolve(found))
-        .filter((found) => statSync(found).isFile())
+        .filter((found) => statSync(found, { throwIfNoEntry: false })?.isFile() === true)
         .sort(naturally.compare);
     }
     if (!statSync(path).isDirectory()) return [path];
-    return readdirSync(path)
+    return listed(path)
       .filter((file) => PICTURE.test(file) || VIDEO.test(file))
       .sort(naturally.compare)
-      .map((file) => join(path, file));
+      .map((file) => join(path, file))
+      .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true);
   });
   if (files.length > 0) return files;
   throw new PorchlightError("camera.files", `no picture or video at ${paths.join(", ")}`, {
@@ -67,20 +68,68 @@ export function filesOf(paths: readonly string[]): string[] {
   });
 }
 
+function listed(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (cause) {
+    throw new PorchlightError("camera.files", `${folder} may not be read: ${messageOf(cause)}`, {
+      exitCode: EXIT.config,
+      hint: `let the daemon's user read it: chmod -R o+rX ${folder}`,
+      cause,
+    });
+  }
+}
+
+/** A file that cannot be read is told and passed over; when none of them can, the last error is it. */
 async function* pictures(
   files: readonly string[],
   config: Config,
   stats: Counts,
+  { logger }: Pick<CameraParts, "logger">,
   signal: AbortSignal,
 ): AsyncGenerator<Picture> {
   do {
+    let read = 0;
+    let failure: unknown;
     for (const file of files) {
-      if (VIDEO.test(file)) yield* videoFrames(file, config, stats, signal);
-      else yield { image: await readFile(file), source: file };
+      try {
+        for await (const picture of picturesOf(file, config, stats, signal)) {
+          read++;
+          yield picture;
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        failure = error;
+        stats.damaged++;
+        logger.warn("file skipped", { file, reason: messageOf(error) });
+      }
       if (signal.aborted) return;
     }
+    if (read === 0 && failure !== undefined) throw failure;
     if (config.loop) stats.restarts++;
   } while (config.loop);
+}
+
+async function* picturesOf(
+  file: string,
+  config: Config,
+  stats: Counts,
+  signal: AbortSignal,
+): AsyncGenerator<Picture> {
+  if (VIDEO.test(file)) yield* videoFrames(file, config, stats, signal);
+  else yield { image: await readPicture(file), source: file };
+}
+
+async function readPicture(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    throw new PorchlightError("camera.files", `a picture cannot be read: ${messageOf(cause)}`, {
+      exitCode: EXIT.config,
+      hint: `look at it: ls -l ${file}`,
+      cause,
+    });
+  }
 }
 
 async function* videoFrames(
@@ -90,7 +139,15 @@ async function* videoFrames(
   signal: AbortSignal,
 ): AsyncGenerator<Picture> {
   const splitter = createMjpegSplitter();
-  const args = ["-nostdin", "-loglevel", "error", "-i", file, "-vf", `fps=${framesPerSecond}`];
+  const args = [
+    "-nostdin",
+    "-loglevel",
+    "error",
+    "-i",
+    `file:${file}`,
+    "-vf",
+    `fps=${framesPerSecond}`,
+  ];
   const damagedBefore = stats.damaged;
   for await (const chunk of readProcess(
     "ffmpeg",

@@ -23,10 +23,33 @@ export interface CameraStats {
   readonly restarts: number;
   /** Times the source was alive but sent nothing for too long. */
   readonly stalls: number;
+  /** Frames withheld because the source repeated one picture byte for byte. */
+  readonly frozen: number;
+}
+
+export const NO_FRAMES: CameraStats = {
+  delivered: 0,
+  dropped: 0,
+  damaged: 0,
+  restarts: 0,
+  stalls: 0,
+  frozen: 0,
+};
+
+/** What a live camera does now, and since when. */
+export interface CameraState {
+  readonly state: "starting" | "watching" | "lost" | "frozen";
+  /** Wall clock, ms since the epoch. */
+  readonly sinceMs: number;
+  /** Why it is lost, or was last: in the source's own words, without URL or password. */
+  readonly reason: string | null;
+  readonly lastFrameAtMs: number | null;
 }
 
 /** Newest frame wins: a slow reader sees fewer frames, never older ones. */
 export interface Camera extends AsyncIterable<Frame> {
   readonly name: string;
   readonly stats: CameraStats;
+  /** Of a live camera; a replay has none. */
+  readonly state?: () => CameraState;
 }

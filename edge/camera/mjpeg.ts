@@ -8,13 +8,15 @@
  *       any other FF xx ends the scan: a further segment, or
  *     FF D9                                  EOI
  *
- * A marker that cannot follow, or a new SOI inside a frame, means the frame was torn: it is
+ * Some cameras leave EOI out: then the next SOI ends a scan, and the frame gets the EOI it lacks. In
+ * a stream that has them, such a frame was torn, as is one with a marker that cannot follow: it is
  * counted and thrown away, and the splitter goes on at the next SOI.
  */
 const SOI = 0xd8;
 const EOI = 0xd9;
 const SOS = 0xda;
 const FIRST_SEGMENT = 0xc0;
+const END = Buffer.from([0xff, EOI]);
 
 /** A 4096 × 2160 JPEG at best quality; anything larger is not a frame. */
 export const FRAME_BYTES_MAX = 8 * 1024 * 1024;
@@ -34,7 +36,17 @@ export function createMjpegSplitter(limitBytes = FRAME_BYTES_MAX): Mjpeg {
   /** How far `pending` has been walked; it begins with SOI unless the state is "search". */
   let at = 0;
   let damaged = 0;
+  /** Whether a frame of this stream has had its end mark. */
+  let marked = false;
+  /** Whether a scan of this frame has been walked to its end. */
+  let scanned = false;
 
+  const take = (frames: Buffer[], frame: Buffer, end: number): void => {
+    frames.push(frame);
+    pending = pending.subarray(end);
+    state = "search";
+    at = 0;
+  };
   const restart = (from: number): void => {
     damaged++;
     pending = pending.subarray(from);
@@ -49,6 +61,7 @@ export function createMjpegSplitter(limitBytes = FRAME_BYTES_MAX): Mjpeg {
       if (start === -1) return false;
       state = "marker";
       at = 2;
+      scanned = false;
       return true;
     }
     if (state === "segment") {
@@ -68,16 +81,17 @@ export function createMjpegSplitter(limitBytes = FRAME_BYTES_MAX): Mjpeg {
       at = Math.max(at, next === -1 ? pending.length - 1 : next);
       if (next === -1) return false;
       state = "marker";
+      scanned = true;
       return true;
     }
     if (pending.length < at + 2) return false;
     const marker = pending[at] === 0xff ? (pending[at + 1] ?? 0) : 0;
     if (marker === 0xff) at++;
     else if (marker === EOI) {
-      frames.push(Buffer.from(pending.subarray(0, at + 2)));
-      pending = pending.subarray(at + 2);
-      state = "search";
-      at = 0;
+      marked = true;
+      take(frames, Buffer.from(pending.subarray(0, at + 2)), at + 2);
+    } else if (marker === SOI && scanned && !marked) {
+      take(frames, Buffer.concat([pending.subarray(0, at), END]), at);
     } else if (marker < FIRST_SEGMENT || (marker >= 0xd0 && marker <= SOI)) {
       // What follows a torn frame may be the next one's SOI: go on from there.
       restart(marker === SOI ? at : 2);

@@ -18,8 +18,9 @@ export type StartSource = (events: SourceEvents) => RunningSource;
 
 /** A process that was asked to end gets this long before it is killed. */
 const KILL_AFTER_MS = 1_000;
-/** What is kept of a child's last words. */
-const STDERR_CHARS = 400;
+/** What is kept of a child's last words: the last line is seldom the one that says what is wrong. */
+const STDERR_CHARS = 800;
+const STDERR_LINES = 3;
 
 /**
  * Runs a program without a shell; its stdout are the bytes. `input` is what it finds on stdin: the
@@ -42,7 +43,7 @@ export function processSource(program: string, args: readonly string[], input = 
     const ended = new Promise<void>((resolve) => {
       child.on("close", (code, signal) => {
         const how = failure ?? `${program} ended (${signal ?? code})`;
-        const words = withoutUrls(lastWords.trim().split("\n").at(-1) ?? "");
+        const words = wordsOf(lastWords);
         closed(words === "" ? how : `${how}: ${words}`);
         resolve();
       });
@@ -82,6 +83,15 @@ export function socketSource(path: string): StartSource {
   };
 }
 
+/** The last lines that differ, on one. Without control characters: they end up in a terminal. */
+function wordsOf(text: string): string {
+  const lines = withoutUrls(text)
+    .split(/[\r\n]+/)
+    .map((line) => line.replaceAll(/\p{Cc}/gu, " ").trim())
+    .filter((line) => line !== "");
+  return [...new Set(lines)].slice(-STDERR_LINES).join("; ");
+}
+
 /** Camera URLs carry passwords: none reaches a log. */
 export function withoutUrls(text: string): string {
   return text.replaceAll(/[a-z][a-z0-9+.-]*:\/\/\S+/gi, "<url>");
@@ -113,11 +123,12 @@ export async function* readProcess(
     const code = await ended;
     signal.removeEventListener("abort", kill);
     if (finished && code !== 0 && !signal.aborted) {
-      const words = withoutUrls(lastWords.trim().split("\n").at(-1) ?? "");
-      const message = code === null ? `${program} could not be started` : `${program}: ${words}`;
+      const message =
+        code === null ? `${program} could not be started` : `${program}: ${wordsOf(lastWords)}`;
+      const missing = `is it installed? apt-get install ${program}`;
       // biome-ignore lint/correctness/noUnsafeFinally: only when nothing else was thrown
       throw new PorchlightError("camera.program", message, {
-        hint: `is it installed? apt-get install ${program}`,
+        hint: code === null ? missing : "the file is damaged or no video: look at it with ffprobe",
       });
     }
   }

@@ -3,7 +3,8 @@ import type { Clock } from "../../shared/core/clock.ts";
 import { PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { backoffMs, pause } from "../../shared/core/retry.ts";
-import type { Camera, CameraStats, Frame } from "./frame.ts";
+import { type Camera, type CameraState, type CameraStats, type Frame, NO_FRAMES } from "./frame.ts";
+import { createFrozenPicture, FROZEN_AFTER_MS, type FrozenPicture } from "./frozen.ts";
 import { createLatest, type Latest } from "./latest-value.ts";
 import { createMjpegSplitter } from "./mjpeg.ts";
 import type { StartSource } from "./source.ts";
@@ -31,18 +32,20 @@ type Counts = { -readonly [K in keyof CameraStats]: number };
 
 /** Reads MJPEG from a source that is restarted with backoff whenever it ends, fails or stalls. */
 export function streamCamera(options: StreamOptions, parts: CameraParts): Camera {
-  const stats: Counts = { delivered: 0, dropped: 0, damaged: 0, restarts: 0, stalls: 0 };
+  const stats: Counts = { ...NO_FRAMES };
+  const states = createStates(parts.clock);
   let running = false;
   return {
     name: options.name,
     stats,
+    state: states.current,
     async *[Symbol.asyncIterator]() {
       if (running) throw new PorchlightError("camera.busy", `${options.name} is read already`);
       running = true;
       const stop = new AbortController();
       const signal = AbortSignal.any([parts.signal, stop.signal]);
       const latest = createLatest<Frame>();
-      const loop = supervise(options, parts, { stats, latest, signal }).then(
+      const loop = supervise(options, parts, { stats, states, latest, signal }).then(
         () => latest.end(),
         (error: unknown) => latest.fail(error),
       );
@@ -61,18 +64,45 @@ export function streamCamera(options: StreamOptions, parts: CameraParts): Camera
   };
 }
 
+interface States {
+  current(): CameraState;
+  enter(state: CameraState["state"], reason?: string): void;
+  frame(): void;
+}
+
+function createStates({ now }: Pick<Clock, "now">): States {
+  let state: CameraState["state"] = "starting";
+  let sinceMs = now();
+  let reason: string | null = null;
+  let lastFrameAtMs: number | null = null;
+  return {
+    current: () => ({ state, sinceMs, reason, lastFrameAtMs }),
+    enter(next, why) {
+      if (next !== state) sinceMs = now();
+      state = next;
+      reason = why ?? reason;
+    },
+    frame() {
+      lastFrameAtMs = now();
+      this.enter("watching");
+    },
+  };
+}
+
 interface Run {
   readonly stats: Counts;
+  readonly states: States;
   readonly latest: Latest<Frame>;
   readonly signal: AbortSignal;
 }
 
 async function supervise(options: StreamOptions, parts: CameraParts, run: Run): Promise<void> {
-  const { stats, signal } = run;
+  const { stats, states, signal } = run;
+  const frozen = createFrozenPicture();
   let attempt = 0;
   let index = 0;
   while (!signal.aborted) {
-    const { frames, reason } = await runOnce(options, parts, run, index);
+    const { frames, reason } = await runOnce(options, parts, run, { firstIndex: index, frozen });
     index += frames;
     if (signal.aborted) return;
     attempt = frames >= GOOD_RUN_FRAMES ? 0 : attempt + 1;
@@ -82,6 +112,7 @@ async function supervise(options: StreamOptions, parts: CameraParts, run: Run): 
       random: parts.random,
     });
     stats.restarts++;
+    states.enter("lost", reason);
     parts.logger.warn("camera lost", { camera: options.name, reason, frames, waitMs });
     await pause(waitMs, signal);
   }
@@ -90,12 +121,14 @@ async function supervise(options: StreamOptions, parts: CameraParts, run: Run): 
 /** One run of the source, until it ends, stalls or is asked to stop. */
 async function runOnce(
   { name, start, stallMs }: StreamOptions,
-  { clock }: CameraParts,
-  { stats, latest, signal }: Run,
-  firstIndex: number,
+  parts: CameraParts,
+  { stats, states, latest, signal }: Run,
+  { firstIndex, frozen }: { readonly firstIndex: number; readonly frozen: FrozenPicture },
 ): Promise<{ readonly frames: number; readonly reason: string }> {
+  const { clock } = parts;
   const splitter = createMjpegSplitter();
   const damagedBefore = stats.damaged;
+  let bytes = 0;
   let frames = 0;
   let reason = "";
   let finished = false;
@@ -108,7 +141,7 @@ async function runOnce(
   });
   const stalled = (): void => {
     stats.stalls++;
-    reason = `no frame for ${stallMs} ms`;
+    reason = `no frame for ${stallMs} ms (${whatCame(bytes, splitter.damaged)})`;
     finish();
   };
   let watchdog = setTimeout(stalled, stallMs);
@@ -116,10 +149,17 @@ async function runOnce(
     data(chunk) {
       // What a source still sends while it is being stopped is discarded.
       if (finished) return;
+      bytes += chunk.length;
       for (const image of splitter.push(chunk)) {
         clearTimeout(watchdog);
         watchdog = setTimeout(stalled, stallMs);
         const times = { capturedAtMs: clock.now(), monotonicMs: clock.monotonicMs() };
+        if (frozen.repeats(image, times.monotonicMs)) {
+          stats.frozen++;
+          tellFrozen(name, states, parts);
+          continue;
+        }
+        states.frame();
         const frame = { image, ...times, index: firstIndex + frames++, source: name };
         if (!latest.put(frame)) stats.dropped++;
       }
@@ -136,4 +176,18 @@ async function runOnce(
   clearTimeout(watchdog);
   await source.stop();
   return { frames, reason };
+}
+
+/** What a source that gives no frame sends instead. */
+function whatCame(bytes: number, torn: number): string {
+  if (bytes === 0) return "nothing comes from it";
+  if (torn > 0) return `${torn} torn frames thrown away`;
+  return `${bytes} bytes came and no whole JPEG in them`;
+}
+
+function tellFrozen(camera: string, states: States, { logger }: CameraParts): void {
+  if (states.current().state === "frozen") return;
+  const reason = `the same picture, byte for byte, for ${FROZEN_AFTER_MS} ms`;
+  states.enter("frozen", reason);
+  logger.warn("camera frozen", { camera, reason });
 }

@@ -16,6 +16,7 @@ import { type OpenLog, openLog } from "../log/open-log.ts";
 import { explained } from "../sqlite/failure.ts";
 import { refuseUnfinished } from "../store/create-store.ts";
 import { openStore, type Store } from "../store/open-store.ts";
+import { typedWords } from "./arguments.ts";
 import { COMMANDS, type COMMON_OPTIONS } from "./commands.ts";
 import type { Invocation } from "./verb.ts";
 
@@ -72,4 +73,5 @@ function userName(): string {
   return username.replaceAll(/[\s:\p{Cc}]/gu, "_").slice(0, 64) || "unknown";
 }
 
+process.argv = [...typedWords(process.argv, process.env)];
 process.exitCode = await runProgram(PROGRAM, process);

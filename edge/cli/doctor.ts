@@ -6,15 +6,19 @@ import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
 import { runtimeWords } from "../../shared/core/own-runtime.ts";
 import { LIBCAMERA_PROGRAMS, libcameraStill } from "../camera/libcamera.ts";
-import { findProgram, openCamera } from "../camera/open-camera.ts";
+import { findProgram } from "../camera/open-camera.ts";
 import { visionOptions } from "../config/options.ts";
 import { keySources, modelsFolder } from "../config/paths.ts";
 import { openButton } from "../doorbell/button.ts";
 import { clockState } from "../host/clock-state.ts";
 import { keyPath, readKey } from "../host/key-file.ts";
-import { decodeImage } from "../vision/image.ts";
+import type { Face, RgbImage } from "../vision/face.ts";
+import { decodeImage, turn } from "../vision/image.ts";
+import { mountOf } from "../vision/mounting.ts";
 import { listPacks } from "../vision/packs/models.ts";
 import { openVision, type Vision } from "../vision/vision.ts";
+import { cameraFrames, configuredCamera } from "./camera-frames.ts";
+import { daemonCamera } from "./daemon-client.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
 
 interface Finding {
@@ -22,9 +26,6 @@ interface Finding {
   readonly ok: boolean;
   readonly found: string;
 }
-
-/** A camera that gives nothing for this long is not working. */
-const FRAME_TIMEOUT_MS = 15_000;
 
 async function check(what: string, look: () => string | Promise<string>): Promise<Finding> {
   try {
@@ -65,23 +66,48 @@ async function currentFrame(invocation: Invocation, vision: Vision): Promise<str
     return `${Math.round(quality.widthPx)} px${reasons}`;
   });
   const size = `${image.width} × ${image.height}`;
-  return `${size}; ${widths.length === 0 ? "no face in it" : `faces: ${widths.join(", ")}`}`;
+  const seen = widths.length === 0 ? "no face in it" : `faces: ${widths.join(", ")}`;
+  const better = await betterTurn(image, faces, vision);
+  if (better === null) return `${size}; ${seen}`;
+  const turned = (configuredCamera(invocation).rotationDegrees + better) % 360;
+  const setting = `set camera.rotationDegrees: ${turned}`;
+  if (faces.length > 0) return `${size}; ${seen}; surer when turned by ${better}°: ${setting}`;
+  throw new PorchlightError("camera.turned", `${size}; faces appear when turned by ${better}°`, {
+    hint: setting,
+  });
 }
 
-async function grab({ config, signal, environment }: Invocation): Promise<Buffer> {
-  const { camera } = config();
-  if (camera === undefined) {
-    throw new PorchlightError("config.camera.missing", "none is configured", {
-      hint: "add one under `camera:`, see porchlight config schema",
-    });
+/** Detectors find faces upside down too, and are mostly less sure of them: by more than this. */
+const TURN_GAIN = 0.05;
+
+/** By how much the frame is to be turned for better faces in it; null where it need not be. */
+async function betterTurn(
+  image: RgbImage,
+  faces: readonly Face[],
+  vision: Vision,
+): Promise<number | null> {
+  const now = surest(faces);
+  let best = { degrees: 0, score: now };
+  for (const rotationDegrees of [90, 180, 270] as const) {
+    const turned = await turn(image, { mirrored: false, rotationDegrees });
+    const score = surest(await vision.detect(turned));
+    if (score > best.score) best = { degrees: rotationDegrees, score };
   }
-  if (camera.kind === "libcamera") return await libcameraStill(camera);
-  const path = environment["PATH"] ?? "";
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(FRAME_TIMEOUT_MS)]);
-  const parts = { clock: systemClock, logger: silentLogger, random: Math.random };
-  for await (const frame of openCamera(camera, { ...parts, path, signal: limit })) {
-    return frame.image;
+  return best.score > now + TURN_GAIN ? best.degrees : null;
+}
+
+function surest(faces: readonly Face[]): number {
+  return Math.max(0, ...faces.map(({ score }) => score));
+}
+
+async function grab(invocation: Invocation): Promise<Buffer> {
+  const camera = configuredCamera(invocation);
+  const running = (await daemonCamera(invocation.config())) !== null;
+  if (camera.kind === "libcamera" && !running) {
+    const still = await libcameraStill(camera);
+    return (await mountOf(camera)?.(still)) ?? still;
   }
+  for await (const image of cameraFrames(invocation)) return image;
   throw new PorchlightError("camera.silent", `${camera.name} gave no frame`, {
     hint: "see why: porchlight start",
   });

@@ -1,13 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { flag, text, usageError } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
 import type { Given } from "../../shared/cli/verb.ts";
-import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT, type ExitCode, PorchlightError } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
 import { knownEntry, parseEntry } from "../../shared/log/entry.ts";
-import { openCamera } from "../camera/open-camera.ts";
 import { visionOptions } from "../config/options.ts";
 import { openPersonal } from "../log/open-entry.ts";
 import { enrol, type Photo, type PhotoReport } from "../recognition/enrol.ts";
@@ -15,8 +12,9 @@ import { thresholdsOf } from "../recognition/thresholds.ts";
 import type { Store } from "../store/open-store.ts";
 import type { Person } from "../vault/gallery.ts";
 import { openVision } from "../vision/vision.ts";
-import { checkedName } from "./people.ts";
-import { photosIn } from "./photos.ts";
+import { cameraFrames, configuredCamera } from "./camera-frames.ts";
+import { askedNames, checkedName } from "./names.ts";
+import { photosIn, readPhoto } from "./photos.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
 
 /** Frames looked at when enrolling from the camera: a second or two of slightly different looks. */
@@ -24,26 +22,37 @@ const CAMERA_FRAMES = 12;
 /** Between frames that are looked at, so that they differ. */
 const CAMERA_STEP = 5;
 
-async function* filePhotos(paths: readonly string[]): AsyncGenerator<Photo> {
+/** Files one after the other; what cannot be read is reported in its place and ends nothing. */
+async function* filePhotos(paths: readonly string[], unread: PhotoReport[]): AsyncGenerator<Photo> {
   for (const path of paths) {
     try {
-      yield { name: path, bytes: readFileSync(path), source: "photo" };
-    } catch {
-      yield { name: path, bytes: Buffer.alloc(0), source: "photo" };
+      yield { name: path, bytes: readPhoto(path), source: "photo" };
+    } catch (error) {
+      if (!(error instanceof PorchlightError)) throw error;
+      const detail = `${error.message}; ${error.hint}`;
+      const nothing = { taken: false, widthPx: null, quality: null };
+      unread.push({ photo: path, refusal: "unreadable", detail, ...nothing });
     }
   }
 }
 
-async function* cameraPhotos({ config, signal, environment }: Invocation): AsyncGenerator<Photo> {
-  const { camera } = config();
-  if (camera === undefined) throw usageError("the configuration names no camera");
-  const path = environment["PATH"] ?? "";
-  const parts = { clock: systemClock, logger: silentLogger, random: Math.random, signal, path };
+/** Ends early when the command is asked to stop. */
+async function* until(
+  signal: AbortSignal,
+  photos: AsyncIterable<Photo> | Iterable<Photo>,
+): AsyncGenerator<Photo> {
+  for await (const photo of photos) {
+    if (signal.aborted) return;
+    yield photo;
+  }
+}
+
+async function* cameraPhotos(invocation: Invocation): AsyncGenerator<Photo> {
   let seen = 0;
   let taken = 0;
-  for await (const frame of openCamera(camera, parts)) {
+  for await (const bytes of cameraFrames(invocation)) {
     if (seen++ % CAMERA_STEP !== 0) continue;
-    yield { name: `camera ${seen}`, bytes: frame.image, source: "camera" };
+    yield { name: `camera ${seen}`, bytes, source: "camera" };
     if (++taken >= CAMERA_FRAMES) return;
   }
 }
@@ -77,8 +86,9 @@ const OPTIONS = {
 function sourceOf(invocation: Given<Invocation, typeof OPTIONS>): {
   photos: AsyncIterable<Photo> | Iterable<Photo>;
   total: number;
+  unread: readonly PhotoReport[];
 } {
-  const { operands, values, store } = invocation;
+  const { operands, values, store, terminal } = invocation;
   const paths = operands.slice(1);
   const visit = values["from-visit"];
   const given = [paths.length > 0, values.camera, visit !== undefined];
@@ -87,11 +97,21 @@ function sourceOf(invocation: Given<Invocation, typeof OPTIONS>): {
   }
   if (visit !== undefined) {
     const photos = visitPhotos(store(), visit);
-    return { photos, total: photos.length };
+    return { photos, total: photos.length, unread: [] };
   }
-  if (values.camera) return { photos: cameraPhotos(invocation), total: CAMERA_FRAMES };
-  const files = paths.flatMap(photosIn);
-  return { photos: filePhotos(files), total: files.length };
+  if (values.camera) configuredCamera(invocation);
+  if (values.camera) return { photos: cameraPhotos(invocation), total: CAMERA_FRAMES, unread: [] };
+  const found = paths.map(photosIn);
+  for (const note of found.flatMap(({ notes }) => notes)) terminal.note(note);
+  const files = found.flatMap((each) => each.photos);
+  if (files.length === 0) {
+    throw new PorchlightError("photo.none", `there is no photo to enrol in ${paths.join(", ")}`, {
+      exitCode: EXIT.usage,
+      hint: "JPEG, PNG, WebP, GIF, TIFF and AVIF are read; name the folder that holds them",
+    });
+  }
+  const unread: PhotoReport[] = [];
+  return { photos: filePhotos(files, unread), total: files.length, unread };
 }
 
 /** The person of this name; a second one of the same name must be asked for. */
@@ -132,11 +152,11 @@ export const enroll: Verb = verb({
   example: "porchlight enroll 'Ada Lovelace' ~/photos/ada/",
   operands: { usage: "<name> [<photos or folders…>]", min: 1, max: 10_000 },
   async run(invocation) {
-    const { terminal, values, actor, config, store: open, operands } = invocation;
-    const name = checkedName(operands[0] ?? "");
+    const { terminal, values, actor, config, store: open, operands, signal } = invocation;
+    const name = checkedName((await askedNames(operands.slice(0, 1), terminal))[0] ?? "");
     const dryRun = values["dry-run"];
     const store = open();
-    const { photos, total } = sourceOf(invocation);
+    const { photos, total, unread } = sourceOf(invocation);
     const known = personNamed(store, name);
     const person = known?.id ?? randomUUID();
     const vision = await openVision({ ...visionOptions(config()), logger: silentLogger });
@@ -150,7 +170,14 @@ export const enroll: Verb = verb({
       };
       let done = 0;
       const seen = (): void => terminal.progress(name, ++done, total);
-      const { reports, templates } = await enrol(person, photos, options, actor, seen);
+      const looked = until(signal, photos);
+      const enrolment = await enrol(person, looked, options, actor, seen);
+      if (signal.aborted) {
+        terminal.note(`stopped after ${done} of ${total} photos: nothing was enrolled`);
+        return EXIT.failed;
+      }
+      const { templates } = enrolment;
+      const reports = [...enrolment.reports, ...unread];
       if (!dryRun && templates.length > 0) {
         const personal = { profile: { name } };
         const enrolled = {

@@ -1,5 +1,6 @@
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import type { Gallery, Person } from "../vault/gallery.ts";
+import { nameKey, spelled } from "./names.ts";
 
 /** Shortest part of an id that is taken for one. */
 const PREFIX_MIN = 4;
@@ -7,7 +8,9 @@ const PREFIX_MIN = 4;
 /** A person by name, by id, or by an unambiguous start of the id. Throws `person.unknown`. */
 export function findPerson(gallery: Gallery, nameOrId: string): Person {
   const people = gallery.people();
-  const named = people.filter(({ name }) => name === nameOrId);
+  const exact = people.filter(({ name }) => name === spelled(nameOrId));
+  const named =
+    exact.length > 0 ? exact : people.filter(({ name }) => nameKey(name) === nameKey(nameOrId));
   const byId =
     nameOrId.length >= PREFIX_MIN ? people.filter(({ id }) => id.startsWith(nameOrId)) : [];
   const found = named.length > 0 ? named : byId;

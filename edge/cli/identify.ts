@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { text } from "../../shared/cli/options.ts";
 import { type Terminal, table } from "../../shared/cli/terminal.ts";
 import { similarity } from "../../shared/cli/words.ts";
@@ -12,7 +11,7 @@ import { thresholdsOf } from "../recognition/thresholds.ts";
 import { type EmbeddedFace, largestFirst } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";
 import { openVision, type Vision } from "../vision/vision.ts";
-import { peopleIn, photosIn } from "./photos.ts";
+import { peopleIn, photosIn, readPhoto } from "./photos.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
 
 type Nearest = (probe: Embedding) => Promise<Candidate[]>;
@@ -39,7 +38,7 @@ async function analyse(
   photo: string,
   maxSidePx: number,
 ): Promise<readonly EmbeddedFace[]> {
-  const image = await decodeImage(readFileSync(photo), { maxSidePx });
+  const image = await decodeImage(readPhoto(photo), { maxSidePx, cutShort: true });
   return (await vision.analyse(image)).faces;
 }
 
@@ -103,8 +102,10 @@ export const identify: Verb = verb({
   example: "porchlight identify visitor.jpg --gallery ~/photos/family",
   operands: { usage: "<photos or folders…>", min: 1, max: 10_000 },
   async run(invocation) {
-    const { operands, values, terminal, config } = invocation;
-    const photos = operands.flatMap(photosIn);
+    const { operands, values, terminal, config, signal } = invocation;
+    const found = operands.map(photosIn);
+    for (const note of found.flatMap(({ notes }) => notes)) terminal.note(note);
+    const photos = found.flatMap((each) => each.photos);
     const { maxSidePx } = config().recognition;
     const vision = await openVision({ ...visionOptions(config()), logger: silentLogger });
     try {
@@ -116,6 +117,7 @@ export const identify: Verb = verb({
       const thresholds = thresholdsOf(config().recognition, vision.pack);
       const results = [];
       for (const photo of photos) {
+        if (signal.aborted) break;
         const { faces, error } = await lookAt(vision, photo, maxSidePx);
         const found = await Promise.all(
           faces.map((face) => identifyFace(face, nearest, nameOf, thresholds)),
@@ -135,6 +137,10 @@ export const identify: Verb = verb({
             ]),
       );
       terminal.data(results, table(["photo", "outcome", "who", "score", "margin"], rows));
+      if (signal.aborted) {
+        terminal.note(`stopped after ${results.length} of ${photos.length} photos`);
+        return EXIT.failed;
+      }
       const matched = results.some(({ faces }) => faces.some(({ outcome }) => outcome === "known"));
       return matched ? EXIT.ok : EXIT.notFound;
     } finally {

@@ -24,7 +24,7 @@ data: DATA
 
 function writeSample(file: string, data: string): void {
   mkdirSync(dirname(resolve(file)), { recursive: true });
-  writeFileSync(file, SAMPLE_CONFIG.replace("DATA", JSON.stringify(data)), { flag: "wx" });
+  writeFileSync(file, SAMPLE_CONFIG.replace("DATA", JSON.stringify(resolve(data))), { flag: "wx" });
 }
 
 function makeKeys(invocation: Invocation): string[] {

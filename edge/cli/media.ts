@@ -1,13 +1,32 @@
-import { writeFileSync } from "node:fs";
-import { requiredText } from "../../shared/cli/options.ts";
+import { lstatSync } from "node:fs";
+import { userInfo } from "node:os";
+import { requiredText, usageError } from "../../shared/cli/options.ts";
 import { oneOperand } from "../../shared/cli/verb.ts";
 import { bytes } from "../../shared/cli/words.ts";
-import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { EXIT, messageOf, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
+import { replaceFile } from "../host/atomic-file.ts";
 import { openMedia } from "../vault/media.ts";
 import { type Verb, verb } from "./verb.ts";
 
 /** A face in the clear: for its owner alone. */
 const FILE_MODE = 0o600;
+
+/** Only a plain file is written over: through a link a face would go where somebody else wants it. */
+function writePicture(out: string, picture: Buffer): void {
+  if (lstatSync(out, { throwIfNoEntry: false })?.isFile() === false) {
+    throw usageError(`${out} is no plain file: name a new one, or one to write over`);
+  }
+  try {
+    replaceFile(out, picture, { mode: FILE_MODE });
+  } catch (cause) {
+    if (systemCodeOf(cause) === undefined) throw cause;
+    const words = `${out} cannot be written by user ${userInfo().username}: ${messageOf(cause)}`;
+    throw new PorchlightError("media.write", words, {
+      hint: "name a file in a folder of theirs, or run it there: cd /var/lib/porchlight",
+      cause,
+    });
+  }
+}
 
 export const mediaShow: Verb = verb({
   name: "media show",
@@ -27,7 +46,7 @@ export const mediaShow: Verb = verb({
         { exitCode: EXIT.notFound, hint: "see those of a visit: porchlight visits show <visit>" },
       );
     }
-    writeFileSync(out, picture, { mode: FILE_MODE });
+    writePicture(out, picture);
     const { widthPx, heightPx } = item;
     const words = `${out}: ${widthPx} × ${heightPx} px, ${bytes(picture.length)}`;
     terminal.data({ media: item.id, file: out, bytes: picture.length, widthPx, heightPx }, words);

@@ -133,7 +133,7 @@ export const modelsReembed: Verb = verb({
   options: {},
   example: "porchlight models reembed opencv",
   operands: oneOperand("<name>"),
-  async run({ config, store: open, actor, terminal, operands: [name = ""] }) {
+  async run({ config, store: open, actor, terminal, signal, operands: [name = ""] }) {
     await verifyPack(modelsFolder(config()), name);
     const store = open();
     const vision = await openVision({
@@ -151,6 +151,10 @@ export const modelsReembed: Verb = verb({
       const pending = pendingTemplates(parts);
       let added = 0;
       for (const [i, template] of pending.entries()) {
+        if (signal.aborted) {
+          terminal.note(`stopped after ${i} of ${pending.length}: run it again for the rest`);
+          break;
+        }
         const { draft } = await reembed(template, parts, actor);
         if (draft !== null) {
           store.append([draft]);

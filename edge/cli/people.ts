@@ -5,18 +5,8 @@ import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { findPerson } from "./find-person.ts";
+import { askedNames, checkedName, nameKey } from "./names.ts";
 import { type Verb, verb } from "./verb.ts";
-
-/** Long enough for any name, short enough for a bell push display. */
-export const NAME_CHARS_MAX = 100;
-
-/** A name as it will be sealed. Throws a usage error for an empty, huge or malformed one. */
-export function checkedName(name: string): string {
-  const trimmed = name.normalize("NFC").trim();
-  const printable = !/\p{Cc}/u.test(trimmed) && !/\p{Cs}/u.test(trimmed);
-  if (trimmed !== "" && trimmed.length <= NAME_CHARS_MAX && printable) return trimmed;
-  throw usageError(`a name has 1 to ${NAME_CHARS_MAX} printable characters`);
-}
 
 async function confirmed(terminal: Terminal, question: string): Promise<boolean> {
   if (!terminal.interactive) {
@@ -56,7 +46,8 @@ export const peopleShow: Verb = verb({
   options: {},
   example: "porchlight people show Ada",
   operands: oneOperand("<name or id>"),
-  async run({ store, terminal, operands: [who = ""] }) {
+  async run({ store, terminal, operands }) {
+    const [who = ""] = await askedNames(operands, terminal);
     const { gallery } = store();
     const person = findPerson(gallery, who);
     const templates = gallery.templates(person.id).map(({ photo: _, ...template }) => template);
@@ -81,10 +72,15 @@ export const peopleRename: Verb = verb({
   options: {},
   example: "porchlight people rename Ada 'Ada Lovelace'",
   operands: { usage: "<name or id> <new name>", min: 2, max: 2 },
-  async run({ store, terminal, actor, operands: [who = "", next = ""] }) {
+  async run({ store, terminal, actor, operands }) {
+    const [who = "", next = ""] = await askedNames(operands, terminal);
     const { gallery, append } = store();
     const name = checkedName(next);
     const { id } = findPerson(gallery, who);
+    const others = gallery.people().filter((person) => person.id !== id);
+    if (others.some((person) => nameKey(person.name) === nameKey(name))) {
+      terminal.note(`somebody else is called ${name} too: tell them apart by id, people list`);
+    }
     append([
       { type: "person.renamed", actor, subject: id, data: {}, personal: { profile: { name } } },
     ]);
@@ -99,7 +95,8 @@ export const peopleRemove: Verb = verb({
   options: { yes: flag("do not ask") },
   example: "porchlight people remove Ada --yes",
   operands: oneOperand("<name or id>"),
-  async run({ store, terminal, actor, values, operands: [who = ""] }) {
+  async run({ store, terminal, actor, values, operands }) {
+    const [who = ""] = await askedNames(operands, terminal);
     const { gallery, append } = store();
     const { id, name, templates } = findPerson(gallery, who);
     const question = `Erase ${name} and ${templates} templates for good?`;

@@ -20,11 +20,15 @@ export async function runProgram(
     env: { ...more.environment, ...environment },
   });
   const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
-  process.on("SIGHUP", forward).on("SIGTERM", forward);
+  // A terminal sends Ctrl-C to the child as well: this process only waits for its end.
+  const wait = (): void => undefined;
+  process.on("SIGHUP", forward).on("SIGTERM", forward).on("SIGINT", wait);
   return new Promise<ExitCode>((done, failed) => {
     child.once("error", failed);
     child.once("close", (code) => {
       done(code === EXIT.ok || code === EXIT.config ? code : EXIT.failed);
     });
-  }).finally(() => process.off("SIGHUP", forward).off("SIGTERM", forward));
+  }).finally(() => {
+    process.off("SIGHUP", forward).off("SIGTERM", forward).off("SIGINT", wait);
+  });
 }

@@ -4,6 +4,7 @@ import { bytes, dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { logPath } from "../log/open-log.ts";
 import { vaultPath } from "../vault/open-vault.ts";
+import { type DaemonCamera, daemonCamera } from "./daemon-client.ts";
 import { type Verb, verb } from "./verb.ts";
 
 const MIB = 1024 * 1024;
@@ -18,6 +19,15 @@ function diskWords(disk: {
   if (written === null) return `${room}; what is written a day is known after an hour`;
   const over = written > budget ? ", OVER" : "";
   return `${room}; ${bytes(written)} written a day${over} of ${bytes(budget)}`;
+}
+
+function cameraWords(camera: DaemonCamera | null): string {
+  if (camera === null) return "no daemon runs: systemctl status porchlight";
+  const { state = "replay", sinceMs, reason, lastFrameAtMs } = camera;
+  const since = sinceMs === undefined ? "" : ` since ${dateOf(sinceMs)}`;
+  const why = state === "watching" || reason == null ? "" : `: ${reason}`;
+  const last = lastFrameAtMs == null ? "" : `, last frame ${dateOf(lastFrameAtMs)}`;
+  return `${camera.camera} ${state}${since}${why}${last}`;
 }
 
 export const status: Verb = verb({
@@ -36,6 +46,7 @@ export const status: Verb = verb({
     const telemetry = latest.of("telemetry.sampled");
     const [visit] = visits.list(1);
     const folder = config().data;
+    const camera = await daemonCamera(config());
     const facts = {
       device: latest.of("store.opened")?.data.device ?? null,
       log: head,
@@ -43,6 +54,7 @@ export const status: Verb = verb({
       people: gallery.people().length,
       templates: gallery.templates().length,
       visits: visits.count(),
+      camera,
       buffer: { ...retention.use(), budgetBytes: config().buffer.maxMiB * MIB },
       disk: {
         full: reserve.full(),
@@ -66,6 +78,7 @@ export const status: Verb = verb({
       `disk        ${diskWords(facts.disk)}`,
       `people      ${facts.people}, ${facts.templates} templates`,
       `visits      ${facts.visits}, last ${last}`,
+      `camera      ${cameraWords(camera)}`,
       `model pack  ${facts.pack ?? `${config().models.pack} (not started yet)`}`,
       `started     ${ran}`,
     ];

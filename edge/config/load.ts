@@ -1,8 +1,11 @@
 /** Where the configuration of a device comes from. */
+import { isUtf8 } from "node:buffer";
 import { existsSync, readFileSync } from "node:fs";
+import { userInfo } from "node:os";
+import { dirname, isAbsolute, resolve } from "node:path";
 import { readConfig } from "../../shared/core/config.ts";
 import type { Migrated } from "../../shared/core/config-migration.ts";
-import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { EXIT, messageOf, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 import { type Environment, PREFIX } from "./paths.ts";
 import {
   CONFIG_MIGRATIONS,
@@ -41,7 +44,7 @@ export function loadConfig({ file, data, environment, migrated }: ConfigRequest)
       hint: "write one: porchlight init --config FILE; see every setting: porchlight config schema",
     });
   }
-  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const text = existsSync(path) ? readText(path) : "";
   const config = readConfig(deviceConfigSchema, {
     file: path,
     text,
@@ -52,5 +55,35 @@ export function loadConfig({ file, data, environment, migrated }: ConfigRequest)
     migrations: { steps: CONFIG_MIGRATIONS, newest: CONFIG_VERSION },
     migrated,
   });
-  return data === undefined ? config : { ...config, data };
+  if (data !== undefined) return { ...config, data };
+  // Whatever the current folder is: the same file means the same store.
+  const own = /^data[ \t]*:/m.test(text) && environment[`${PREFIX}_DATA`] === undefined;
+  if (!own || isAbsolute(config.data)) return config;
+  return { ...config, data: resolve(dirname(path), config.data) };
+}
+
+/** Throws `config.unreadable`. */
+function readText(path: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (cause) {
+    const code = systemCodeOf(cause);
+    if (code === "EISDIR") throw unreadable(path, "it is a folder", "name the file in it", cause);
+    const { username } = userInfo();
+    const denied = code === "EACCES" || code === "EPERM";
+    const reason = denied ? `user ${username} may not read it` : messageOf(cause);
+    throw unreadable(path, reason, `let them read it: chmod o+r ${path}; or: ls -l ${path}`, cause);
+  }
+  // Notepad's "Unicode": FF FE or FE FF before the text.
+  if (["fffe", "feff"].includes(bytes.toString("hex", 0, 2))) {
+    throw unreadable(path, "it is UTF-16", "save it as UTF-8, or: iconv -f UTF-16 -t UTF-8");
+  }
+  if (isUtf8(bytes) && !bytes.includes(0)) return bytes.toString("utf8");
+  throw unreadable(path, "it is no text in UTF-8", `see what it is: file ${path}`);
+}
+
+function unreadable(path: string, reason: string, hint: string, cause?: unknown): PorchlightError {
+  const words = `the configuration ${path} cannot be read: ${reason}`;
+  return new PorchlightError("config.unreadable", words, { exitCode: EXIT.config, hint, cause });
 }

@@ -56,11 +56,22 @@ export function storeOptions(...request: Parameters<typeof logOptions>): StoreSe
   return { ...logOptions(...request), vaultKey, liveNames: config.sync.live.names };
 }
 
-/** The settings in force and their digest: what `config.applied` records. */
+/** A path that an owner has chosen: it may name a person, and the log goes to the centre. */
+const OWN_PATH = /^(?!\/dev\/).*\//;
+
+/**
+ * The settings in force and their digest: what `config.applied` records. Owner's paths are in the
+ * digest alone.
+ */
 export function appliedOf(config: DeviceConfig): {
   readonly sha256: string;
   readonly settings: Record<string, Setting>;
 } {
   const settings = settingsOf(config);
-  return { sha256: createHash("sha256").update(canonicalJson(settings)).digest("hex"), settings };
+  const sha256 = createHash("sha256").update(canonicalJson(settings)).digest("hex");
+  const shown = Object.entries(settings).map(([key, value]): [string, Setting] => {
+    const path = key.startsWith("camera.paths.") || OWN_PATH.test(String(value));
+    return [key, path ? "(path)" : value];
+  });
+  return { sha256, settings: Object.fromEntries(shown) };
 }

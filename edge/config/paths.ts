@@ -81,3 +81,11 @@ export function syncStatusPath({ data, sync }: DeviceConfig): string {
   if (sync.status === undefined && resolve(data) === INSTALLED_DATA) return INSTALLED_STATUS;
   return resolve(sync.status ?? join(data, "sync", "status.json"));
 }
+
+/**
+ * Where the daemon answers its owner's commands: in the vault's folder, which its user alone may
+ * enter. It hands out frames of the camera.
+ */
+export function ownerSocketPath({ data }: DeviceConfig): string {
+  return resolve(data, "vault", "owner.sock");
+}

@@ -5,6 +5,7 @@ import type { Logger } from "../../shared/core/logger.ts";
 import type { CameraStats } from "../camera/frame.ts";
 import { openCamera } from "../camera/open-camera.ts";
 import { appliedOf, visionOptions } from "../config/options.ts";
+import { ownerSocketPath } from "../config/paths.ts";
 import type { DeviceConfig } from "../config/schema.ts";
 import type { Notifier } from "../host/sd-notify.ts";
 import { createGroupCommit } from "../log/group-commit.ts";
@@ -15,10 +16,12 @@ import { createTracker, type TrackEvent } from "../recognition/track.ts";
 import { createWriteVolume } from "../sqlite/write-volume.ts";
 import { appendOrDropOnFullDisk } from "../store/append-unless-full.ts";
 import type { Store } from "../store/open-store.ts";
+import { mountOf } from "../vision/mounting.ts";
 import type { PackIdentity } from "../vision/pack.ts";
 import { openVision } from "../vision/vision.ts";
 import { runBackgroundTasks } from "./background.ts";
 import { createHousekeeping, type Housekeeping } from "./housekeeping.ts";
+import { type OwnerSocket, openOwnerSocket } from "./owner-socket.ts";
 import { type PipelineObserver, runPipeline } from "./pipeline.ts";
 import { createSampler } from "./telemetry.ts";
 
@@ -54,11 +57,14 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
   const config = parts.config();
   if (config.camera === undefined) throw noCamera();
   const startedMs = clock.monotonicMs();
-  const vision = await openVision({ ...visionOptions(config), logger });
+  const { ignore } = config.camera;
+  const vision = await openVision({ ...visionOptions(config), ignore, logger });
   try {
     announceStart(parts, vision.pack);
     const { path, random } = parts;
-    const camera = openCamera(config.camera, { clock, logger, random, signal, path });
+    const mount = mountOf(config.camera);
+    const camera = openCamera(config.camera, { clock, logger, random, signal, path, mount });
+    const owner = await openOwnerSocket({ path: ownerSocketPath(config), camera, logger });
     const sampler = createSampler(config.telemetry.intervalS * 1000, clock);
     const housekeeping = createHousekeeping({
       store,
@@ -75,7 +81,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
       failed: (error) => logger.error("telemetry not written", { reason: String(error) }),
     });
     const observer = observe(
-      parts,
+      { ...parts, owner },
       camera,
       (figures) => {
         if (!housekeeping.acceptsSheddable()) return;
@@ -115,6 +121,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
       );
     } finally {
       notifier.stopping();
+      await owner.close();
       await snapshots?.settle();
       await background.stop();
       telemetry.close();
@@ -214,7 +221,7 @@ function endInterrupted(store: Store): void {
 }
 
 function observe(
-  { notifier, emit, watch, logger }: DaemonParts,
+  { notifier, emit, watch, logger, owner }: DaemonParts & { readonly owner: OwnerSocket },
   camera: { readonly stats: CameraStats },
   sampled: (metrics: Record<string, number>) => void,
   sampler: ReturnType<typeof createSampler>,
@@ -223,6 +230,7 @@ function observe(
     frame(frame, image, sightings, times) {
       // A frame has reached its decisions: this, and nothing else, feeds the watchdog.
       notifier.alive();
+      owner.frame(frame.image);
       const metrics = sampler.add(times, sightings.length, camera.stats);
       if (metrics !== null) {
         sampled(metrics);

@@ -106,7 +106,7 @@ async function readPhoto(path: string, maxSidePx: number): Promise<RgbImage> {
       cause: error,
     });
   });
-  return await decodeImage(bytes, { maxSidePx });
+  return await decodeImage(bytes, { maxSidePx, cutShort: true });
 }
 
 async function lookAt(image: RgbImage, vision: Vision): Promise<Seen> {

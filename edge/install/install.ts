@@ -39,11 +39,22 @@ const OURS = /^porchlight(-keys|-sync|-camera@[a-z0-9-]*)?\.service(\.d)?$/;
 
 /** Can be run again: an update replaces the program and the units, never the owner's files. */
 export function install({ layout, from, models, node }: InstallRequest): void {
+  // Whoever installs may have a looser one: nobody else may write into the program.
+  const umask = process.umask(0o022);
+  try {
+    placeAll({ layout, from, models, node });
+  } finally {
+    process.umask(umask);
+  }
+}
+
+function placeAll({ layout, from, models, node }: InstallRequest): void {
   if (from !== layout.program) copyProgram(from, layout.program, node);
   const source = join(layout.program, "systemd");
   for (const unit of UNITS) {
     place(join(layout.units, unit), readFileSync(join(source, unit), "utf8"));
   }
+  placeJetson(layout, source);
   place(layout.launcher, readFileSync(join(source, "launcher"), "utf8"), 0o755);
   place(layout.sysusers, readFileSync(join(source, "sysusers.conf"), "utf8"));
   place(layout.tmpfiles, readFileSync(join(source, "tmpfiles.conf"), "utf8"));
@@ -54,6 +65,13 @@ export function install({ layout, from, models, node }: InstallRequest): void {
   enable(layout, DAEMON_UNIT, DAEMON_UNIT);
   // It waits for the bundle of a centre, and does nothing before.
   enable(layout, SYNC_UNIT, SYNC_UNIT);
+}
+
+/** A Jetson's camera and encoder need more of the machine than any other's. */
+function placeJetson({ units, jetsonRelease }: Layout, source: string): void {
+  if (!existsSync(jetsonRelease)) return;
+  const file = join(units, `${DAEMON_UNIT}.d`, "jetson.conf");
+  place(file, readFileSync(join(source, "jetson.conf"), "utf8"));
 }
 
 /** Takes away what install placed. The store, its keys and the configuration only with `purge`. */

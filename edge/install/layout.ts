@@ -17,6 +17,8 @@ export interface Layout {
   readonly models: string;
   /** Sockets of network cameras. */
   readonly cameras: string;
+  /** Says that this is a Jetson, and which. */
+  readonly jetsonRelease: string;
   /** Where a Debian package has the units; as the system itself sees it. */
   readonly packageUnits: string;
   /** What dpkg holds of the Debian package of that name. */
@@ -37,6 +39,7 @@ export function layoutOf(root: string): Layout {
     state: at("/var/lib/porchlight"),
     models: at("/var/lib/porchlight/models"),
     cameras: at("/run/porchlight-camera"),
+    jetsonRelease: at("/etc/nv_tegra_release"),
     packageUnits: "/usr/lib/systemd/system",
     packageFiles: at("/var/lib/dpkg/info/porchlight.list"),
   };

@@ -122,7 +122,7 @@ async function assessPhoto(
   const { vision, gallery, thresholds, maxSidePx } = options;
   let image: Awaited<ReturnType<typeof decodeImage>>;
   try {
-    image = await decodeImage(photo.bytes, { maxSidePx });
+    image = await decodeImage(photo.bytes, { maxSidePx, cutShort: true });
   } catch (error) {
     if (!(error instanceof PorchlightError)) throw error;
     return refuse("unreadable", error.message);

@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { mjpegArgs } from "../camera/ffmpeg.ts";
-import { processSource, type StartSource } from "../camera/source.ts";
+import { createMjpegSplitter } from "../camera/mjpeg.ts";
+import { processSource, type RunningSource, type StartSource } from "../camera/source.ts";
 
 export const networkSourceSchema = z.strictObject({
   /** MJPEG cameras are copied as they are; all else is decoded and encoded again. */
@@ -26,19 +27,87 @@ export function parseCameraUrl(text: string): URL {
   });
 }
 
+/** How long one script of a still picture's address lasts; then the next one begins. */
+const STILL_SCRIPT_S = 3_600;
+/** A run that ends by itself with fewer frames was no stream. */
+const STREAM_FRAMES_MIN = 2;
+
 /**
  * ffmpeg takes a URL as an argument, which every user of the machine can read in /proc. So it is
- * given the URL on stdin instead, as a concat script of one line (ffmpeg-formats(1), "concat").
+ * given the URL on stdin instead, as a concat script (ffmpeg-formats(1), "concat"). An address that
+ * turns out to give one picture, and not a stream, is asked for the next one at the frame rate.
  */
 export function networkSource(url: URL, options: NetworkSource): StartSource {
-  const input = ["-f", "concat", "-safe", "0", "-protocol_whitelist", PROTOCOLS, "-i", "pipe:0"];
-  const codec = options.copy ? "copy" : "mjpeg";
-  const shape = [`fps=${options.framesPerSecond}`, `scale='min(${options.widthPx},iw)':-2`];
-  const filter = options.copy ? [] : ["-vf", shape.join(",")];
-  return processSource("ffmpeg", mjpegArgs([...input, ...filter], codec), concatScript(url));
+  let still = false;
+  return (events) => {
+    const start = (): RunningSource => {
+      const splitter = createMjpegSplitter();
+      let frames = 0;
+      const source = still ? stillSource(url, options) : streamSource(url, options);
+      return source({
+        data(chunk) {
+          if (frames < STREAM_FRAMES_MIN) frames += splitter.push(chunk).length;
+          events.data(chunk);
+        },
+        closed(reason) {
+          const ended = reason.startsWith("ffmpeg ended (0)");
+          if (!stopped && ended && still && frames > 0) running = start();
+          else if (
+            ended &&
+            !still &&
+            frames < STREAM_FRAMES_MIN &&
+            url.protocol.startsWith("http")
+          ) {
+            still = true;
+            events.closed("this address gives one picture, not a stream: it is polled from now on");
+          } else events.closed(reason);
+        },
+      });
+    };
+    let stopped = false;
+    let running = start();
+    return {
+      async stop() {
+        stopped = true;
+        await running.stop();
+      },
+    };
+  };
 }
 
-function concatScript(url: URL): string {
+const SCRIPT_INPUT = [
+  "-f",
+  "concat",
+  "-safe",
+  "0",
+  "-protocol_whitelist",
+  PROTOCOLS,
+  "-i",
+  "pipe:0",
+];
+
+function streamSource(url: URL, { copy, framesPerSecond, widthPx }: NetworkSource): StartSource {
+  const filter = copy ? [] : ["-vf", `fps=${framesPerSecond},${scaleTo(widthPx)}`];
   const tcp = url.protocol.startsWith("rtsp") ? "option rtsp_transport tcp\n" : "";
-  return `ffconcat version 1.0\nfile '${url.href.replaceAll("'", "%27")}'\n${tcp}`;
+  const args = mjpegArgs([...SCRIPT_INPUT, ...filter], copy ? "copy" : "mjpeg");
+  return processSource("ffmpeg", args, `${SCRIPT_HEAD}${fileLine(url)}${tcp}`);
+}
+
+/** The same address again and again, each picture as long as a frame, in real time (-re). */
+function stillSource(url: URL, { copy, framesPerSecond, widthPx }: NetworkSource): StartSource {
+  const filter = copy ? [] : ["-vf", scaleTo(widthPx), "-vsync", "passthrough"];
+  const args = mjpegArgs(["-re", ...SCRIPT_INPUT, ...filter], copy ? "copy" : "mjpeg");
+  const picture = `${fileLine(url)}duration ${1 / framesPerSecond}\n`;
+  const count = Math.max(STREAM_FRAMES_MIN, Math.ceil(framesPerSecond * STILL_SCRIPT_S));
+  return processSource("ffmpeg", args, SCRIPT_HEAD + picture.repeat(count));
+}
+
+const SCRIPT_HEAD = "ffconcat version 1.0\n";
+
+function fileLine(url: URL): string {
+  return `file '${url.href.replaceAll("'", "%27")}'\n`;
+}
+
+function scaleTo(widthPx: number): string {
+  return `scale='min(${widthPx},iw)':-2`;
 }

@@ -1,10 +1,14 @@
 import { fileURLToPath } from "node:url";
 import sharp, { type OverlayOptions, type Sharp } from "sharp";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { isNearlyWhole } from "./cut-short.ts";
 import type { RgbImage } from "./face.ts";
+import { isPicture, isSequentialJpeg, unreadFormat } from "./format.ts";
 import { drawScaled } from "./resample.ts";
 
 export interface DecodeLimits {
+  /** Takes a file that lacks its last bytes, and with them at most a few rows at the bottom. */
+  readonly cutShort?: boolean;
   /** Longer side of the result, px: larger pictures are shrunk, JPEG while it is being decoded. */
   readonly maxSidePx?: number;
   /** Pixels the file may claim to hold. */
@@ -14,31 +18,16 @@ export interface DecodeLimits {
 
 /** A face is judged at about 100 px, and is that large in a 1920 px frame at three metres. */
 const MAX_SIDE_PX = 1920;
-/** The largest common phone photos have 50 megapixels; decoded those are 150 MB. */
+/** What is decoded whole: the largest common photos of 50 megapixels become 150 MB. */
 const MAX_PIXELS = 50_000_000;
+/** A JPEG is shrunk while it is decoded, 200 megapixels of a phone in 100 ms and 80 MB. */
+const MAX_JPEG_PIXELS = 220_000_000;
 /** Ten times a 12 megapixel phone photo. */
 const MAX_BYTES = 40 * 1024 * 1024;
 /** A picture that takes longer was made to. A 50 megapixel PNG takes 2 s on a Pi-class core. */
 const DECODE_SECONDS_MAX = 20;
 
 const FONT_FILE = fileURLToPath(import.meta.resolve("dejavu-fonts-ttf/ttf/DejaVuSans-Bold.ttf"));
-
-/** First bytes of what is decoded; anything else never reaches a decoder. */
-const FORMATS: readonly { format: string; matches: (bytes: Uint8Array) => boolean }[] = [
-  { format: "jpeg", matches: (bytes) => startsWith(bytes, 0, [0xff, 0xd8, 0xff]) },
-  { format: "png", matches: (bytes) => startsWith(bytes, 0, [0x89, 0x50, 0x4e, 0x47]) },
-  { format: "gif", matches: (bytes) => ascii(bytes, 0, 4) === "GIF8" },
-  {
-    format: "webp",
-    matches: (bytes) => ascii(bytes, 0, 4) === "RIFF" && ascii(bytes, 8, 12) === "WEBP",
-  },
-  { format: "tiff", matches: (bytes) => ["II*\0", "MM\0*"].includes(ascii(bytes, 0, 4)) },
-  {
-    format: "heif",
-    matches: (bytes) =>
-      ascii(bytes, 4, 8) === "ftyp" && ["avif", "avis"].includes(ascii(bytes, 8, 12)),
-  },
-];
 
 // libvips would keep decoded rows and open files around for the next use of the same file; frames
 // never come twice. One thread a picture: the nets have the other cores.
@@ -52,20 +41,43 @@ sharp.concurrency(1);
  */
 export async function decodeImage(
   bytes: Uint8Array,
-  { maxSidePx = MAX_SIDE_PX, ...limits }: DecodeLimits = {},
+  { maxSidePx = MAX_SIDE_PX, cutShort = false, ...limits }: DecodeLimits = {},
 ): Promise<RgbImage> {
-  const picture = opened(bytes, limits);
   try {
-    const { data, info } = await picture
-      .resize({ width: maxSidePx, height: maxSidePx, fit: "inside", withoutEnlargement: true })
-      .flatten({ background: "white" })
-      .toColourspace("srgb")
-      .removeAlpha()
-      .raw({ depth: "uchar" })
-      .toBuffer({ resolveWithObject: true });
-    return { data: asRgb(data, info.channels), width: info.width, height: info.height };
+    return await toRgbWithin(opened(bytes, limits), maxSidePx);
   } catch (error) {
-    throw decodeError(error);
+    const refusal = error instanceof PorchlightError ? error : decodeError(error);
+    if (!cutShort || refusal.code !== "image.broken") throw refusal;
+    return await decodeCutShort(bytes, maxSidePx, limits, refusal);
+  }
+}
+
+async function toRgbWithin(picture: Sharp, maxSidePx: number): Promise<RgbImage> {
+  const { data, info } = await picture
+    .resize({ width: maxSidePx, height: maxSidePx, fit: "inside", withoutEnlargement: true })
+    .flatten({ background: "white" })
+    .toColourspace("srgb")
+    .removeAlpha()
+    .raw({ depth: "uchar" })
+    .toBuffer({ resolveWithObject: true });
+  return { data: asRgb(data, info.channels), width: info.width, height: info.height };
+}
+
+/** As every viewer shows it: what is missing is filled with the last row's colour, or one grey. */
+async function decodeCutShort(
+  bytes: Uint8Array,
+  maxSidePx: number,
+  limits: Limits,
+  refusal: PorchlightError,
+): Promise<RgbImage> {
+  try {
+    // In its own rows, not turned: the missing ones are the last of the file.
+    const stored = await toRgbWithin(opened(bytes, limits, "none", false), maxSidePx);
+    if (!isNearlyWhole(stored)) throw refusal;
+    return await toRgbWithin(opened(bytes, limits, "none"), maxSidePx);
+  } catch {
+    // No decoder makes a picture of it: the first reason stands.
+    throw refusal;
   }
 }
 
@@ -98,26 +110,43 @@ export async function jpegOfWidth(
   }
 }
 
+type Limits = Pick<DecodeLimits, "maxPixels" | "maxBytes">;
+
 /** A picture to be decoded, upright, within its limits. */
 function opened(
   bytes: Uint8Array,
-  { maxPixels = MAX_PIXELS, maxBytes = MAX_BYTES }: Omit<DecodeLimits, "maxSidePx">,
+  { maxPixels, maxBytes = MAX_BYTES }: Limits,
+  failOn: "error" | "none" = "error",
+  upright = true,
 ): Sharp {
   if (bytes.byteLength === 0) throw refused("image.empty", "the file is empty");
   if (bytes.byteLength > maxBytes) {
     throw refused("image.too-large", `${bytes.byteLength} bytes are more than ${maxBytes}`);
   }
-  if (!FORMATS.some(({ matches }) => matches(bytes))) {
-    throw refused("image.format", "it is no JPEG, PNG, WebP, GIF, TIFF or AVIF");
-  }
-  return sharp(bytes, {
-    limitInputPixels: maxPixels,
-    failOn: "error",
+  if (!isPicture(bytes)) throw refused("image.format", unreadFormat(bytes));
+  const picture = sharp(bytes, {
+    limitInputPixels: maxPixels ?? (isSequentialJpeg(bytes) ? MAX_JPEG_PIXELS : MAX_PIXELS),
+    failOn,
     pages: 1,
     sequentialRead: true,
-  })
-    .timeout({ seconds: DECODE_SECONDS_MAX })
-    .autoOrient();
+  }).timeout({ seconds: DECODE_SECONDS_MAX });
+  return upright ? picture.autoOrient() : picture;
+}
+
+export interface Turn {
+  /** Left and right are exchanged first, then it is turned clockwise. */
+  readonly mirrored: boolean;
+  readonly rotationDegrees: 0 | 90 | 180 | 270;
+}
+
+/** Turns a picture; it is upright already by what it says of itself. */
+export async function turn(
+  image: RgbImage,
+  { mirrored, rotationDegrees }: Turn,
+): Promise<RgbImage> {
+  // sharp turns before it mirrors, whichever is asked first.
+  const mirror = mirrored ? await toRgb(raw(image).flop()) : image;
+  return rotationDegrees === 0 ? mirror : await toRgb(raw(mirror).rotate(rotationDegrees));
 }
 
 export interface EncodeOptions {
@@ -255,12 +284,4 @@ function refused(code: string, reason: string, cause?: unknown): PorchlightError
     remedy: "reject",
     ...(cause === undefined ? {} : { cause }),
   });
-}
-
-function startsWith(bytes: Uint8Array, offset: number, expected: readonly number[]): boolean {
-  return expected.every((byte, i) => bytes[offset + i] === byte);
-}
-
-function ascii(bytes: Uint8Array, start: number, end: number): string {
-  return String.fromCharCode(...bytes.subarray(start, end));
 }

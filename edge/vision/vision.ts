@@ -12,6 +12,7 @@ import { checkGolden, goldenChip } from "./golden.ts";
 import { encodeJpeg, shrink } from "./image.ts";
 import { findLandmarks } from "./landmarks.ts";
 import { identityOf, loadPack, type Pack, type PackIdentity } from "./pack.ts";
+import { outside, type Polygon } from "./polygon.ts";
 import { assess } from "./quality.ts";
 import { createPyramid, crop, type Pyramid } from "./resample.ts";
 import { openSession, type Session } from "./session.ts";
@@ -52,6 +53,8 @@ export interface VisionOptions {
   /** Threads of a net; what is left of the cores reads the camera and writes the log. */
   readonly threads?: number;
   readonly provider?: Provider;
+  /** A face whose middle lies in one of these is none: a poster, a statue, the neighbour's door. */
+  readonly ignore?: readonly Polygon[];
   readonly logger: Logger;
 }
 
@@ -64,7 +67,7 @@ export async function openVision(options: VisionOptions): Promise<Vision> {
   const threads = options.threads ?? Math.min(THREADS_MAX, Math.max(1, availableParallelism() - 1));
   const pack = await loadPack(packFolder);
   const sessions = await openSessions(pack, provider, threads);
-  const vision = new PackVision(pack, provider, sessions);
+  const vision = new PackVision(pack, provider, sessions, options.ignore ?? []);
   try {
     await vision.checkGolden();
   } catch (error) {
@@ -141,13 +144,15 @@ class PackVision implements Vision {
   readonly #sessions: Sessions;
   readonly #findFaces: (pyramid: Pyramid) => Promise<Detection[]>;
   readonly #template;
+  readonly #ignore: readonly Polygon[];
   /** Chips cut for the quality of a face, until it is embedded. */
   readonly #chips = new WeakMap<Face, Chip>();
   /** Memory for the halves of a frame, of one size all the time. */
   readonly #halves: Uint8Array[] = [];
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(pack: Pack, provider: Provider, sessions: Sessions) {
+  constructor(pack: Pack, provider: Provider, sessions: Sessions, ignore: readonly Polygon[]) {
+    this.#ignore = ignore;
     this.pack = identityOf(pack);
     this.provider = provider;
     this.#pack = pack;
@@ -197,7 +202,7 @@ class PackVision implements Vision {
     invariant(image.data.length === image.width * image.height * 3, "three bytes a pixel");
     const start = performance.now();
     const pyramid = createPyramid(image, this.#halves);
-    const detections = await this.#findFaces(pyramid);
+    const detections = outside(await this.#findFaces(pyramid), this.#ignore, image);
     const detected = performance.now();
     const landmarks = this.#sessions.landmarks
       ? await findLandmarks(

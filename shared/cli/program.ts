@@ -12,7 +12,7 @@ import {
   usageError,
   type ValuesOf,
 } from "./options.ts";
-import { createTerminal, type Terminal } from "./terminal.ts";
+import { createTerminal, printable, type Terminal } from "./terminal.ts";
 import type { Call, Verb } from "./verb.ts";
 
 /** The static description of a command line: for its help, its manual page, a shell. */
@@ -188,10 +188,10 @@ function report(
   write: (text: string) => void,
 ): ExitCode {
   if (error instanceof PorchlightError) {
-    write(`${program}: ${error.message}\n`);
+    write(`${program}: ${printable(error.message)}\n`);
     const help = `see: ${program} ${verb === undefined ? "" : `${verb} `}--help`;
     const hint = error.hint ?? (error.code === "cli.usage" ? help : undefined);
-    if (hint !== undefined) write(`  ${hint}\n`);
+    if (hint !== undefined) write(`  ${printable(hint)}\n`);
     return error.exitCode;
   }
   write(`${error instanceof Error ? (error.stack ?? error.message) : error}\n`);

@@ -34,21 +34,35 @@ export function createTerminal(streams: TerminalStreams, json: boolean): Termina
     data(value, words) {
       clearBar();
       if (json) out.write(`${JSON.stringify(value)}\n`);
-      else if (words !== "") out.write(`${words}\n`);
+      else if (words !== "") out.write(`${printable(words)}\n`);
     },
     note(text) {
       clearBar();
-      err.write(`${text}\n`);
+      err.write(`${printable(text)}\n`);
     },
     progress(label, done, total) {
       if (err.isTTY !== true) return;
       const filled = total === 0 ? 0 : Math.round((done / total) * BAR_WIDTH);
       const bar = "█".repeat(filled).padEnd(BAR_WIDTH, "░");
-      err.write(`\r\x1b[K${label} ${bar} ${done}/${total}`);
+      err.write(`\r\x1b[K${printable(label)} ${bar} ${done}/${total}`);
       barShown = true;
       if (done >= total) clearBar();
     },
   };
+}
+
+/**
+ * Foreign text moves no cursor and turns no line: file names, camera names and names of people come
+ * from elsewhere. Control characters but tab and newline are shown as the code points they are.
+ */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu, (character) =>
+    /[\n\t]/.test(character) ? character : `\\u{${hexOf(character)}}`,
+  );
+}
+
+function hexOf(character: string): string {
+  return (character.codePointAt(0) ?? 0).toString(16).padStart(4, "0");
 }
 
 /** A table with a header, columns as wide as their widest cell. */

@@ -1,6 +1,7 @@
 /** Takes up a configuration that was read again, as far as its keys can change while running. */
 import { z } from "zod";
-import { innerOf, leavesOf, setIn, settingsOf } from "./config.ts";
+import { setIn, settingsOf } from "./config.ts";
+import { innerOf, leavesOf } from "./config-schema.ts";
 import type { SettingMeta } from "./setting.ts";
 
 export interface Reloaded<C> {

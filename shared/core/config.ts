@@ -7,6 +7,7 @@ import {
   migrateDocument,
   renamedKeys,
 } from "./config-migration.ts";
+import { discriminators, leavesOf, type Path, schemaAt, shapeAt } from "./config-schema.ts";
 import { EXIT, messageOf, PorchlightError } from "./errors.ts";
 import { didYouMean } from "./near-miss.ts";
 
@@ -37,18 +38,27 @@ interface Problem {
   readonly text: string;
 }
 
-type Path = readonly PropertyKey[];
+const SECOND_DOCUMENT = "a second document begins here (---): a configuration is one";
 
 /** The checked configuration. Throws `config.invalid` naming every problem with its line. */
 export function readConfig<S extends z.ZodType>(schema: S, source: ConfigSource): z.infer<S> {
   const lines = new LineCounter();
   const document = parseDocument(source.text, { lineCounter: lines, prettyErrors: false });
   const syntax = document.errors.map(
-    ({ message, pos }): Problem => ({ line: lines.linePos(pos[0]).line, text: message }),
+    ({ code, message, pos }): Problem => ({
+      line: lines.linePos(pos[0]).line,
+      text: code === "MULTIPLE_DOCS" ? SECOND_DOCUMENT : message,
+    }),
   );
   if (syntax.length > 0) throw invalid(source, syntax);
   migrate(document, source);
   const value = plainValue(document, source);
+  if (typeof value !== "object" || Array.isArray(value)) {
+    const found = Array.isArray(value) ? "a list" : `the ${typeof value} ${JSON.stringify(value)}`;
+    throw invalid(source, [
+      { line: 1, text: `expected settings, one "key: value" a line: ${found}` },
+    ]);
+  }
   const overrides = environmentProblems(schema, source);
   for (const override of overrides.values) setIn(value, override.path, override.value);
   const result = schema.safeParse(value);
@@ -56,11 +66,14 @@ export function readConfig<S extends z.ZodType>(schema: S, source: ConfigSource)
     const offset = offsetOf(document.contents, path, key);
     return offset === null ? null : lines.linePos(offset).line;
   };
-  const wrong = result.success
-    ? []
-    : result.error.issues.flatMap((issue) => problemsOf(issue, schema, lineOf, overrides.values));
-  if (!result.success || overrides.problems.length > 0) {
-    throw invalid(source, [...wrong, ...overrides.problems]);
+  const issues = result.success ? [] : result.error.issues;
+  const context = { schema, value, lineOf, overrides: overrides.values };
+  const wrong = issues.flatMap((issue) => problemsOf(issue, context));
+  const torn = tornTexts(value, []).map(
+    (path): Problem => ({ line: lineOf(path), text: `${path.join(".")} ends in half a character` }),
+  );
+  if (!result.success || torn.length > 0 || overrides.problems.length > 0) {
+    throw invalid(source, [...wrong, ...torn, ...overrides.problems]);
   }
   return result.data;
 }
@@ -130,19 +143,39 @@ function invalid({ file, program }: ConfigSource, problems: readonly Problem[]):
   });
 }
 
+/** Where a text holds half of a surrogate pair: it could be stored and sent by nobody. */
+function tornTexts(value: unknown, path: readonly string[]): string[][] {
+  if (typeof value === "string") return /\p{Cs}/u.test(value) ? [[...path]] : [];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => tornTexts(inner, [...path, key]));
+}
+
+interface Context {
+  readonly schema: z.ZodType;
+  readonly value: unknown;
+  readonly lineOf: (path: Path, key?: string) => number | null;
+  readonly overrides: readonly Override[];
+}
+
 function problemsOf(
   issue: z.core.$ZodIssue,
-  schema: z.ZodType,
-  lineOf: (path: Path, key?: string) => number | null,
-  overrides: readonly Override[],
+  { schema, value, lineOf, overrides }: Context,
 ): Problem[] {
   const place = issue.path.map(String).join(".");
   if (issue.code === "unrecognized_keys") {
-    const known = Object.keys(shapeAt(schema, issue.path));
-    return issue.keys.map((key) => ({
-      line: lineOf(issue.path, key),
-      text: `${[place, key].filter(Boolean).join(".")} is not a setting${didYouMean(key, known)}`,
-    }));
+    const known = Object.keys(shapeAt(schema, issue.path, value));
+    const elsewhere = Object.keys(shapeAt(schema, issue.path));
+    return issue.keys.map((key) => {
+      const other = elsewhere.includes(key) ? ` of this kind` : "";
+      const near = other === "" ? didYouMean(key, known) : "";
+      const name = [place, key].filter(Boolean).join(".");
+      return { line: lineOf(issue.path, key), text: `${name} is not a setting${other}${near}` };
+    });
+  }
+  if (issue.code === "invalid_union" && issue.discriminator !== undefined) {
+    const kinds = discriminators(schemaAt(schema, issue.path.slice(0, -1)), issue.discriminator);
+    const text = `${place}: expected one of ${kinds.join(", ")}`;
+    return [{ line: lineOf(issue.path), text }];
   }
   const override = overrides.find(({ path }) => path.join(".") === place);
   const name = override === undefined ? place : override.variable;
@@ -216,42 +249,4 @@ export function setIn(root: unknown, path: readonly string[], value: unknown): v
       node = node[key] as Record<string, unknown>;
     }
   }
-}
-
-/** What a default, an optional or the like is put around; undefined where nothing is. */
-export function innerOf(schema: unknown): unknown {
-  const wraps =
-    schema instanceof z.ZodDefault ||
-    schema instanceof z.ZodPrefault ||
-    schema instanceof z.ZodOptional ||
-    schema instanceof z.ZodNullable;
-  return wraps ? schema.def.innerType : undefined;
-}
-
-function unwrap(schema: unknown): unknown {
-  const inner = innerOf(schema);
-  return inner === undefined ? schema : unwrap(inner);
-}
-
-function shapeOf(schema: unknown): Record<string, unknown> {
-  const inner = unwrap(schema);
-  if (inner instanceof z.ZodObject) return inner.shape;
-  if (inner instanceof z.ZodUnion) return Object.assign({}, ...inner.options.map(shapeOf));
-  return {};
-}
-
-function shapeAt(schema: unknown, path: Path): Record<string, unknown> {
-  return path.reduce((shape, key) => shapeOf(shape[String(key)]), shapeOf(schema));
-}
-
-export interface Leaf {
-  readonly path: readonly string[];
-  readonly schema: unknown;
-}
-
-/** Every single setting of a schema; of a choice, those of all its branches. */
-export function leavesOf(schema: unknown, path: readonly string[] = []): Leaf[] {
-  const shape = Object.entries(shapeOf(schema));
-  if (shape.length === 0) return [{ path, schema }];
-  return shape.flatMap(([key, inner]) => leavesOf(inner, [...path, key]));
 }

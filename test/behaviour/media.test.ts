@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { decodeImage } from "../../edge/vision/image.ts";
@@ -171,7 +171,18 @@ story("the owner opens one at the door, and nobody where it was erased", async (
   const [large] = shown.media;
   assert.ok(large);
   const out = join(folder.path, "shown.jpg");
+  writeFileSync(out, "open to all");
+  chmodSync(out, 0o666);
   await ran(["media", "show", large.id, "--out", out]);
+  assert.is(statSync(out).mode & 0o777, 0o600, "whatever was there before");
+  const link = `${out}.link`;
+  symlinkSync(out, link);
+  const linked = await porchlight(["media", "show", large.id, "--out", link, ...at]);
+  assert.is(linked.code, 64, "through no link");
+  const nowhere = join(folder.path, "no-folder", "x.jpg");
+  const refused = await porchlight(["media", "show", large.id, "--out", nowhere, ...at]);
+  assert.is(refused.code, 1);
+  assert.match(refused.err, /cannot be written by user [\s\S]*name a file/);
   const picture = readFileSync(out);
   assert.ok(isJpeg(picture) && holdsJpeg(picture), "the search works");
   assert.is((await decodeImage(picture)).width, large.widthPx);

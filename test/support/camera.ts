@@ -23,6 +23,7 @@ export function cameraParts(path = process.env["PATH"] ?? ""): OpenCameraParts &
     random,
     signal: stop.signal,
     path,
+    mount: null,
     lines,
     stop: () => stop.abort(),
   };

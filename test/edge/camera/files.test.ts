@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import * as assert from "uvu/assert";
 import { cameraConfigSchema } from "../../../edge/camera/config.ts";
@@ -88,7 +88,77 @@ files("the rate is kept", async ({ folder }) => {
   assert.ok(lastMs >= 8 * 50 - 20, `8 steps took ${lastMs} ms`);
 });
 
+files("what is no file, or links to none, is passed over in a folder", async ({ folder }) => {
+  mkdirSync(join(folder.path, "0.jpg"));
+  symlinkSync(join(folder.path, "gone"), join(folder.path, "3.jpg"));
+  const found = filesOf([folder.path]).map((path) => basename(path));
+  assert.equal(found, ["1.png", "2.jpg", "10.jpg"]);
+  assert.equal(
+    filesOf([join(folder.path, "*.jpg")]).map((path) => basename(path)),
+    ["2.jpg", "10.jpg"],
+  );
+});
+
+files(
+  "a file that goes while it is replayed is told, and the others are shown",
+  async ({ folder }) => {
+    const paths = [
+      join(folder.path, "1.png"),
+      join(folder.path, "0.jpg"),
+      join(folder.path, "2.jpg"),
+    ];
+    mkdirSync(join(folder.path, "0.jpg"));
+    writeFileSync(join(folder.path, "0.jpg", "1.jpg"), "");
+    const parts = cameraParts();
+    const camera = openCamera(replay(paths, { everyFrame: true }), parts);
+    const reading = camera[Symbol.asyncIterator]();
+    const first = (await reading.next()).value;
+    rmSync(join(folder.path, "0.jpg"), { recursive: true });
+    const second = (await reading.next()).value;
+    assert.equal(
+      [first?.source, second?.source].map((path) => basename(path ?? "")),
+      ["1.png", "2.jpg"],
+    );
+    assert.is(camera.stats.damaged, 1);
+    assert.ok(parts.lines.some((line) => line.includes("file skipped")));
+    await reading.return?.(undefined);
+  },
+);
+
 if (needsProgram("ffmpeg", "ffmpeg")) {
+  files(
+    "a damaged video ends no replay, and a colon in its name opens no protocol",
+    async ({ folder }) => {
+      const clip = (name: string): string => join(folder.path, name);
+      const source = ["-f", "lavfi", "-i", "testsrc=size=160x120:rate=10", "-t", "0.5"];
+      const made = spawnSync("ffmpeg", [
+        "-loglevel",
+        "error",
+        ...source,
+        "-c:v",
+        "mpeg4",
+        clip("3.mp4"),
+      ]);
+      assert.is(made.status, 0, String(made.stderr));
+      copyFileSync(clip("3.mp4"), clip("10:15:00.mp4"));
+      writeFileSync(clip("5.mp4"), readFileSync(clip("3.mp4")).subarray(0, 200));
+      const parts = cameraParts();
+      const here = process.cwd();
+      process.chdir(folder.path);
+      try {
+        const config = replay(["3.mp4", "5.mp4", "10:15:00.mp4"], {
+          framesPerSecond: 20,
+          everyFrame: true,
+        });
+        const frames = await take(openCamera(config, parts), 100);
+        assert.equal([...new Set(frames.map((frame) => frame.source))], ["3.mp4", "10:15:00.mp4"]);
+      } finally {
+        process.chdir(here);
+      }
+      assert.not.match(parts.lines.join(""), /installed/);
+    },
+  );
+
   files("a video gives its frames", async ({ folder }) => {
     const video = join(folder.path, "clip.mp4");
     const source = ["-f", "lavfi", "-i", "testsrc=size=160x120:rate=10", "-t", "1"];

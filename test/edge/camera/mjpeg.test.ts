@@ -46,6 +46,28 @@ mjpeg("a torn frame is counted and the next one is whole", () => {
   }
 });
 
+mjpeg("frames of a stream without end marks come out whole, with theirs", () => {
+  const bare = (jpeg: Buffer): Buffer => jpeg.subarray(0, jpeg.length - 2);
+  const boundary = Buffer.from("\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n");
+  for (const between of [Buffer.alloc(0), boundary]) {
+    const stream = Buffer.concat(
+      [grey, busy, withThumbnail(busy, grey), grey, busy].flatMap((jpeg) => [bare(jpeg), between]),
+    );
+    for (const size of [1, 7, 100, stream.length]) {
+      const splitter = createMjpegSplitter();
+      const frames: Buffer[] = [];
+      for (let at = 0; at < stream.length; at += size) {
+        frames.push(...splitter.push(stream.subarray(at, at + size)));
+      }
+      // The last one ends when the next begins.
+      assert.is(frames.length, 4, `cut every ${size} bytes`);
+      assert.is(splitter.damaged, 0);
+      assert.ok(frames[1]?.subarray(0, busy.length - 2).equals(bare(busy)));
+      assert.ok(frames.every((frame) => frame.readUInt16BE(frame.length - 2) === 0xffd9));
+    }
+  }
+});
+
 mjpeg("noise between frames is passed over", () => {
   const splitter = createMjpegSplitter();
   const noise = Buffer.from("--boundary\r\nContent-Type: image/jpeg\r\n\r\n");

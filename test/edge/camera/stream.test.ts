@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { cameraConfigSchema } from "../../../edge/camera/config.ts";
 import { v4l2Args } from "../../../edge/camera/ffmpeg.ts";
+import { createFrozenPicture } from "../../../edge/camera/frozen.ts";
 import { jetsonArgs, pipeline } from "../../../edge/camera/gstreamer.ts";
 import { openCamera } from "../../../edge/camera/open-camera.ts";
 import { processSource, withoutUrls } from "../../../edge/camera/source.ts";
@@ -118,6 +119,29 @@ stream("what ends up in a command line cannot be anything else than it should", 
     { kind: "ffmpeg", device: "http://camera/stream" },
     { kind: "libcamera", widthPx: "640" },
     { kind: "gstreamer", sensor: 1.5 },
+    { kind: "ffmpeg", rotationDegrees: 45 },
+    {
+      kind: "socket",
+      path: "/s",
+      masks: [
+        [
+          [0, 0],
+          [1, 1],
+        ],
+      ],
+    },
+    {
+      kind: "socket",
+      path: "/s",
+      ignore: [
+        [
+          [0, 0],
+          [1, 0],
+          [1, 20],
+        ],
+      ],
+    },
+    { kind: "files", paths: ["~/clips"] },
   ]) {
     assert.is(cameraConfigSchema.safeParse(wrong).success, false, JSON.stringify(wrong));
   }
@@ -150,6 +174,80 @@ stream("a missing program is said, not thrown", async () => {
     assert.unreachable();
   }
   assert.ok(parts.lines.some((line) => line.includes("no-such-program is not installed")));
+});
+
+stream("a camera whose frames are all torn says so, and one that says nothing too", async () => {
+  for (const [script, words] of [
+    [
+      "while :; do printf '\\377\\330\\377\\340\\000\\001'; sleep 0.05; done",
+      /\d+ torn frames thrown away/,
+    ],
+    ["while :; do printf 'no picture'; sleep 0.05; done", /\d+ bytes came and no whole JPEG/],
+    ["exec sleep 5", /nothing comes from it/],
+  ] as const) {
+    const parts = cameraParts();
+    const camera = streamCamera(
+      { name: "door", start: processSource("sh", ["-c", script]), stallMs: 500 },
+      parts,
+    );
+    setTimeout(parts.stop, 700);
+    for await (const _ of camera) assert.unreachable();
+    assert.match(camera.state?.().reason ?? "", words);
+    assert.is(camera.state?.().state, "lost");
+  }
+});
+
+stream(
+  "a picture that is repeated byte for byte is frozen, after a while and never at once",
+  () => {
+    const frozen = createFrozenPicture();
+    const [one, other] = [Buffer.from("one"), Buffer.from("other")];
+    const from = (image: Buffer, times: readonly number[]) =>
+      times.map((ms) => frozen.repeats(Buffer.from(image), ms));
+    assert.equal(from(one, [0, 1_000, 9_000, 9_999]), [false, false, false, false]);
+    assert.equal(from(one, [10_000, 60_000]), [true, true]);
+    assert.equal(
+      from(other, [60_100, 75_000, 90_000, 105_000]),
+      [false, false, false, true],
+      "at a low rate",
+    );
+    assert.equal(from(one, [106_000]), [false]);
+  },
+);
+
+stream("a camera without MJPEG is read as it is, from the second try on", async () => {
+  const folder = tempFolder("v4l2");
+  const program = join(folder.path, "ffmpeg");
+  writeFileSync(
+    program,
+    `#!/bin/sh
+echo "$@" >> ${folder.path}/args
+case "$*" in
+  *"-input_format mjpeg"*)
+    echo "[video4linux2,v4l2 @ 0x55] Cannot find a proper format for codec 'mjpeg' (id 7), pixel format 'none' (id -1)" >&2
+    echo "/dev/video0: Invalid argument" >&2
+    exit 1 ;;
+esac
+while :; do cat ${folder.path}/frame.jpg; sleep 0.1; done
+`,
+  );
+  chmodSync(program, 0o755);
+  const { blank, encodeJpeg } = await import("../../../edge/vision/image.ts");
+  writeFileSync(join(folder.path, "frame.jpg"), await encodeJpeg(blank(32, 32)));
+  const path = process.env["PATH"];
+  process.env["PATH"] = `${folder.path}:${path}`;
+  const parts = cameraParts();
+  try {
+    await take(openCamera(cameraConfigSchema.parse({ kind: "ffmpeg" }), parts), 1);
+  } finally {
+    process.env["PATH"] = path;
+  }
+  const lost = parts.lines.find((line) => line.includes("camera lost")) ?? "";
+  assert.match(lost, /Cannot find a proper format.*Invalid argument.*encoded here/);
+  const [first, second] = readFileSync(join(folder.path, "args"), "utf8").trim().split("\n");
+  assert.match(first ?? "", /-input_format mjpeg .*-c:v copy/);
+  assert.match(second ?? "", /^(?!.*-input_format).*-c:v mjpeg/);
+  folder.remove();
 });
 
 stream("a password in a camera's last words never reaches the log", async () => {

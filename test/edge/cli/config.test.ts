@@ -1,7 +1,8 @@
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { CONFIG_VERSION } from "../../../edge/config/schema.ts";
+import { appliedOf } from "../../../edge/config/options.ts";
+import { CONFIG_VERSION, deviceConfigSchema } from "../../../edge/config/schema.ts";
 import { json, porchlight } from "../../support/cli.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
@@ -64,6 +65,73 @@ configuring("that init writes is of the newest version", async () => {
   const data = join(folder.path, "made");
   assert.is((await porchlight(["init", "--config", file, "--data", data])).code, 0);
   assert.match(readFileSync(file, "utf8"), `version: ${CONFIG_VERSION}`);
+});
+
+configuring("that cannot be read or cannot be one is refused with what is wrong", async () => {
+  mkdirSync(join(folder.path, "folder"));
+  const text = "camera: {kind: ffmpeg}\n";
+  const utf16 = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, "utf16le")]);
+  const swapped = Buffer.concat([Buffer.from([0xfe, 0xff]), Buffer.from(text, "utf16le").swap16()]);
+  for (const [content, words] of [
+    [null, /it is a folder/],
+    [utf16, /UTF-16.*\n.*save it as UTF-8/],
+    [swapped, /UTF-16/],
+    [Buffer.from("name: caf\xe9\n", "latin1"), /no text in UTF-8/],
+    [Buffer.from([0, 1, 2, 3]), /no text in UTF-8/],
+    ["data: /a\n---\ndata: /b\n", /line 2: a second document begins here/],
+    ["just words\n", /expected settings, one "key: value" a line: the string "just words"/],
+    ["- a\n- b\n", /a list/],
+    ["7\n", /the number 7/],
+    [
+      "camera: {kind: usb}\n",
+      /line 1: camera.kind: expected one of files, libcamera, gstreamer, ffmpeg, socket/,
+    ],
+    [
+      "camera:\n  kind: ffmpeg\n  sensor: 1\n",
+      /line 3: camera.sensor is not a setting of this kind\n/,
+    ],
+    ["camera:\n  kind: ffmpeg\n  rotationDegree: 90\n", /line 3: .*did you mean rotationDegrees\?/],
+    ["camera:\n  kind: ffmpeg\n  rotationDegrees: 45\n", /line 3: .*expected 0, 90, 180 or 270/],
+    ["camera:\n  kind: files\n  paths: [~/clips]\n", /line 3: .*write the whole path/],
+    [
+      'button:\n  device: /dev/input/event0\n  name: "\\ud800"\n',
+      /line 3: button.name ends in half a character/,
+    ],
+  ] as const) {
+    const file = content === null ? join(folder.path, "folder") : join(folder.path, "wrong.yaml");
+    if (content !== null) writeFileSync(file, content);
+    const ran = await porchlight(["config", "check", "--config", file]);
+    assert.is(ran.code, 78, ran.err);
+    assert.match(ran.err, words, ran.err);
+    assert.not.match(ran.err, /^ {4}at /m);
+  }
+});
+
+configuring("with a relative data folder means the same store from everywhere", async () => {
+  const file = written("here.yaml", "data: ./store\n");
+  const ran = await porchlight(["config", "check", "--config", file, "--json"]);
+  assert.is(json<Record<string, string>>(ran)["data"], join(folder.path, "store"));
+  const made = join(folder.path, "made", "porchlight.yaml");
+  assert.is(
+    (await porchlight(["init", "--config", made, "--data", join(folder.path, "d")])).code,
+    0,
+  );
+  assert.match(readFileSync(made, "utf8"), `data: "${join(folder.path, "d")}"`);
+});
+
+configuring("is recorded without the paths that an owner has chosen", () => {
+  const paths = ["/home/ada/Ana_Palacio/", "clips"];
+  const config = deviceConfigSchema.parse({ data: "/home/ada", camera: { kind: "files", paths } });
+  const { settings, sha256 } = appliedOf(config);
+  assert.not.match(JSON.stringify(settings), /ada|Palacio|clips/);
+  assert.is(settings["camera.paths.0"], "(path)");
+  const other = deviceConfigSchema.parse({
+    data: "/home/ada",
+    camera: { kind: "files", paths: ["x"] },
+  });
+  assert.not.equal(appliedOf(other).sha256, sha256);
+  const usb = deviceConfigSchema.parse({ camera: { kind: "ffmpeg" } });
+  assert.is(appliedOf(usb).settings["camera.device"], "/dev/video0");
 });
 
 configuring.run();

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -21,7 +22,10 @@ const at = (path: string): string => join(root.path, path);
 const into = ["--root", root.path];
 
 install.before(async () => {
+  // As a careless owner has it: what is placed must not be anybody's to write all the same.
+  const umask = process.umask(0);
   const { code, err } = await porchlight(["install", ...into]);
+  process.umask(umask);
   assert.is(code, 0, err);
 });
 install.after(() => root.remove());
@@ -38,6 +42,33 @@ install("places units, users and folders, and enables the daemon", () => {
   assert.is(statSync(at("usr/bin/porchlight")).mode & 0o777, 0o755);
   assert.is(spawnSync("sh", ["-n", at("usr/bin/porchlight")]).status, 0);
   assert.not.ok(existsSync(at("etc/credstore.encrypted")), "an image holds no key");
+});
+
+install("nothing that it placed may be written by everybody", () => {
+  const all = ["usr", "etc", "var"].flatMap((top) =>
+    readdirSync(at(top), { recursive: true, encoding: "utf8" }).map((name) => join(at(top), name)),
+  );
+  assert.ok(all.length > 100);
+  const open = all.filter((path) => {
+    const found = lstatSync(path);
+    return !found.isSymbolicLink() && (found.mode & 0o002) !== 0;
+  });
+  assert.equal(open, []);
+});
+
+install("on a Jetson the daemon gets the camera's socket and its chip's devices", async () => {
+  const dropIn = at("etc/systemd/system/porchlight.service.d/jetson.conf");
+  assert.not.ok(existsSync(dropIn), "and nowhere else");
+  writeFileSync(at("etc/nv_tegra_release"), "# R36 (release)\n");
+  assert.is((await porchlight(["install", ...into])).code, 0);
+  const words = readFileSync(dropIn, "utf8");
+  assert.match(words, /^BindPaths=-\/tmp\/argus_socket$/m);
+  for (const device of ["/dev/nvmap", "/dev/nvhost-nvjpg", "char-nvhost*", "char-drm"]) {
+    assert.ok(words.includes(`\nDeviceAllow=${device} rw\n`), device);
+  }
+  assert.not.match(words, /Network|RestrictAddressFamilies/);
+  const packaged = readFileSync("scripts/package/porchlight/postinst", "utf8");
+  assert.match(packaged, "jetson.conf");
 });
 
 install("what it placed runs by itself, with nothing of the clone", () => {

@@ -1,11 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
-import { parseCameraUrl } from "../../../edge/relay/network-source.ts";
+import { streamCamera } from "../../../edge/camera/stream.ts";
+import { networkSource, parseCameraUrl } from "../../../edge/relay/network-source.ts";
+import { blank, encodeJpeg } from "../../../edge/vision/image.ts";
+import { cameraParts, isJpeg, take } from "../../support/camera.ts";
 import { collect, porchlight, userEnvironment } from "../../support/cli.ts";
 import { needs, needsProgram } from "../../support/needs.ts";
 import { bundledPeople, writePhotos, writeScenes } from "../../support/people.ts";
@@ -80,6 +84,48 @@ relay("a file with the URL that others can read is refused", async () => {
   assert.is(code, 78);
   assert.match(err, /chmod 600/);
 });
+
+if (needsProgram("ffmpeg", "ffmpeg")) {
+  relay(
+    "an address that gives one picture is asked for the next one at the frame rate",
+    async () => {
+      let asked = 0;
+      const server = createServer((request, response) => {
+        const { authorization } = request.headers;
+        if (authorization === undefined) {
+          response.writeHead(401, { "www-authenticate": 'Basic realm="camera"' }).end();
+          return;
+        }
+        const shade = 20 + (asked++ % 20) * 10;
+        void encodeJpeg(blank(160, 120, [shade, shade, shade])).then((jpeg) => {
+          response.writeHead(200, { "content-type": "image/jpeg" }).end(jpeg);
+        });
+      });
+      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+      const address = server.address();
+      assert.ok(typeof address === "object" && address !== null);
+      const url = parseCameraUrl(`http://porch:${PASSWORD}@127.0.0.1:${address.port}/snap.jpg`);
+      for (const copy of [false, true]) {
+        asked = 0;
+        const parts = cameraParts();
+        const start = networkSource(url, { copy, framesPerSecond: 10, widthPx: 160 });
+        const camera = streamCamera({ name: "network", start, stallMs: 8_000 }, parts);
+        const frames = await take(camera, 8);
+        assert.ok(frames.every(({ image }) => isJpeg(image)));
+        assert.ok(
+          new Set(frames.map(({ image }) => image.toString("base64"))).size > 4,
+          "new ones",
+        );
+        const [first, last] = [frames[1]?.monotonicMs ?? 0, frames.at(-1)?.monotonicMs ?? 0];
+        assert.ok(last - first > 300, `at most the frame rate: ${last - first} ms for 7 frames`);
+        assert.match(parts.lines.join(""), /one picture, not a stream: it is polled/);
+        assert.not.match(parts.lines.join(""), PASSWORD);
+      }
+      server.closeAllConnections();
+      await new Promise((done) => server.close(done));
+    },
+  );
+}
 
 if (able) {
   let camera: RtspServer;

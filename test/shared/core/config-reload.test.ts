@@ -2,8 +2,9 @@ import * as assert from "uvu/assert";
 import { z } from "zod";
 import { cloudConfigSchema } from "../../../cloud-sync/config/schema.ts";
 import { deviceConfigSchema } from "../../../edge/config/schema.ts";
-import { configJsonSchema, leavesOf } from "../../../shared/core/config.ts";
+import { configJsonSchema } from "../../../shared/core/config.ts";
 import { reloadConfig, settingMetaOf } from "../../../shared/core/config-reload.ts";
+import { leavesOf } from "../../../shared/core/config-schema.ts";
 import { setting } from "../../../shared/core/setting.ts";
 import { suite } from "../../support/suite.ts";
 

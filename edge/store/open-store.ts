@@ -16,6 +16,7 @@ import { createRetention, isSheddable, type Retention } from "../log/retention.t
 import { createMediaFiles, type MediaFiles, mediaFolder } from "../media/media-files.ts";
 import { dataVersion, truncateWal } from "../sqlite/database.ts";
 import { createDiskReserve, type DiskReserve } from "../sqlite/disk-reserve.ts";
+import { storeFailure } from "../sqlite/failure.ts";
 import { removeBackups } from "../sqlite/migrate.ts";
 import { protectCopy } from "../sqlite/read-only-copy.ts";
 import { createErasure } from "../vault/erasure.ts";
@@ -76,9 +77,7 @@ export function openStore(options: StoreOptions): Store {
   const vault = reserve.run(() => openVaultDatabase(options, false));
   const keyring = createKeyring(vault);
   const gallery = createGallery(vault, keyring);
-  const named = options.liveNames === true;
-  const nameOf = (person: string) => (named ? (gallery.person(person)?.name ?? null) : null);
-  const announce = createLiveNotifier({ nameOf });
+  const announce = createLiveNotifier({ nameOf: namesOf(gallery, options) });
   const log = createEventLog({ database, keyring, announce, ...options });
   const live = createLiveOutbox(database, clock);
   const released = createKeyOutbox(database, clock);
@@ -100,12 +99,12 @@ export function openStore(options: StoreOptions): Store {
   const source = sourceOf(log, createLogReader(database), options.passedOver);
   const projections = [erasure, gallery, visits, latest, media];
   const runner = createProjectionRunner(vault, source, projections);
-  // The log has it: on a full disk the vault reads it later.
+  // The log has it: on a full disk, or beside another writer, the vault reads it later.
   const follow = (): void => {
     try {
       reserve.run(runner.catchUp);
     } catch (error) {
-      if (!isDiskFull(error)) throw error;
+      if (!isDiskFull(error) && storeFailure(error)?.remedy !== "retry") throw error;
     }
   };
   let seen = -1;
@@ -154,6 +153,11 @@ export function openStore(options: StoreOptions): Store {
     followed: runner.cursor,
     close,
   };
+}
+
+/** Where the owner has released names; else nobody has one. */
+function namesOf(gallery: Pick<Gallery, "person">, { liveNames = false }: StoreOptions) {
+  return (person: string) => (liveNames ? (gallery.person(person)?.name ?? null) : null);
 }
 
 /** Keys that were handed over, and are not in the vault any more. */

@@ -10,6 +10,7 @@ import {
   type DeviceConfig,
   deviceConfigSchema,
 } from "./schema.ts";
+import { withStallTimeout } from "./times.ts";
 
 export const DEFAULT_CONFIG_FILE = "/etc/porchlight/porchlight.yaml";
 /** Variables that are read elsewhere and are not settings. */
@@ -52,5 +53,5 @@ export function loadConfig({ file, data, environment, migrated }: ConfigRequest)
     migrations: { steps: CONFIG_MIGRATIONS, newest: CONFIG_VERSION },
     migrated,
   });
-  return data === undefined ? config : { ...config, data };
+  return withStallTimeout(data === undefined ? config : { ...config, data });
 }

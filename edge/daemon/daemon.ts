@@ -6,12 +6,14 @@ import type { CameraStats } from "../camera/frame.ts";
 import { openCamera } from "../camera/open-camera.ts";
 import { appliedOf, visionOptions } from "../config/options.ts";
 import type { DeviceConfig } from "../config/schema.ts";
+import { framePeriodMsOf } from "../config/times.ts";
 import type { Notifier } from "../host/sd-notify.ts";
 import { createGroupCommit } from "../log/group-commit.ts";
 import { createSnapshots, type Snapshots } from "../media/snapshots.ts";
 import type { Thresholds } from "../recognition/match.ts";
-import { samePersonOf, thresholdsOf } from "../recognition/thresholds.ts";
-import { createTracker, type TrackEvent } from "../recognition/track.ts";
+import { samePersonElsewhereOf, samePersonOf, thresholdsOf } from "../recognition/thresholds.ts";
+import { createTracker, type TrackEvent, type TrackOptions } from "../recognition/track.ts";
+import { createVisitBudget, type VisitBudget } from "../recognition/visit-budget.ts";
 import { createWriteVolume } from "../sqlite/write-volume.ts";
 import { appendOrDropOnFullDisk } from "../store/append-unless-full.ts";
 import type { Store } from "../store/open-store.ts";
@@ -60,6 +62,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
     const { path, random } = parts;
     const camera = openCamera(config.camera, { clock, logger, random, signal, path });
     const sampler = createSampler(config.telemetry.intervalS * 1000, clock);
+    const budget = createVisitBudget(() => parts.config().recognition.visitsPerHour);
     const housekeeping = createHousekeeping({
       store,
       buffer: () => parts.config().buffer,
@@ -83,6 +86,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
         telemetry.add({ type: "telemetry.sampled", actor: "device", data: { metrics } });
       },
       sampler,
+      budget,
     );
     const background = runBackgroundTasks(parts, housekeeping, signal);
     const snapshots = openSnapshots(given, housekeeping);
@@ -103,7 +107,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
               return store.gallery.nearest(packId, probe, limit);
             },
           },
-          tracker: createTracker(trackOptions(parts, vision.pack)),
+          tracker: createTracker(trackOptions(parts, vision.pack, budget)),
           append: store.append,
           observer,
           logger,
@@ -135,7 +139,8 @@ function noCamera(): PorchlightError {
   });
 }
 
-function trackOptions(parts: DaemonParts, pack: PackIdentity) {
+function trackOptions(parts: DaemonParts, pack: PackIdentity, budget: VisitBudget): TrackOptions {
+  const { camera } = parts.config();
   return {
     get thresholds(): Thresholds {
       return thresholdsOf(parts.config().recognition, pack);
@@ -148,6 +153,9 @@ function trackOptions(parts: DaemonParts, pack: PackIdentity) {
     },
     pack: pack.id,
     samePerson: samePersonOf(pack),
+    samePersonElsewhere: samePersonElsewhereOf(pack),
+    framePeriodMs: camera === undefined ? null : framePeriodMsOf(camera),
+    budget,
     newId: parts.newId,
   };
 }
@@ -218,14 +226,30 @@ function observe(
   camera: { readonly stats: CameraStats },
   sampled: (metrics: Record<string, number>) => void,
   sampler: ReturnType<typeof createSampler>,
+  budget: VisitBudget,
 ): PipelineObserver {
+  let facesLeftOut = 0;
+  let visitsLeftOut = 0;
+  const leftOut = (): Record<string, number> => {
+    const counts = { facesLeftOut, visitsLeftOut: Math.max(0, budget.leftOut - visitsLeftOut) };
+    facesLeftOut = 0;
+    visitsLeftOut = budget.leftOut;
+    if (counts.visitsLeftOut > 0)
+      logger.warn("visits over recognition.visitsPerHour were left out", {
+        visits: counts.visitsLeftOut,
+      });
+    return counts;
+  };
   return {
+    crowded(faces) {
+      facesLeftOut += faces;
+    },
     frame(frame, image, sightings, times) {
       // A frame has reached its decisions: this, and nothing else, feeds the watchdog.
       notifier.alive();
       const metrics = sampler.add(times, sightings.length, camera.stats);
       if (metrics !== null) {
-        sampled(metrics);
+        sampled({ ...metrics, ...leftOut() });
         notifier.status(`${metrics["framesPerSecond"]?.toFixed(1)} frames/s`);
       }
       watch?.frame(frame, image, sightings, times);

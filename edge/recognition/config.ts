@@ -23,6 +23,18 @@ export const recognitionConfigSchema = z
       .max(60_000)
       .default(3_000)
       .meta(setting("Absence", "a visit ends after this, ms", "at once")),
+    visitsPerHour: z
+      .int()
+      .min(1)
+      .max(3_600)
+      .default(120)
+      .meta(
+        setting(
+          "Visits an hour",
+          "so many visits of strangers are logged, and as many of known people; five hours' worth at once",
+          "at once",
+        ),
+      ),
     decideAfterMs: z
       .int()
       .min(0)

@@ -19,3 +19,8 @@ export function thresholdsOf(
 export function samePersonOf({ thresholds }: Pick<PackIdentity, "thresholds">): number {
   return Math.min(...thresholds.far.map(({ threshold }) => threshold));
 }
+
+/** The same for a face that is in another place, where the strictest one that was measured holds. */
+export function samePersonElsewhereOf({ thresholds }: Pick<PackIdentity, "thresholds">): number {
+  return Math.max(...thresholds.far.map(({ threshold }) => threshold));
+}

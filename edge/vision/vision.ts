@@ -7,7 +7,7 @@ import type { Provider } from "./config.ts";
 import { createDetector } from "./detect.ts";
 import type { Detection } from "./detection.ts";
 import { embedChips } from "./embed.ts";
-import type { EmbeddedFace, Face, RgbImage } from "./face.ts";
+import { type EmbeddedFace, type Face, largestFirst, type RgbImage } from "./face.ts";
 import { checkGolden, goldenChip } from "./golden.ts";
 import { encodeJpeg, shrink } from "./image.ts";
 import { findLandmarks } from "./landmarks.ts";
@@ -27,6 +27,8 @@ export interface StageTimes {
 
 export interface Analysis {
   readonly faces: readonly EmbeddedFace[];
+  /** Faces that were found and not embedded: more than were asked for. */
+  readonly leftOut: number;
   readonly times: StageTimes;
 }
 
@@ -42,8 +44,8 @@ export interface Vision {
   detect(image: RgbImage): Promise<Face[]>;
   /** Unit-length embeddings of faces found in this picture, in their order. */
   embed(image: RgbImage, faces: readonly Face[]): Promise<Embedding[]>;
-  /** Both in one go. */
-  analyse(image: RgbImage): Promise<Analysis>;
+  /** Both in one go, of at most so many faces: usable ones first, then the widest. */
+  analyse(image: RgbImage, facesMax?: number): Promise<Analysis>;
   close(): Promise<void>;
 }
 
@@ -134,6 +136,13 @@ interface Chip {
   readonly pixels: Uint8Array;
 }
 
+function nearest(faces: readonly Face[], count: number): Face[] {
+  const sorted = largestFirst(faces).sort(
+    (a, b) => Number(b.quality.usable) - Number(a.quality.usable),
+  );
+  return sorted.slice(0, count);
+}
+
 class PackVision implements Vision {
   readonly pack: PackIdentity;
   readonly provider: Provider;
@@ -171,9 +180,10 @@ class PackVision implements Vision {
     return await this.#inTurn(() => this.#embed(image, faces));
   }
 
-  async analyse(image: RgbImage): Promise<Analysis> {
+  async analyse(image: RgbImage, facesMax = Number.POSITIVE_INFINITY): Promise<Analysis> {
     return await this.#inTurn(async () => {
-      const { faces, times } = await this.#detect(image);
+      const { faces: found, times } = await this.#detect(image);
+      const faces = found.length > facesMax ? nearest(found, facesMax) : found;
       const start = performance.now();
       const embeddings = await this.#embed(image, faces);
       return {
@@ -182,6 +192,7 @@ class PackVision implements Vision {
           invariant(embedding, "every face has an embedding");
           return { ...face, embedding };
         }),
+        leftOut: found.length - faces.length,
         times: { ...times, embedMs: performance.now() - start },
       };
     });

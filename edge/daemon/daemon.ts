@@ -6,13 +6,10 @@ import type { CameraStats } from "../camera/frame.ts";
 import { openCamera } from "../camera/open-camera.ts";
 import { appliedOf, visionOptions } from "../config/options.ts";
 import type { DeviceConfig } from "../config/schema.ts";
-import { framePeriodMsOf } from "../config/times.ts";
 import type { Notifier } from "../host/sd-notify.ts";
 import { createGroupCommit } from "../log/group-commit.ts";
 import { createSnapshots, type Snapshots } from "../media/snapshots.ts";
-import type { Thresholds } from "../recognition/match.ts";
-import { samePersonElsewhereOf, samePersonOf, thresholdsOf } from "../recognition/thresholds.ts";
-import { createTracker, type TrackEvent, type TrackOptions } from "../recognition/track.ts";
+import { createTracker, type TrackEvent } from "../recognition/track.ts";
 import { createVisitBudget, type VisitBudget } from "../recognition/visit-budget.ts";
 import { createWriteVolume } from "../sqlite/write-volume.ts";
 import { appendOrDropOnFullDisk } from "../store/append-unless-full.ts";
@@ -23,6 +20,7 @@ import { runBackgroundTasks } from "./background.ts";
 import { createHousekeeping, type Housekeeping } from "./housekeeping.ts";
 import { type PipelineObserver, runPipeline } from "./pipeline.ts";
 import { createSampler } from "./telemetry.ts";
+import { createThresholdCheck, trackOptions } from "./tracking.ts";
 
 export interface DaemonParts {
   /** The configuration in force; SIGHUP may replace what can change while running. */
@@ -87,6 +85,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
       },
       sampler,
       budget,
+      createThresholdCheck(parts, vision.pack),
     );
     const background = runBackgroundTasks(parts, housekeeping, signal);
     const snapshots = openSnapshots(given, housekeeping);
@@ -137,27 +136,6 @@ function noCamera(): PorchlightError {
     exitCode: 78,
     hint: "see which cameras there are: porchlight doctor; then add one under `camera:`",
   });
-}
-
-function trackOptions(parts: DaemonParts, pack: PackIdentity, budget: VisitBudget): TrackOptions {
-  const { camera } = parts.config();
-  return {
-    get thresholds(): Thresholds {
-      return thresholdsOf(parts.config().recognition, pack);
-    },
-    get absentMs(): number {
-      return parts.config().recognition.absentMs;
-    },
-    get decideAfterMs(): number {
-      return parts.config().recognition.decideAfterMs;
-    },
-    pack: pack.id,
-    samePerson: samePersonOf(pack),
-    samePersonElsewhere: samePersonElsewhereOf(pack),
-    framePeriodMs: camera === undefined ? null : framePeriodMsOf(camera),
-    budget,
-    newId: parts.newId,
-  };
 }
 
 /** Facts of what changed since the daemon last ran; what did not change is not appended again. */
@@ -227,6 +205,7 @@ function observe(
   sampled: (metrics: Record<string, number>) => void,
   sampler: ReturnType<typeof createSampler>,
   budget: VisitBudget,
+  checkThresholds: () => void,
 ): PipelineObserver {
   let facesLeftOut = 0;
   let visitsLeftOut = 0;
@@ -247,6 +226,7 @@ function observe(
     frame(frame, image, sightings, times) {
       // A frame has reached its decisions: this, and nothing else, feeds the watchdog.
       notifier.alive();
+      checkThresholds();
       const metrics = sampler.add(times, sightings.length, camera.stats);
       if (metrics !== null) {
         sampled({ ...metrics, ...leftOut() });

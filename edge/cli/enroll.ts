@@ -10,8 +10,9 @@ import { knownEntry, parseEntry } from "../../shared/log/entry.ts";
 import { openCamera } from "../camera/open-camera.ts";
 import { visionOptions } from "../config/options.ts";
 import { openPersonal } from "../log/open-entry.ts";
-import { enrol, type Photo, type PhotoReport } from "../recognition/enrol.ts";
-import { thresholdsOf } from "../recognition/thresholds.ts";
+import { chooseTemplates, type Enrolment, type PhotoReport } from "../recognition/enrol.ts";
+import { lookAtPhotos, type Photo } from "../recognition/enrol-photos.ts";
+import { thresholdProblems, thresholdsOf } from "../recognition/thresholds.ts";
 import type { Store } from "../store/open-store.ts";
 import type { Person } from "../vault/gallery.ts";
 import { openVision } from "../vision/vision.ts";
@@ -71,6 +72,7 @@ function visitPhotos({ visits, log, keyring }: Store, id: string): Photo[] {
 const OPTIONS = {
   camera: flag("use frames of the configured camera"),
   "from-visit": text("ID", "use the faces kept of a visit"),
+  alike: flag("enrol although an enrolled person is alike: twins come out ambiguous"),
   "dry-run": flag("say what would be taken, write nothing"),
 };
 
@@ -110,6 +112,7 @@ function report(
 ): ExitCode {
   const { reports, dryRun, name } = result;
   const taken = reports.filter((each) => each.taken).length;
+  const unlike = reports.some(({ refusal }) => refusal === "unlike the other photos");
   const rows = reports.map(({ photo, refusal, detail }) => [
     photo,
     refusal === null ? "taken" : `refused: ${refusal}`,
@@ -118,11 +121,70 @@ function report(
   const verb = dryRun ? "would be taken" : "taken";
   const summary = `${name}: ${taken} of ${reports.length} photos ${verb}`;
   terminal.data({ ...result, taken }, `${table(["photo", "", ""], rows)}\n${summary}`);
+  if (unlike) {
+    terminal.note(
+      "photos of somebody else? look at what is enrolled: porchlight people show NAME --out sheet.jpg",
+    );
+  }
+  if (reports.some(({ like }) => like !== null)) {
+    terminal.note(
+      "a twin? enrol them all the same: --alike; another's photo? porchlight people remove-template",
+    );
+  }
   if (taken > 0) return EXIT.ok;
   terminal.note(
     "no photo was enrolled: use sharp, well-lit photos of one face looking at the camera",
   );
   return EXIT.failed;
+}
+
+/** What an enrolment rests on: who is enrolled, and with which faces. */
+const GALLERY_TYPES = [
+  "person.enrolled",
+  "person.renamed",
+  "person.erased",
+  "template.added",
+  "template.removed",
+] as const;
+/** Two enrolments at once: the later one looks at the gallery again. More than this is no accident. */
+const ATTEMPTS_MAX = 8;
+
+/** Chooses and appends, anew where somebody else has changed the gallery in between. */
+async function enrolInto(
+  store: Store,
+  given: {
+    readonly name: string;
+    readonly actor: string;
+    readonly dryRun: boolean;
+    readonly choose: (person: string) => Promise<Enrolment>;
+  },
+): Promise<{ readonly person: string | null; readonly enrolment: Enrolment }> {
+  const { name, actor, dryRun, choose } = given;
+  const subject = randomUUID();
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const since = store.log.head();
+    store.catchUp();
+    const known = personNamed(store, name);
+    const person = known?.id ?? subject;
+    const enrolment = await choose(person);
+    const { templates, removed } = enrolment;
+    if (dryRun || templates.length === 0) return { person: null, enrolment };
+    const personal = { profile: { name } };
+    const enrolled = { type: "person.enrolled", actor, subject, data: {}, personal } as const;
+    const drafts = [...(known === null ? [enrolled] : []), ...removed, ...templates];
+    if (store.appendUnlessSince(since, GALLERY_TYPES, drafts) !== null)
+      return { person, enrolment };
+  }
+  throw new PorchlightError("person.busy", "others are changing who is enrolled all the time", {
+    hint: "try again when they are done: porchlight enroll",
+  });
+}
+
+/** With the name of whom a photo resembles: the owner asks, and has to know whose folder is wrong. */
+function named(report: PhotoReport, { gallery }: Store): PhotoReport {
+  const like = report.like === null ? null : gallery.person(report.like);
+  if (like === null) return report;
+  return { ...report, detail: report.detail.replace("another enrolled person", like.name) };
 }
 
 export const enroll: Verb = verb({
@@ -137,33 +199,31 @@ export const enroll: Verb = verb({
     const dryRun = values["dry-run"];
     const store = open();
     const { photos, total } = sourceOf(invocation);
-    const known = personNamed(store, name);
-    const person = known?.id ?? randomUUID();
+    personNamed(store, name);
     const vision = await openVision({ ...visionOptions(config()), logger: silentLogger });
     try {
-      const options = {
-        vision,
-        gallery: store.gallery,
-        thresholds: thresholdsOf(config().recognition, vision.pack),
-        maxSidePx: config().recognition.maxSidePx,
-        newId: randomUUID,
-      };
+      const { maxSidePx, ...recognition } = config().recognition;
+      for (const problem of thresholdProblems(recognition, vision.pack)) terminal.note(problem);
       let done = 0;
       const seen = (): void => terminal.progress(name, ++done, total);
-      const { reports, templates } = await enrol(person, photos, options, actor, seen);
-      if (!dryRun && templates.length > 0) {
-        const personal = { profile: { name } };
-        const enrolled = {
-          type: "person.enrolled",
-          actor,
-          subject: person,
-          data: {},
-          personal,
-        } as const;
-        store.append(known === null ? [enrolled, ...templates] : templates);
+      const looked = await lookAtPhotos(photos, { vision, maxSidePx }, seen);
+      const options = {
+        pack: vision.pack,
+        gallery: store.gallery,
+        thresholds: thresholdsOf(recognition, vision.pack),
+        newId: randomUUID,
+        alike: values.alike,
+      };
+      const choose = (person: string) => chooseTemplates(person, looked, options, actor);
+      const { person, enrolment } = await enrolInto(store, { name, actor, dryRun, choose });
+      const reports = enrolment.reports.map((each) => named(each, store));
+      for (const template of enrolment.doubtful) {
+        const id = template.slice(0, 8);
+        terminal.note(
+          `template ${id} is unlike the others: porchlight people remove-template NAME ${id}`,
+        );
       }
-      const written = !dryRun && templates.length > 0;
-      return report(invocation, { person: written ? person : null, name, dryRun, reports });
+      return report(invocation, { person, name, dryRun, reports });
     } finally {
       await vision.close();
     }

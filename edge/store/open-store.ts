@@ -25,6 +25,7 @@ import { createMedia, type Media } from "../vault/media.ts";
 import { openVaultDatabase, type VaultOptions, vaultPath } from "../vault/open-vault.ts";
 import { createProjectionRunner, type ProjectionSource } from "../vault/projection-runner.ts";
 import { createVisits, type Visits } from "../vault/visits.ts";
+import { type ConditionalAppend, conditionalAppend } from "./conditional-append.ts";
 import { createRelease, type Release } from "./key-release.ts";
 
 export interface StoreOptions extends LogOptions, VaultOptions {
@@ -48,6 +49,8 @@ export interface Store {
    * the reserve is released for it, not for telemetry; throws `disk.full` when that is gone.
    */
   append(drafts: readonly AnyDraft[]): readonly Cursor[];
+  /** The same for drafts that rest on what was known at a place of the log. */
+  readonly appendUnlessSince: ConditionalAppend;
   /** Sheds what the policy allows when log.db is over its budget. */
   readonly retention: Retention;
   /** Room on the disk for what matters, once everything else is full. */
@@ -73,8 +76,8 @@ export function openStore(options: StoreOptions): Store {
   const vault = reserve.run(() => openVaultDatabase(options, false));
   const keyring = createKeyring(vault);
   const gallery = createGallery(vault, keyring);
-  const named = options.liveNames === true;
-  const nameOf = (person: string) => (named ? (gallery.person(person)?.name ?? null) : null);
+  const nameOf = (person: string) =>
+    options.liveNames === true ? (gallery.person(person)?.name ?? null) : null;
   const announce = createLiveNotifier({ nameOf });
   const log = createEventLog({ database, keyring, announce, ...options });
   const live = createLiveOutbox(database, clock);
@@ -95,8 +98,7 @@ export function openStore(options: StoreOptions): Store {
     },
   });
   const source = sourceOf(log, createLogReader(database), options.passedOver);
-  const projections = [erasure, gallery, visits, latest, media];
-  const runner = createProjectionRunner(vault, source, projections);
+  const runner = createProjectionRunner(vault, source, [erasure, gallery, visits, latest, media]);
   // The log has it: on a full disk the vault reads it later.
   const follow = (): void => {
     try {
@@ -145,6 +147,7 @@ export function openStore(options: StoreOptions): Store {
         throw isDiskFull(error) ? diskFull(error) : error;
       }
     },
+    appendUnlessSince: conditionalAppend({ log, reserve, follow }),
     catchUp,
     rebuild: runner.rebuild,
     followed: runner.cursor,

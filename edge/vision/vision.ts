@@ -4,6 +4,7 @@ import type { Logger } from "../../shared/core/logger.ts";
 import type { Embedding } from "../../shared/log/embedding.ts";
 import { fitSimilarity, invertSimilarity, type Similarity, warpChip } from "./align.ts";
 import type { Provider } from "./config.ts";
+import { COVERAGE_SIDE, coverageChip } from "./coverage.ts";
 import { createDetector } from "./detect.ts";
 import type { Detection } from "./detection.ts";
 import { embedChips } from "./embed.ts";
@@ -237,7 +238,8 @@ class PackVision implements Vision {
     const { side } = this.#template;
     const toImage = this.#chipToImage(found);
     const pixels = warpChip(pyramid, toImage, side);
-    const input = { chip: pixels, side, toImage, points, score };
+    const closer = () => warpChip(pyramid, coverageChip(points), COVERAGE_SIDE);
+    const input = { chip: pixels, side, toImage, points, score, closer };
     const face = { ...found, quality: assess(input, this.#pack.file.quality) };
     this.#chips.set(face, { image: pyramid.picture, pixels });
     return face;

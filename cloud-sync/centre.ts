@@ -18,6 +18,7 @@ import { type Identity, openIdentity } from "./host/tls-identity.ts";
 import { type Api, createApi } from "./http/server.ts";
 import { createIngestService } from "./ingest/run-ingest.ts";
 import { openKeyring } from "./keyring/open.ts";
+import { openSigningKey } from "./keyring/signing-key.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import { createBroker, type EmbeddedBroker } from "./mqtt/embedded-broker.ts";
 import { createMqttTransport } from "./mqtt/external-broker.ts";
@@ -125,6 +126,7 @@ async function assemble(
   const service = createIngestService({
     log,
     transport,
+    signer: await openSigningKey(config, database),
     clock,
     random,
     logger,

@@ -28,13 +28,14 @@ const EDGE = table("edge", {
   vault: "host log media recognition sqlite",
   store: "host log media recognition sqlite vault",
   // Processes and commands.
+  feed: "host log sqlite vault",
   sync: "",
-  agent: "config host log media sqlite sync",
+  agent: "config host media sync",
   relay: "camera host",
-  daemon: "camera config doorbell host log media recognition sqlite store vault vision",
-  demo: "config daemon host recognition store vault vision",
+  daemon: "camera config doorbell feed host log media recognition sqlite store vault vision",
+  demo: "config daemon feed host recognition store vault vision",
   install: "config host",
-  cli: "agent camera config demo doorbell evaluate host install log recognition relay store sync vault vision vision/packs",
+  cli: "agent camera config demo doorbell evaluate feed host install log recognition relay store sync vault vision vision/packs",
   "main.ts": "daemon",
 });
 
@@ -80,14 +81,17 @@ const ROOMS = { ...SHARED, ...EDGE, ...CENTRE };
  * `config` it gets everything: a slice is a schema.
  */
 const PROCESSES: Readonly<Record<string, { readonly never: readonly string[] }>> = {
-  // Has the network: no key of the vault, no face, no camera.
+  // Has the network: no key, no database, no face, no camera.
   "edge/agent/main.ts": {
     never: [
       "edge/camera",
       "edge/cli",
       "edge/daemon",
       "edge/doorbell",
+      "edge/feed",
+      "edge/log",
       "edge/recognition",
+      "edge/sqlite",
       "edge/store",
       "edge/vault",
       "edge/vision",

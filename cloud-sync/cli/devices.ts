@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { requiredText, text, usageError, type ValuesOf } from "../../shared/cli/options.ts";
+import { flag, requiredText, text, usageError, type ValuesOf } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
 import { type Given, NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
@@ -11,6 +11,7 @@ import { mosquittoHash, passwordFile } from "../fleet/mosquitto-passwords.ts";
 import { listPresence, type Presence } from "../fleet/presence.ts";
 import { brokerAddress } from "../host/broker-address.ts";
 import { readSecret } from "../host/secret-file.ts";
+import { openSigningKey, readSigningKey } from "../keyring/signing-key.ts";
 import { openSiteKey } from "../keyring/site-key.ts";
 import { CENTRE_USER, mosquittoAcl } from "../mqtt/topic-acl.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
@@ -22,6 +23,7 @@ const OPTIONS = {
     "PEM of the client certificate that authenticates the device at the broker, with --key",
   ),
   key: text("FILE", "PEM of the private key of --certificate"),
+  unsigned: flag("for a device of an earlier version, which does not know signed acks"),
 };
 type BundleValues = ValuesOf<typeof OPTIONS>;
 
@@ -43,6 +45,11 @@ function certificateOf({ certificate, key }: BundleValues): Proof | null {
   };
 }
 
+/** Whoever hands out bundles needs the public half alone; before the first start it is made. */
+async function signingKeyOf(...place: Parameters<typeof openSigningKey>): Promise<Buffer> {
+  return (await readSigningKey(place[1])) ?? (await openSigningKey(...place)).publicKey;
+}
+
 /** Registers or renews, and hands out what the device joins with. */
 async function handOut(invocation: Given<Invocation, typeof OPTIONS>, what: "add" | "rotate") {
   const { operands, values, terminal } = invocation;
@@ -51,9 +58,14 @@ async function handOut(invocation: Given<Invocation, typeof OPTIONS>, what: "add
   const certificate = certificateOf(values);
   const reach = await brokerAddress(invocation.config(), systemClock.now());
   const { devices, database } = await invocation.centre();
-  const { publicKey } = await openSiteKey(invocation.config(), database);
+  const config = invocation.config();
+  const { publicKey } = await openSiteKey(config, database);
+  const signing = values.unsigned ? null : await signingKeyOf(config, database);
   const password = await devices[what](device);
-  saveBundle(out, makeBundle(device, reach, certificate ?? { password }, publicKey));
+  saveBundle(
+    out,
+    makeBundle(device, reach, certificate ?? { password }, { site: publicKey, signing }),
+  );
   const { host } = new URL(reach.url);
   const siteKey = fingerprintOf(publicKey);
   const lines = [

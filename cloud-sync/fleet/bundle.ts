@@ -9,19 +9,28 @@ export type Proof =
   | { readonly password: string }
   | { readonly certificate: string; readonly key: string };
 
+/** Public keys of the site. */
+export interface SiteKeys {
+  /** X25519: what devices release to. */
+  readonly site: Buffer;
+  /** Ed25519: what acks are signed with; null for a device of an earlier version. */
+  readonly signing: Buffer | null;
+}
+
 export function makeBundle(
   device: string,
   { url, authority }: BrokerAddress,
   proof: Proof,
-  sitePublicKey: Buffer,
+  keys: SiteKeys,
 ): Bundle {
   const account =
     "password" in proof
       ? { username: device, password: proof.password }
       : { certificate: proof.certificate, key: proof.key };
   const ca = authority === null ? {} : { ca: authority };
-  const site = sitePublicKey.toString("base64");
-  return bundleSchema.parse({ format: 1, device, url, site, ...ca, ...account });
+  const site = keys.site.toString("base64");
+  const signing = keys.signing === null ? {} : { signing: keys.signing.toString("base64") };
+  return bundleSchema.parse({ format: 1, device, url, site, ...signing, ...ca, ...account });
 }
 
 /** Written 0600 and at once. Throws `bundle.unwritable`; nothing of what it holds is in the error. */

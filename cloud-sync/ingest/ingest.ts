@@ -26,7 +26,10 @@ import { type Item, ReorderBuffer } from "./reorder-buffer.ts";
 import { keepUndecodable, tryDecodeBatch, type Undecodable } from "./undecodable.ts";
 
 /** The centre holds everything of this log up to the cursor; or what it has to say against it. */
-export type Answer = { readonly ack: Cursor } | { readonly nack: Nack };
+export type Answer = ({ readonly ack: Cursor } | { readonly nack: Nack }) & {
+  /** Of the batch that is answered; null where that asks for no signature. */
+  readonly nonce: string | null;
+};
 
 export interface IngestOptions {
   readonly log: Pick<CentralLog, "append" | "addDeadLetter" | "newest">;
@@ -110,7 +113,8 @@ class LogIngest implements Ingest {
     if (read.batch === null) {
       const { length: bytes } = payload;
       this.#window.charge(bytes);
-      this.#undecodable.push({ device, payload, reason: read.reason, cursor: null, bytes });
+      const { reason } = read;
+      this.#undecodable.push({ device, payload, reason, cursor: null, nonce: null, bytes });
     } else {
       const bytes = sizeOf(read.batch);
       this.#window.charge(bytes);
@@ -208,31 +212,32 @@ class LogIngest implements Ingest {
 
   #settle(group: readonly Item[], outcomes: readonly BatchOutcome[]): void {
     // An ack covers all before it, and the first nack of a gap is enough: one a log and commit.
-    const acks = new Map<string, { readonly device: string; readonly ack: Cursor }>();
-    const gaps = new Map<string, { readonly device: string; readonly nack: Nack }>();
+    const acks = new Map<string, { readonly device: string; readonly answer: Answer }>();
+    const gaps = new Map<string, { readonly device: string; readonly answer: Answer }>();
     for (const [i, item] of group.entries()) {
       const outcome = outcomes[i];
       invariant(outcome !== undefined, "each batch has its outcome");
       const { device, batch, bytes } = item;
       const { kind, cursor } = outcome;
+      const { nonce } = batch;
       this.#window.release(bytes);
       if (kind === "appended" || kind === "duplicate") {
         if (kind === "duplicate") this.#stats.duplicates++;
         else this.#stats.appendedEntries += batch.entries.length;
-        acks.set(cursor.log, { device, ack: cursor });
+        acks.set(cursor.log, { device, answer: { ack: cursor, nonce } });
       } else if (kind === "gap") {
         if (this.#reordering.add(item, cursor.log, this.#options.clock.monotonicMs())) continue;
         this.#stats.gaps++;
         // The device sends again from there: what waits behind it comes with that.
         this.#reordering.takeOf(cursor.log);
-        gaps.set(cursor.log, { device, nack: { ...cursor, reason: "gap" } });
+        gaps.set(cursor.log, { device, answer: { nack: { ...cursor, reason: "gap" }, nonce } });
       } else this.#refuse(item, outcome);
     }
-    for (const [log, { device, ack }] of acks) {
-      this.#options.answer(device, { ack });
+    for (const [log, { device, answer }] of acks) {
+      this.#options.answer(device, answer);
       this.#return(this.#reordering.takeOf(log));
     }
-    for (const { device, nack } of gaps.values()) this.#options.answer(device, { nack });
+    for (const { device, answer } of gaps.values()) this.#options.answer(device, answer);
   }
 
   #refuse({ device, batch, payload }: Item, { kind, cursor, reason }: BatchOutcome): void {
@@ -240,13 +245,16 @@ class LogIngest implements Ingest {
     if (kind === "fork") {
       this.#stats.forks++;
       this.#tellFork(device, cursor);
-      answer(device, { nack: { ...cursor, reason: "fork" } });
+      answer(device, { nack: { ...cursor, reason: "fork" }, nonce: batch.nonce });
       return;
     }
     const { length: bytes } = payload;
     this.#window.readmit(bytes);
     const known = cursor.log === batch.log && cursor.seq > 0 ? cursor : null;
-    this.#undecodable.push({ device, payload, reason: reason ?? kind, cursor: known, bytes });
+    const { nonce } = batch;
+    this.#undecodable.push({
+      ...{ device, payload, reason: reason ?? kind, cursor: known, nonce, bytes },
+    });
   }
 
   #tellFork(device: string, { log, seq }: Cursor): void {

@@ -1,6 +1,8 @@
 /** Ingest on a broker: what devices publish goes into the log, and the answers go back. */
 import type { Clock } from "../../shared/core/clock.ts";
 import type { Logger } from "../../shared/core/logger.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
+import type { AnswerSigner, Claim } from "../../shared/protocol/answer-proof.ts";
 import { ackSchema, encodeMessage, nackSchema } from "../../shared/protocol/wire.ts";
 import type { CentralLog } from "../log/event-log.ts";
 import type { Transport } from "../mqtt/transport.ts";
@@ -17,6 +19,8 @@ export interface IngestServiceOptions {
   readonly log: CentralLog;
   /** Gives what it receives to `ingest.take`. */
   readonly transport: Transport;
+  /** Signs the answers to batches that ask for it. */
+  readonly signer: AnswerSigner;
   readonly clock: Clock;
   /** Even in [0, 1). */
   readonly random: () => number;
@@ -25,8 +29,9 @@ export interface IngestServiceOptions {
 }
 
 export function createIngestService(options: IngestServiceOptions): IngestService {
-  const { log, transport, clock, random, logger, committed } = options;
-  const answer = (device: string, message: Answer): void => answerOver(transport, device, message);
+  const { log, transport, signer, clock, random, logger, committed } = options;
+  const answer = (device: string, message: Answer): void =>
+    answerOver({ transport, signer }, device, message);
   const ingest = createIngest({
     log,
     answer,
@@ -51,8 +56,22 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
   };
 }
 
-function answerOver(transport: Transport, device: string, answer: Answer): void {
+function answerOver(
+  { transport, signer }: Pick<IngestServiceOptions, "transport" | "signer">,
+  device: string,
+  answer: Answer,
+): void {
+  const signed = (verdict: Claim["verdict"], { log, seq, hash }: Cursor) => {
+    const { nonce } = answer;
+    const claim = { device, verdict, cursor: { log, seq, hash } };
+    // A device of an earlier version asks for no proof, and would not understand one.
+    return nonce === null ? {} : { proof: signer.sign(claim, nonce) };
+  };
   if ("ack" in answer) {
-    transport.publish({ device, channel: "ack" }, encodeMessage(ackSchema, answer.ack));
-  } else transport.publish({ device, channel: "nack" }, encodeMessage(nackSchema, answer.nack));
+    const ack = { ...answer.ack, ...signed("ack", answer.ack) };
+    transport.publish({ device, channel: "ack" }, encodeMessage(ackSchema, ack));
+    return;
+  }
+  const nack = { ...answer.nack, ...signed(answer.nack.reason, answer.nack) };
+  transport.publish({ device, channel: "nack" }, encodeMessage(nackSchema, nack));
 }

@@ -18,12 +18,17 @@ export interface Undecodable {
   readonly reason: string;
   /** Where its log stands, where that is known. */
   readonly cursor: Cursor | null;
+  /** Of its header, where that could be read. */
+  readonly nonce: string | null;
   readonly bytes: number;
 }
 
 export interface UndecodableParts {
   readonly log: Pick<CentralLog, "addDeadLetter" | "newest">;
-  readonly answer: (device: string, answer: { readonly nack: Nack }) => void;
+  readonly answer: (
+    device: string,
+    answer: { readonly nack: Nack; readonly nonce: string | null },
+  ) => void;
   readonly logger: Logger;
 }
 
@@ -40,7 +45,7 @@ export function tryDecodeBatch(
 
 /** Stores the dead letter, and answers with the cursor to resend from. */
 export async function keepUndecodable(
-  { device, payload, reason, cursor }: Undecodable,
+  { device, payload, reason, cursor, nonce }: Undecodable,
   { log, logger, answer }: UndecodableParts,
 ): Promise<void> {
   // What is too long to be read is too long to be kept whole.
@@ -56,5 +61,5 @@ export async function keepUndecodable(
     stored,
     hint,
   });
-  if (from !== null) answer(device, { nack: { ...from, reason: "invalid" } });
+  if (from !== null) answer(device, { nack: { ...from, reason: "invalid" }, nonce });
 }

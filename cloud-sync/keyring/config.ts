@@ -12,5 +12,14 @@ export const siteConfig = z
           "PEM file of the key that owners release to (default: <data>/keys/site.key, made at the first start); the same on every instance that runs sinks",
         ),
       ),
+    signingKey: z
+      .string()
+      .optional()
+      .meta(
+        setting(
+          "Signing key file",
+          "PEM file of the key that acks are signed with (default: <data>/keys/signing.key, made at the first start); the same on every instance",
+        ),
+      ),
   })
   .prefault({});

@@ -2,15 +2,15 @@
  * The key pair of this site. Its private half is a file of the centre's operator; the database
  * holds the public one, so that several instances find out whether they have the same.
  */
-import { generateKeyPairSync } from "node:crypto";
-import { chownSync, existsSync, mkdirSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { z } from "zod";
 import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import { fingerprintOf, type SitePair, sitePairOf } from "../../shared/log/site-key.ts";
 import type { CloudConfig } from "../config/schema.ts";
-import { readSecret, replaceSecretFile, secretPath } from "../host/secret-file.ts";
+import { readSecret, secretPath } from "../host/secret-file.ts";
 import type { Database } from "../postgres/database.ts";
+import { makeKeyFile } from "./key-files.ts";
 import { LOCK_KEYS } from "./lock.ts";
 
 /** What an instance has of the site's key. */
@@ -104,19 +104,11 @@ function readPair(config: SiteConfig, file: string): SitePair {
 }
 
 function makePair(file: string): SitePair {
-  const { privateKey } = generateKeyPairSync("x25519");
-  const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
   try {
-    const folder = dirname(file);
-    const made = mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined;
-    // The user that runs the centre must be able to read it, also where root has come first.
-    const { uid, gid } = statSync(dirname(folder));
-    if (made && process.getuid?.() === 0) chownSync(folder, uid, gid);
-    replaceSecretFile(file, pem, { uid, gid });
+    return sitePairOf(makeKeyFile(file, "x25519"));
   } catch (cause) {
     throw unusable(file, cause);
   }
-  return sitePairOf(pem);
 }
 
 /** Nothing of what it holds is in the error. */

@@ -1,4 +1,4 @@
-/** Composition root of porchlight-sync.service: the log → the centre. No camera, no vault key. */
+/** Composition root of porchlight-sync.service: the daemon's feed → the centre. It opens no store. */
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -6,25 +6,16 @@ import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { readBundle } from "../config/bundle-file.ts";
 import { loadConfig } from "../config/load.ts";
-import { logOptions } from "../config/options.ts";
-import { bundleSources, syncStatusPath } from "../config/paths.ts";
+import { bundleSources, feedPath, syncStatusPath } from "../config/paths.ts";
 import type { DeviceConfig } from "../config/schema.ts";
 import { createProcessLogger } from "../host/process-logger.ts";
 import { createNotifier } from "../host/sd-notify.ts";
 import { onStopAsked } from "../host/signals.ts";
+import { connectSocket } from "../host/unix-socket.ts";
 import { VERSION } from "../host/version.ts";
-import { createAckedStore } from "../log/acked.ts";
-import { createKeyOutbox } from "../log/key-outbox.ts";
-import { createLiveOutbox } from "../log/live-outbox.ts";
-import { openLog } from "../log/open-log.ts";
-import { createUploadedStore } from "../log/uploaded.ts";
 import { createMediaFiles, mediaFolder } from "../media/media-files.ts";
-import { dataVersion } from "../sqlite/database.ts";
 import { runAgent } from "../sync/agent.ts";
 import { createPut } from "../sync/put.ts";
-import { createReleasedKeys } from "../sync/released-keys.ts";
-import { createUplink } from "../sync/uplink.ts";
-import { createUploads } from "../sync/uploads.ts";
 import { writeStatus } from "./status-file.ts";
 
 const { values } = parseArgs({
@@ -46,42 +37,20 @@ async function run(): Promise<void> {
   onStopAsked(() => stop.abort());
   const { monotonicMs, now } = systemClock;
   const notifier = createNotifier({ environment, monotonicMs, logger });
-  const { reader, database, close } = openLog(
-    logOptions(config, environment, systemClock, randomUUID),
-  );
   const statusPath = syncStatusPath(config);
+  const path = feedPath(config);
   try {
-    const uplink = createUplink({
-      reader,
-      store: createAckedStore(database),
-      clock: systemClock,
-      logger,
-    });
-    const uploads = createUploads({
-      reader,
-      store: createUploadedStore(database),
-      files: createMediaFiles({ folder: mediaFolder(resolve(config.data)), newId: randomUUID }),
-      put: createPut({ ca: bundle.ca }),
-      clock: systemClock,
-      random: Math.random,
-      logger,
-    });
-    const keys = createReleasedKeys({
-      rows: createKeyOutbox(database, systemClock),
-      clock: systemClock,
-      random: Math.random,
-      logger,
-    });
     notifier.ready();
     await runAgent(
       {
+        feed: { path, connect: () => connectSocket(path) },
         bundle,
         version: VERSION,
-        uplink,
-        uploads,
-        keys,
-        live: createLiveOutbox(database, systemClock),
-        logVersion: () => dataVersion(database),
+        objects: createMediaFiles({
+          folder: mediaFolder(resolve(config.data)),
+          newId: randomUUID,
+        }),
+        put: createPut({ ca: bundle.ca }),
         clock: systemClock,
         random: Math.random,
         logger,
@@ -97,7 +66,6 @@ async function run(): Promise<void> {
     notifier.stopping();
   } finally {
     await notifier.close();
-    close();
   }
 }
 

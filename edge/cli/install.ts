@@ -40,6 +40,14 @@ function ownNode({ own, node, nodePath, pinned }: Runtime): string {
   });
 }
 
+/** Before, the agent was of the daemon's group, and could open the log. */
+function leaveGroup(): void {
+  const { stdout } = spawnSync("id", ["-nG", "porchlight-sync"], { encoding: "utf8" });
+  if (stdout.trim().split(" ").includes("porchlight")) {
+    systemd("gpasswd", "--delete", "porchlight-sync", "porchlight");
+  }
+}
+
 function mustBeRoot(): void {
   if (process.getuid?.() === 0) return;
   throw new PorchlightError("install.root", "only root can install a service", {
@@ -96,6 +104,7 @@ export const installVerb: Verb = verb({
     install({ layout, from: programFolder(), models, node: ownNode(runtime) });
     if (here) {
       systemd("systemd-sysusers", layout.sysusers);
+      leaveGroup();
       systemd("systemd-tmpfiles", "--create", layout.tmpfiles);
       systemd("systemctl", "daemon-reload");
     }

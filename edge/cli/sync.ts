@@ -9,16 +9,17 @@ import { parseEntry } from "../../shared/log/entry.ts";
 import { fingerprintOf } from "../../shared/log/site-key.ts";
 import { readStatus } from "../agent/status-file.ts";
 import { BUNDLE_CREDENTIAL, parseBundle, writeBundle } from "../config/bundle-file.ts";
-import { bundlePath, siteKeyPath, syncStatusPath } from "../config/paths.ts";
+import { bundlePath, signingKeyPath, siteKeyPath, syncStatusPath } from "../config/paths.ts";
 import { credentialPath, encryptCredential } from "../install/credentials.ts";
 import { layoutOf } from "../install/layout.ts";
-import { createAckedStore } from "../log/acked.ts";
+import { createAckedStore, UNSIGNED_SITE } from "../log/acked.ts";
+import { deviceOf } from "../log/device-of.ts";
 import { createKeyOutbox } from "../log/key-outbox.ts";
 import { createUploadedStore } from "../log/uploaded.ts";
 import { openLink } from "../sync/link.ts";
 import type { AgentStatus } from "../sync/status.ts";
-import { placeSiteKey } from "../vault/site-key.ts";
-import { deviceOf } from "./device-of.ts";
+import { placePublicKey, readAnswerVerifier } from "../vault/site-key.ts";
+import { feedOf } from "./own-feed.ts";
 import { runProgram } from "./run-program.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
 
@@ -37,7 +38,7 @@ export const syncJoin: Verb = verb({
   operands: oneOperand("<bundle>"),
   async run({ operands, values, config, openedLog, signal, terminal }) {
     const bundle = parseBundle(operands[0] ?? "");
-    const device = deviceOf(openedLog());
+    const device = deviceOf(openedLog().reader);
     if (bundle.device !== device) {
       throw new PorchlightError(
         "sync.bundle.other",
@@ -51,7 +52,8 @@ export const syncJoin: Verb = verb({
       await link.close();
     }
     createKeyOutbox(openedLog().database, systemClock).requeueAll();
-    placeSiteKey(siteKeyPath(config()), bundle.site);
+    placePublicKey(siteKeyPath(config()), bundle.site);
+    placePublicKey(signingKeyPath(config()), bundle.signing);
     const credential = installedCredential();
     if (credential !== null) {
       encryptCredential(credential, BUNDLE_CREDENTIAL, Buffer.from(JSON.stringify(bundle)));
@@ -76,26 +78,37 @@ function agentOf(path: string): AgentStatus | null {
   return status !== null && existsSync(`/proc/${status.pid}`) ? status : null;
 }
 
-function factsOf({ config, openedLog }: Invocation) {
+/** What the site that is joined now has signed for; of another site nothing counts. */
+function siteOf({ config, openedLog }: Pick<Invocation, "config" | "openedLog">) {
+  const verifier = readAnswerVerifier(signingKeyPath(config()));
+  const site = verifier?.site ?? UNSIGNED_SITE;
+  return { signed: verifier !== null, site, stored: createAckedStore(openedLog().database, site) };
+}
+
+function factsOf(invocation: Invocation) {
+  const { config, openedLog } = invocation;
   const { reader, database } = openedLog();
-  const stored = createAckedStore(database).read();
-  const acked = stored?.cursor ?? reader.start();
+  const { site, signed, stored } = siteOf(invocation);
+  const last = stored.read();
+  const acked = last?.cursor ?? reader.start();
   const [oldest] = reader.after(acked, 1).entries;
   const at = oldest?.body == null ? null : parseEntry(oldest.body).at;
   const agent = agentOf(syncStatusPath(config()));
   return {
     state: agent?.state ?? "not running",
+    site: signed ? site : null,
+    signed,
     head: reader.head(),
     acked,
-    ackedAtMs: stored?.at ?? null,
+    ackedAtMs: last?.at ?? null,
     lagEntries: reader.count(acked),
     lagSeconds: at === null ? 0 : Math.max(0, Math.round((systemClock.now() - at) / 1_000)),
     bufferedBytes: reader.bytes(acked),
     budgetBytes: config().buffer.maxMiB * 1024 * 1024,
-    uploads: createUploadedStore(database).waiting(),
+    uploads: createUploadedStore(database, site).waiting(),
     keys: createKeyOutbox(database, systemClock).waiting(),
     inFlight: agent?.inFlight ?? 0,
-    halted: agent?.halted ?? null,
+    halted: stored.halted(),
     retryAtMs: agent?.retryAtMs ?? null,
     reason: agent?.reason ?? null,
   };
@@ -116,7 +129,7 @@ export const syncStatus: Verb = verb({
       ...(reason === null ? [] : [`because     ${reason}`]),
       ...(halted === null ? [] : [`halted      ${halted}: porchlight sync verify`]),
       `log         ${head.seq} entries`,
-      `acked       ${acked.seq}${ackedAtMs === null ? "" : `, at ${dateOf(ackedAtMs)}`}`,
+      `acked       ${acked.seq}${ackedAtMs === null ? "" : `, at ${dateOf(ackedAtMs)}`}${facts.signed ? ", signed by the site" : ""}`,
       `lag         ${lagEntries} entries, ${lagSeconds} s, ${bytes(facts.bufferedBytes)} of ${bytes(facts.budgetBytes)}`,
       `uploads     ${facts.uploads} waiting`,
       ...(facts.keys === 0 ? [] : [`keys        ${facts.keys} waiting`]),
@@ -133,10 +146,15 @@ export const syncRun: Verb = verb({
   example: "porchlight sync run --until-acked",
   operands: NO_OPERANDS,
   async run(invocation) {
-    invocation.config();
     const main = fileURLToPath(new URL("../agent/main.js", import.meta.url));
     const untilAcked = invocation.values["until-acked"];
-    return await runProgram(main, invocation, { args: untilAcked ? ["--until-acked"] : [] });
+    // Where a daemon runs, it serves the agent; here this process does, which has no network.
+    const feed = await feedOf(invocation);
+    try {
+      return await runProgram(main, invocation, { args: untilAcked ? ["--until-acked"] : [] });
+    } finally {
+      await feed?.stop();
+    }
   },
 });
 
@@ -146,9 +164,10 @@ export const syncVerify: Verb = verb({
   options: {},
   example: "porchlight sync verify",
   operands: NO_OPERANDS,
-  async run({ openedLog, terminal }) {
-    const { log, database } = openedLog();
-    const acked = createAckedStore(database).read()?.cursor ?? null;
+  async run(invocation) {
+    const { openedLog, terminal } = invocation;
+    const { log } = openedLog();
+    const acked = siteOf(invocation).stored.read()?.cursor ?? null;
     const head = log.head();
     const witness = acked?.log === head.log ? [{ ...acked, from: "the centre" }] : [];
     const { entries, fault } = log.verify(witness);

@@ -11,6 +11,7 @@ export const PREFIX = "PORCHLIGHT";
 
 /** Where the units have it: systemd/porchlight-sync.service. */
 const INSTALLED_DATA = "/var/lib/porchlight";
+const INSTALLED_FEED = "/run/porchlight-feed/feed.sock";
 const INSTALLED_STATUS = "/run/porchlight-sync/status.json";
 
 /** The folder of the program: of dist/edge/config/paths.js as of edge/config/paths.ts. */
@@ -56,6 +57,17 @@ export function bundlePath({ data, sync }: DeviceConfig): string {
  */
 export function siteKeyPath({ data }: DeviceConfig): string {
   return resolve(data, "vault", "site-key");
+}
+
+/** The site's public key that its acks are signed with; beside the other, for the same reason. */
+export function signingKeyPath({ data }: Pick<DeviceConfig, "data">): string {
+  return resolve(data, "vault", "site-signing-key");
+}
+
+/** Where the daemon serves the agent. */
+export function feedPath({ data, sync }: Pick<DeviceConfig, "data" | "sync">): string {
+  if (sync.feed === undefined && resolve(data) === INSTALLED_DATA) return INSTALLED_FEED;
+  return resolve(sync.feed ?? join(data, "feed", "feed.sock"));
 }
 
 /** The status file of the agent. */

@@ -6,13 +6,16 @@ import type { Migrated } from "../../shared/core/config-migration.ts";
 import { reloadConfig } from "../../shared/core/config-reload.ts";
 import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import { loadConfig } from "../config/load.ts";
-import { storeOptions } from "../config/options.ts";
+import { logOptions, storeOptions } from "../config/options.ts";
+import { feedPath, signingKeyPath } from "../config/paths.ts";
 import { type DeviceConfig, deviceConfigSchema } from "../config/schema.ts";
+import { startFeed } from "../feed/feed.ts";
 import { bootId } from "../host/boot-id.ts";
 import { createProcessLogger } from "../host/process-logger.ts";
 import { createNotifier } from "../host/sd-notify.ts";
 import { onStopAsked } from "../host/signals.ts";
 import { VERSION } from "../host/version.ts";
+import { announcing } from "../store/announcing.ts";
 import { openStore } from "../store/open-store.ts";
 import { runDaemon } from "./daemon.ts";
 
@@ -74,10 +77,14 @@ async function run(): Promise<number> {
   };
   onStopAsked(onStop);
   process.on("SIGHUP", reload);
-  const store = openStore({
+  const opened = openStore({
     ...storeOptions(config, environment, systemClock, randomUUID),
     passedOver: (seq, reason) => logger.warn("entry skipped", { seq, reason: messageOf(reason) }),
   });
+  const { folder, logKey } = logOptions(config, environment, systemClock, randomUUID);
+  const paths = { path: feedPath(config), signingKeyPath: signingKeyPath(config) };
+  const feed = startFeed({ folder, logKey, ...paths, random: Math.random, logger });
+  const store = announcing(opened, feed);
   try {
     await runDaemon(
       {
@@ -97,8 +104,9 @@ async function run(): Promise<number> {
     );
     return EXIT.ok;
   } finally {
+    await feed.stop();
     await notifier.close();
-    store.close();
+    opened.close();
     process.removeListener("SIGHUP", reload);
   }
 }

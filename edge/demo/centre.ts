@@ -1,13 +1,16 @@
 /** The demo's centre and agent, each in its own process as in production. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { PorchlightError } from "../../shared/core/errors.ts";
 import { pause } from "../../shared/core/retry.ts";
+import { bundleSchema } from "../../shared/protocol/bundle.ts";
+import { signingKeyPath } from "../config/paths.ts";
+import { placePublicKey } from "../vault/site-key.ts";
 
 /** A visit as the centre's database has it. */
 const visitSchema = z.object({
@@ -20,7 +23,7 @@ export type CentralVisit = z.infer<typeof visitSchema>;
 
 export interface DemoCentre {
   /** Starts the agent: what is in the log from now on goes to the centre as it comes. */
-  join(device: string, logKey: Uint8Array): Promise<void>;
+  join(device: string): Promise<void>;
   /** The visits there, once so many have ended or the time is over. */
   visits(count: number): Promise<readonly CentralVisit[]>;
   /** Whether every hash there is right. */
@@ -65,13 +68,14 @@ export async function startDemoCentre(options: DemoCentreOptions): Promise<DemoC
   const list = async (): Promise<readonly CentralVisit[]> =>
     z.array(visitSchema).parse(await ask("visits", "list", "--limit", "1000"));
   return {
-    async join(device, logKey) {
-      const [bundle, key] = [join(folder, "bundle.json"), join(folder, "log-key")];
+    async join(device) {
+      const bundle = join(folder, "bundle.json");
       await ask("devices", "add", device, "--out", bundle);
-      // Of the log alone: the vault's key stays in the memory of the process that sees faces.
-      writeFileSync(key, `${Buffer.from(logKey).toString("hex")}\n`, { mode: 0o600 });
+      const { signing } = bundleSchema.parse(JSON.parse(readFileSync(bundle, "utf8")));
+      placePublicKey(signingKeyPath({ data: join(folder, "..") }), signing);
       const data = ["--data", join(folder, "..")];
-      const keys = { PORCHLIGHT_LOG_KEY_FILE: key, PORCHLIGHT_SYNC_BUNDLE_FILE: bundle };
+      // No key: what it sends it gets from the feed of the process that sees faces.
+      const keys = { PORCHLIGHT_SYNC_BUNDLE_FILE: bundle };
       const agent = spawn(process.execPath, [AGENT, ...data], {
         env: { ...environment, ...keys },
         stdio: ["ignore", "ignore", "ignore", "ipc"],

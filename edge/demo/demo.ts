@@ -5,16 +5,18 @@ import { join } from "node:path";
 import { systemClock } from "../../shared/core/clock.ts";
 import { invariant, PorchlightError } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
-import { knownEntry, parseEntry } from "../../shared/log/entry.ts";
+import { feedPath, signingKeyPath } from "../config/paths.ts";
 import { type DeviceConfig, deviceConfigSchema } from "../config/schema.ts";
 import { runDaemon } from "../daemon/daemon.ts";
 import type { FrameTimes } from "../daemon/pipeline.ts";
+import { startFeed } from "../feed/feed.ts";
 import { bootId } from "../host/boot-id.ts";
 import { silentNotifier } from "../host/sd-notify.ts";
 import { VERSION } from "../host/version.ts";
 import { enrol } from "../recognition/enrol.ts";
 import { thresholdsOf } from "../recognition/thresholds.ts";
 import type { Sighting, TrackEvent } from "../recognition/track.ts";
+import { announcing } from "../store/announcing.ts";
 import { createStore } from "../store/create-store.ts";
 import { openStore, type Store, type StoreOptions } from "../store/open-store.ts";
 import type { Box, RgbImage } from "../vision/face.ts";
@@ -89,9 +91,16 @@ export async function runDemo(vision: Vision, options: DemoOptions): Promise<Dem
     newId: randomUUID,
   };
   createStore(storeOptions);
-  const store = openStore(storeOptions);
+  const opened = openStore(storeOptions);
+  const feed = startFeed({
+    ...{ folder, logKey: storeOptions.logKey, logger: silentLogger, random: Math.random },
+    path: feedPath(deviceConfigSchema.parse({ data: folder })),
+    signingKeyPath: signingKeyPath({ data: folder }),
+  });
+  const store = announcing(opened, feed);
   try {
-    await centre?.join(deviceOf(store), storeOptions.logKey);
+    await feed.ready;
+    await centre?.join(deviceOf(store));
     const config = await prepare(vision, store, options);
     note("replaying the scenes through the daemon …");
     const shots = new Map<number, Shot>();
@@ -111,16 +120,16 @@ export async function runDemo(vision: Vision, options: DemoOptions): Promise<Dem
       centre: centre && { visits: arrived.length, whole: await centre.verified() },
     };
   } finally {
-    store.close();
+    await feed.stop();
+    opened.close();
   }
 }
 
 /** The id of this store's device. */
-function deviceOf(store: Store): string {
-  const [first] = store.log.readAfter(0, 1);
-  const entry = first?.body == null ? null : knownEntry(parseEntry(first.body));
-  invariant(entry?.type === "store.opened", "a log begins by saying whose it is");
-  return entry.data.device;
+function deviceOf({ latest }: Store): string {
+  const opened = latest.of("store.opened");
+  invariant(opened !== null, "a log begins by saying whose it is");
+  return opened.data.device;
 }
 
 /** Enrols, composes the scenes as files, and gives the configuration that replays them. */

@@ -3,7 +3,10 @@ import { type Cursor, cursorSchema } from "../../shared/log/cursor.ts";
 import { isDiskFull } from "../host/disk-full.ts";
 import type { Database } from "../sqlite/database.ts";
 
-/** The acknowledged cursor: how far the centre holds the log, a cache of its last ack. */
+/** The name of a site that signs nothing: its bundle is of an earlier version. */
+export const UNSIGNED_SITE = "";
+
+/** The acknowledged cursor: how far a site holds the log, a cache of its last ack. */
 export interface Acked {
   readonly cursor: Cursor;
   /** When it was acknowledged: wall clock, ms since the epoch. */
@@ -13,39 +16,56 @@ export interface Acked {
 export interface AckedStore {
   read(): Acked | null;
   /**
-   * On a full disk it is kept in memory and not written: it is only a cache, and an agent that
-   * restarts from an older cursor learns from the centre that it has the rest.
+   * On a full disk it is kept in memory and not written: it is only a cache, and whoever restarts
+   * from an older cursor learns from the centre that it has the rest.
    */
   write(acked: Acked): void;
+  /** Why nothing is sent any more; null where all is well. */
+  halted(): string | null;
+  /** The same on a full disk: it is found out again. */
+  halt(reason: string | null): void;
 }
 
 const row = cursorSchema.extend({ at: z.int() });
 
-export function createAckedStore(database: Database): AckedStore {
-  const select = database.prepare("SELECT log, seq, hash, at FROM acked");
+/** What this site has acknowledged: its name is the SHA-256 of its signing key, or UNSIGNED_SITE. */
+export function createAckedStore(database: Database, site: string): AckedStore {
+  const select = database.prepare("SELECT log, seq, hash, at FROM site_acked WHERE site = ?");
   const upsert = database.prepare(
-    `INSERT INTO acked (id, log, seq, hash, at) VALUES (1, ?, ?, ?, ?)
-     ON CONFLICT (id) DO UPDATE
+    `INSERT INTO site_acked (site, log, seq, hash, at) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (site) DO UPDATE
      SET log = excluded.log, seq = excluded.seq, hash = excluded.hash, at = excluded.at`,
   );
+  const selectHalt = database.prepare("SELECT reason FROM site_halted WHERE site = ?").pluck();
+  const halt = database.prepare("INSERT OR REPLACE INTO site_halted VALUES (?, ?)");
+  const resume = database.prepare("DELETE FROM site_halted WHERE site = ?");
   let unwritten: Acked | null = null;
   return {
     read() {
       if (unwritten !== null) return unwritten;
-      const stored = row.optional().parse(select.get());
+      const stored = row.optional().parse(select.get(site));
       if (stored === undefined) return null;
       const { at, ...cursor } = stored;
       return { cursor, at };
     },
     write(acked) {
       const { log, seq, hash } = acked.cursor;
-      try {
-        upsert.run(log, seq, hash, acked.at);
-        unwritten = null;
-      } catch (error) {
-        if (!isDiskFull(error)) throw error;
-        unwritten = acked;
-      }
+      unwritten = acked;
+      if (wasWritten(() => upsert.run(site, log, seq, hash, acked.at))) unwritten = null;
+    },
+    halted: () => z.string().optional().parse(selectHalt.get(site)) ?? null,
+    halt(reason) {
+      wasWritten(() => (reason === null ? resume.run(site) : halt.run(site, reason)));
     },
   };
+}
+
+function wasWritten(write: () => unknown): boolean {
+  try {
+    write();
+    return true;
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+    return false;
+  }
 }

@@ -1,4 +1,4 @@
-/** The log alone, as the agent sees it: it reads, verifies and appends, and opens nothing sealed. */
+/** The log alone, without the vault: it is read, verified and appended to, and nothing sealed is opened. */
 import { join } from "node:path";
 import type { Clock } from "../../shared/core/clock.ts";
 import type { Entry } from "../../shared/log/entry.ts";
@@ -28,7 +28,10 @@ export function logPath(folder: string): string {
   return join(folder, "log", "log.db");
 }
 
-export function openLog(options: LogOptions): OpenLog {
+/** `synchronous`: NORMAL where what is written may be lost with the power. */
+export function openLog(
+  options: LogOptions & { readonly synchronous?: "FULL" | "NORMAL" },
+): OpenLog {
   const database = openLogDatabase(options, false);
   return {
     log: createEventLog({ database, ...options }),
@@ -38,12 +41,16 @@ export function openLog(options: LogOptions): OpenLog {
   };
 }
 
-export function openLogDatabase(options: LogOptions, create: boolean): Database {
+export function openLogDatabase(
+  options: LogOptions & { readonly synchronous?: "FULL" | "NORMAL" },
+  create: boolean,
+): Database {
+  const { synchronous = "FULL" } = options;
   return openDatabase({
+    synchronous,
     path: logPath(options.folder),
     key: options.logKey,
     migrations: MIGRATIONS,
-    mode: 0o660,
     create,
     now: options.clock.now,
   });

@@ -4,7 +4,7 @@ import { bodyEnding } from "../../shared/log/entry.ts";
 import { isDiskFull } from "../host/disk-full.ts";
 import type { Database } from "../sqlite/database.ts";
 
-/** Up to where the objects of the log are in the centre. */
+/** Up to where the objects of the log are in the centre of a site. */
 export interface UploadedStore {
   read(): Cursor | null;
   /** On a full disk it is not written: then grants are requested again for some objects. */
@@ -13,11 +13,11 @@ export interface UploadedStore {
   waiting(): number;
 }
 
-export function createUploadedStore(database: Database): UploadedStore {
-  const select = database.prepare("SELECT log, seq, hash FROM uploaded");
+export function createUploadedStore(database: Database, site: string): UploadedStore {
+  const select = database.prepare("SELECT log, seq, hash FROM site_uploaded WHERE site = ?");
   const upsert = database.prepare(
-    `INSERT INTO uploaded (id, log, seq, hash) VALUES (1, ?, ?, ?)
-     ON CONFLICT (id) DO UPDATE SET log = excluded.log, seq = excluded.seq, hash = excluded.hash`,
+    `INSERT INTO site_uploaded (site, log, seq, hash) VALUES (?, ?, ?, ?)
+     ON CONFLICT (site) DO UPDATE SET log = excluded.log, seq = excluded.seq, hash = excluded.hash`,
   );
   const count = database
     .prepare<{ log: string; seq: number; end: string }, unknown>(
@@ -25,12 +25,12 @@ export function createUploadedStore(database: Database): UploadedStore {
          coalesce((SELECT first_position + @seq - 1 FROM logs WHERE uuid = @log), 0)`,
     )
     .pluck();
-  const read = (): Cursor | null => cursorSchema.optional().parse(select.get()) ?? null;
+  const read = (): Cursor | null => cursorSchema.optional().parse(select.get(site)) ?? null;
   return {
     read,
     write({ log, seq, hash }) {
       try {
-        upsert.run(log, seq, hash);
+        upsert.run(site, log, seq, hash);
       } catch (error) {
         if (!isDiskFull(error)) throw error;
       }

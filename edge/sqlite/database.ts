@@ -1,5 +1,6 @@
 /** The only home of SQLite on the device: cipher, key, pragmas, sqlite-vec, migrations. */
 import {
+  chmodSync,
   closeSync,
   existsSync,
   fchmodSync,
@@ -21,19 +22,21 @@ export interface DatabaseOptions {
   /** Raw 32-byte key, SQLCipher 4 format: any SQLCipher 4 tool given it opens the file. */
   readonly key: Uint8Array;
   readonly migrations: MigrationFolder;
-  /** Mode of a new file. SQLite gives -wal and -shm the same, so a shared log.db is 0o660. */
-  readonly mode: 0o600 | 0o660;
   /** Whether a missing file is made (`porchlight init`, tests) or an error (everything else). */
   readonly create: boolean;
   /** Whether it has vector tables: else no extension is loaded. */
   readonly vectors?: boolean;
+  /** For what may be lost with the power: a commit waits for no disk. Default: it does. */
+  readonly synchronous?: "FULL" | "NORMAL";
   readonly now: () => number;
 }
 
+/** The daemon's user alone; SQLite gives -wal and -shm the same. */
+const FILE_MODE = 0o600;
 const KEY_BYTES = 32;
 const PAGE_BYTES = 4096;
 const PLAIN_HEADER = "SQLite format 3\0";
-/** Two processes share log.db; the longest write (a projection batch) takes well under a second. */
+/** The daemon and a command share a file; the longest write (a projection batch) takes well under a second. */
 const BUSY_TIMEOUT_MS = 5_000;
 /** 8 MiB of pages: the gallery of a household and the tail of the log stay in memory. */
 const CACHE_KIB = 8_192;
@@ -46,8 +49,10 @@ const CACHE_KIB = 8_192;
 export function openDatabase(options: DatabaseOptions): Database {
   const { path, key } = options;
   invariant(key.length === KEY_BYTES, "a database key has 32 bytes");
-  if (existsSync(path)) inspect(options);
-  else createFile(options);
+  if (existsSync(path)) {
+    inspect(options);
+    keepToOwner(path);
+  } else createFile(options);
   // The loader of the binary tells glibc from musl by a report of the process: without its network,
   // which would open a netlink socket and look up the names of peers.
   Object.assign(process.report, { excludeNetwork: true });
@@ -55,7 +60,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   try {
     unlock(database, path, key);
     database.pragma("journal_mode = WAL");
-    database.pragma("synchronous = FULL");
+    database.pragma(`synchronous = ${options.synchronous ?? "FULL"}`);
     database.pragma("foreign_keys = ON");
     database.pragma("secure_delete = ON");
     database.pragma("temp_store = MEMORY");
@@ -80,20 +85,30 @@ export function truncateWal(database: Database): void {
   database.pragma("wal_checkpoint(TRUNCATE)");
 }
 
-function createFile({ path, mode, create }: DatabaseOptions): void {
+function createFile({ path, create }: DatabaseOptions): void {
   if (!create) {
     throw new PorchlightError("store.missing", `there is no store at ${path}`, {
       hint: "make one: porchlight init",
     });
   }
-  const file = openSync(path, "wx", mode);
+  const file = openSync(path, "wx", FILE_MODE);
   // The umask may have taken bits away, and SQLite copies this mode to -wal and -shm.
-  fchmodSync(file, mode);
+  fchmodSync(file, FILE_MODE);
   fsyncSync(file);
   closeSync(file);
   const folder = openSync(dirname(path), "r");
   fsyncSync(folder);
   closeSync(folder);
+}
+
+/** A store of an earlier version could be opened by the agent's group. */
+function keepToOwner(path: string): void {
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+    if (!existsSync(file)) continue;
+    const { mode, uid } = statSync(file);
+    const isOurs = uid === process.getuid?.() || process.getuid?.() === 0;
+    if (isOurs && (mode & 0o077) !== 0) chmodSync(file, FILE_MODE);
+  }
 }
 
 /** What can be said of a file without its key. */

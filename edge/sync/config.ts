@@ -22,6 +22,15 @@ export const syncConfigSchema = z
           "where the sync agent writes its status (default: <data>/sync/status.json, installed /run/porchlight-sync/status.json)",
         ),
       ),
+    feed: z
+      .string()
+      .optional()
+      .meta(
+        setting(
+          "Feed socket",
+          "where the daemon serves the sync agent (default: <data>/feed/feed.sock, installed /run/porchlight-feed/feed.sock)",
+        ),
+      ),
     live: z
       .strictObject({
         names: z

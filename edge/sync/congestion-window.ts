@@ -7,8 +7,10 @@ import type { Clock } from "../../shared/core/clock.ts";
 import { SEND_BYTES_MAX } from "../../shared/protocol/batch.ts";
 
 export interface CongestionWindow {
-  /** Bytes, unpacked, that the next batch may hold; 0 while enough is on its way. */
-  room(): number;
+  /** Batches that there is room for; 0 while enough is on its way. */
+  free(): number;
+  /** Bytes, not compressed, that each of them may hold. */
+  bytes(): number;
   /** A batch is on its way; the function is called when the broker has taken it. */
   sent(): () => void;
 }
@@ -32,7 +34,8 @@ export function createCongestionWindow(clock: Pick<Clock, "monotonicMs">): Conge
   let onTheirWay = 0;
   let fastestMs = Number.POSITIVE_INFINITY;
   return {
-    room: () => (onTheirWay < ON_THEIR_WAY_MAX ? bytes : 0),
+    free: () => Math.max(0, ON_THEIR_WAY_MAX - onTheirWay),
+    bytes: () => Math.floor(bytes),
     sent() {
       onTheirWay++;
       const startedMs = clock.monotonicMs();

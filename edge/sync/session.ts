@@ -1,58 +1,46 @@
-/** One session with the centre, from connecting to its end. */
-import { setImmediate as breathe, setTimeout as sleep } from "node:timers/promises";
+/** One session with the centre: passes on what the daemon gives and what the centre answers. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../shared/core/clock.ts";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { createWakeSignal, type WakeSignal } from "../../shared/core/wake-signal.ts";
+import { compressBatch } from "../../shared/protocol/batch.ts";
 import type { Bundle } from "../../shared/protocol/bundle.ts";
 import {
-  ackSchema,
-  type Channel,
-  decodeMessage,
-  encodeMessage,
-  keysAckSchema,
-  nackSchema,
-  statusSchema,
-  uploadGrantSchema,
-  uploadRequestSchema,
-} from "../../shared/protocol/wire.ts";
-import { createCongestionWindow } from "./congestion-window.ts";
+  type DownFrame,
+  HALTED,
+  type Halt,
+  HEARD_CHANNELS,
+  type Progress,
+  UP_BYTES_MAX,
+} from "../../shared/protocol/feed.ts";
+import { type Channel, encodeMessage, statusSchema } from "../../shared/protocol/wire.ts";
+import { type CongestionWindow, createCongestionWindow } from "./congestion-window.ts";
+import type { FeedClient } from "./feed-client.ts";
 import { type Link, openLink } from "./link.ts";
-import { createLiveLane } from "./live-lane.ts";
-import type { LiveQueue } from "./ports.ts";
-import type { ReleasedKeys } from "./released-keys.ts";
-import { HALTED, type Halt, type Uplink } from "./uplink.ts";
-import type { Uploads } from "./uploads.ts";
+import type { Put } from "./put.ts";
 
 export interface SessionOptions {
   readonly bundle: Bundle;
   /** Of this program, for the status that the centre sees. */
   readonly version: string;
-  readonly uplink: Uplink;
-  /** Uploads of objects, after everything else. */
-  readonly uploads: Uploads;
-  /** Keys that the owner has released, wrapped for the site. */
-  readonly keys: ReleasedKeys;
-  /** What is to be sent before anything else. */
-  readonly live: LiveQueue;
-  /** Changes when another process has appended to the log. */
-  readonly logVersion: () => number;
+  /** Sealed objects, by the SHA-256 of their bytes; null when they are there no longer. */
+  readonly objects: { read(sha256: string): Buffer | null };
+  readonly put: Put;
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly logger: Logger;
   /** The centre has answered. */
   readonly answered: () => void;
   /** Called at least once a second while all is as it should be; the watchdog is fed by it. */
   readonly alive: () => void;
-  /** The status was published. */
-  readonly statusPublished: () => void;
-  /** Ends as soon as the centre holds everything there is. */
+  /** How far the log is acknowledged, as the daemon says. */
+  readonly progressed: (progress: Progress) => void;
+  /** Ends as soon as this site has signed for everything there is. */
   readonly untilAcked: boolean;
 }
 
-/** Batches in flight: a round trip of 100 ms at 50,000 entries a second is five of them. */
-const WINDOW_MAX = 8;
-/** A press or a visit waits no longer than this to be noticed. */
-const POLL_MS = 50;
+/** The session goes round at least this often. */
+const ROUND_MS = 500;
 /** Minimum interval of status reports when only the lag has changed … */
 const STATUS_EVERY_MS = 30_000;
 /** … and when more has. */
@@ -64,13 +52,23 @@ const OPTIONAL: readonly Channel[] = ["keys/ack"];
 
 /**
  * Returns when the signal is aborted, or when everything is acked where that is asked for. Throws
- * `sync.connect`, `sync.refused`, `sync.silent` or `sync.halted` when the session ends otherwise.
+ * `sync.feed`, `sync.connect`, `sync.refused`, `sync.silent` or `sync.halted` when the session ends
+ * otherwise.
  */
-export async function runSession(options: SessionOptions, signal: AbortSignal): Promise<void> {
+export async function runSession(
+  options: SessionOptions,
+  feed: FeedClient,
+  signal: AbortSignal,
+): Promise<void> {
   const { bundle, version, logger } = options;
   const offline = encodeMessage(statusSchema, { state: "offline", version });
   const wake = createWakeSignal();
   let problem: unknown = null;
+  const fail = (reason: unknown): void => {
+    problem ??= reason;
+    wake.notify();
+  };
+  void feed.ended.then(fail);
   const link = await openLink(
     {
       bundle,
@@ -78,28 +76,44 @@ export async function runSession(options: SessionOptions, signal: AbortSignal): 
       channels: CHANNELS,
       optional: OPTIONAL,
       message(channel, payload) {
-        try {
-          receive(options, channel, payload);
-        } catch (error) {
-          problem ??= error;
+        const heard = HEARD_CHANNELS.find((each) => each === channel);
+        if (heard === undefined) return;
+        if (payload.length > UP_BYTES_MAX) {
+          logger.warn("message from the centre too long", { channel, bytes: payload.length });
+          return;
         }
-        wake.notify();
+        feed.send({ type: "heard", channel: heard }, payload);
+        options.answered();
       },
     },
     signal,
   );
-  void link.ended.then((reason) => {
-    problem ??= reason;
-    wake.notify();
-  });
+  void link.ended.then(fail);
   logger.info("connected to the centre", { protocol: link.protocol });
   try {
-    await speak(options, { link, wake, problem: () => problem }, signal);
+    const session = new Session(options, feed, link, wake);
+    feed.listen((frame, body) => {
+      try {
+        session.take(frame, body);
+      } catch (error) {
+        fail(error);
+      }
+      wake.notify();
+    });
+    // One place is left for the live lane: the library holds back what the broker would not take.
+    const window = Math.min(WINDOW_MAX, link.receiveMaximum);
+    feed.send({ type: "session", window });
+    session.makeRoom();
+    await session.run(() => problem, signal);
   } finally {
+    feed.listen(() => undefined);
     if (problem === null) await publishOffline(link, offline);
     await link.close();
   }
 }
+
+/** As many batches in flight as the feed takes at once, and one. */
+const WINDOW_MAX = 64;
 
 /** The last status of a session that ends cleanly; a broker that hangs does not get it. */
 async function publishOffline(link: Link, offline: Buffer): Promise<void> {
@@ -107,96 +121,136 @@ async function publishOffline(link: Link, offline: Buffer): Promise<void> {
   await Promise.race([published, sleep(LAST_STATUS_MS, undefined, { ref: false })]);
 }
 
-/** A malformed message is a fault of the other end: it is logged, and changes nothing here. */
-export function receive(
-  options: Pick<SessionOptions, "uplink" | "uploads" | "keys" | "logger" | "answered">,
-  channel: Channel,
-  payload: Buffer,
-): void {
-  const { uplink, uploads, keys, logger, answered } = options;
-  try {
-    if (channel === "ack") uplink.onAck(decodeMessage(ackSchema, payload));
-    else if (channel === "nack") uplink.onNack(decodeMessage(nackSchema, payload));
-    else if (channel === "upload/grant") uploads.onGrant(decodeMessage(uploadGrantSchema, payload));
-    else if (channel === "keys/ack") keys.onAck(decodeMessage(keysAckSchema, payload));
-    answered();
-  } catch (error) {
-    if (!(error instanceof PorchlightError) || error.remedy !== "reject") throw error;
-    logger.warn("message from the centre invalid", {
-      channel,
-      reason: messageOf(error),
-    });
+class Session {
+  readonly #options: SessionOptions;
+  readonly #feed: FeedClient;
+  readonly #link: Link;
+  readonly #wake: WakeSignal;
+  readonly #congestion: CongestionWindow;
+  readonly #stop = new AbortController();
+  #progress: Progress | null = null;
+  /** Batches that the daemon has been asked for, and has not sent yet. */
+  #asked = 0;
+  #status = { acked: "", halted: "", atMs: Number.NEGATIVE_INFINITY };
+
+  constructor(options: SessionOptions, feed: FeedClient, link: Link, wake: WakeSignal) {
+    this.#options = options;
+    this.#feed = feed;
+    this.#link = link;
+    this.#wake = wake;
+    this.#congestion = createCongestionWindow(options.clock);
   }
-}
 
-interface Speaking {
-  readonly link: Link;
-  readonly wake: WakeSignal;
-  /** What has gone wrong, or null. */
-  readonly problem: () => unknown;
-}
-
-async function speak(
-  options: SessionOptions,
-  { link, wake, problem }: Speaking,
-  signal: AbortSignal,
-): Promise<void> {
-  const { uplink, untilAcked, logVersion, clock } = options;
-  const tellStatus = createStatus(options, link);
-  const lane = createLiveLane(options, { link, wake });
-  const congestion = createCongestionWindow(clock);
-  uplink.begin({
-    // One place is left for the live lane: the library holds back what the broker would not take.
-    window: Math.max(1, Math.min(WINDOW_MAX, link.receiveMaximum - 1)),
-    room: congestion.room,
-    // Delivery is confirmed by an ack, or denied by the end of the session.
-    send(payload) {
-      const taken = congestion.sent();
-      link.publish("log", payload).then(
-        () => {
-          taken();
-          wake.notify();
-        },
-        () => undefined,
-      );
-    },
-  });
-  options.uploads.begin((request) => {
-    // Delivery is confirmed by an answer alone.
-    const asked = encodeMessage(uploadRequestSchema, request);
-    link.publish("upload/request", asked).catch(() => undefined);
-  });
-  options.keys.begin((payload) => {
-    link.publish("keys", payload).catch(() => undefined);
-  });
-  let seen: number | null = null;
-  let listener = wake.subscribe();
-  let heard = false;
-  while (!signal.aborted) {
-    const wrong = problem();
-    if (wrong !== null) throw wrong;
-    uplink.check();
-    options.alive();
-    tellStatus();
-    const version = logVersion();
-    if (version !== seen || heard) {
-      // Before every batch: a month of backlog does not delay a visitor at the door now.
-      lane.pump();
-      if (uplink.pump()) {
-        await breathe();
-        continue;
-      }
-      seen = version;
-      if (untilAcked) {
-        const { halted } = uplink.status();
-        if (halted !== null) throw haltedError(halted);
-        if (uplink.lag() === 0 && lane.idle()) return;
-      }
+  /** Asks the daemon for as many batches as the line has room for. */
+  makeRoom(): void {
+    for (; this.#congestion.free() > this.#asked; this.#asked++) {
+      this.#feed.send({ type: "room", bytes: this.#congestion.bytes() });
     }
-    options.keys.pump(version);
-    options.uploads.pump(uplink.status().acked);
-    heard = await listener.wait(POLL_MS, signal);
-    listener = wake.subscribe();
+  }
+
+  take(frame: DownFrame, body: Buffer): void {
+    switch (frame.type) {
+      case "batch":
+        this.#batch(body);
+        break;
+      case "live":
+        this.#live(frame, body);
+        break;
+      case "publish":
+        // Delivery is confirmed by an answer alone.
+        void this.#link.publish(frame.channel, body).catch(() => undefined);
+        break;
+      case "put":
+        void this.#put(frame);
+        break;
+      case "progress":
+        this.#progress = frame;
+        this.#options.progressed(frame);
+        break;
+      case "silent":
+        throw new PorchlightError("sync.silent", frame.message, {
+          remedy: "retry",
+          hint: frame.hint,
+        });
+      case "welcome":
+      case "refused":
+        break;
+    }
+  }
+
+  async run(problem: () => unknown, signal: AbortSignal): Promise<void> {
+    try {
+      while (!signal.aborted) {
+        const wrong = problem();
+        if (wrong !== null) throw wrong;
+        this.#options.alive();
+        this.#tellStatus();
+        if (this.#options.untilAcked && this.#isDone()) return;
+        const listener = this.#wake.subscribe();
+        if (problem() === null) await listener.wait(ROUND_MS, signal);
+      }
+    } finally {
+      this.#stop.abort();
+    }
+  }
+
+  #batch(payload: Buffer): void {
+    this.#asked = Math.max(0, this.#asked - 1);
+    const taken = this.#congestion.sent();
+    this.#link.publish("log", compressBatch(payload)).then(
+      () => {
+        taken();
+        this.makeRoom();
+      },
+      () => undefined,
+    );
+    this.makeRoom();
+  }
+
+  #live({ channel, position }: Extract<DownFrame, { type: "live" }>, payload: Buffer): void {
+    this.#link.publish(channel, payload).then(
+      () => this.#feed.send({ type: "live.sent", position }),
+      (error: unknown) => {
+        // The session is over, and says why itself.
+        const reason = messageOf(error);
+        this.#options.logger.debug("live message not delivered", { channel, reason });
+      },
+    );
+  }
+
+  async #put({ sha256, url, headers }: Extract<DownFrame, { type: "put" }>): Promise<void> {
+    const { objects, put } = this.#options;
+    try {
+      const body = objects.read(sha256);
+      const target = { url, headers };
+      const status = body === null ? null : await put(target, body, this.#stop.signal);
+      this.#feed.send({ type: "put.done", sha256, status });
+    } catch (error) {
+      this.#feed.send({ type: "put.failed", sha256, reason: messageOf(error).slice(0, 512) });
+    }
+  }
+
+  /** Only what the daemon says: the centre's own words are for it to judge. */
+  #isDone(): boolean {
+    const progress = this.#progress;
+    if (progress === null) return false;
+    if (progress.halted !== null) throw haltedError(progress.halted);
+    return progress.lag === 0 && progress.live === 0;
+  }
+
+  /** Publishes the status when it has changed, but not with every ack of a long backlog. */
+  #tellStatus(): void {
+    const { version, clock } = this.#options;
+    if (this.#progress === null) return;
+    const { acked, lag, halted } = this.#progress;
+    const news = acked.hash !== this.#status.acked || (halted ?? "") !== this.#status.halted;
+    const atMs = clock.monotonicMs();
+    if (atMs - this.#status.atMs < (news ? STATUS_LEAST_MS : STATUS_EVERY_MS)) return;
+    this.#status = { acked: acked.hash, halted: halted ?? "", atMs };
+    const status = { state: "online", version, acked, lag, halted } as const;
+    // Not waited for: on a slow line that would hold up the live lane. Its failure ends the session.
+    const payload = encodeMessage(statusSchema, status);
+    this.#link.publish("status", payload, true).catch(() => undefined);
   }
 }
 
@@ -207,24 +261,8 @@ const WAY_ON: Readonly<Record<Halt, string>> = {
   invalid: "see why, in the centre: porchlight-cloud dead-letters list",
 };
 
-/** For `drain`: all will never be acked. */
+/** Where everything is to be acked: it will never be. */
 function haltedError(halted: Halt): PorchlightError {
   const hint = WAY_ON[halted];
   return new PorchlightError("sync.halted", HALTED[halted], { remedy: "stop", hint });
-}
-
-/** Publishes the status when it has changed, but not with every ack of a long backlog. */
-function createStatus({ uplink, version, clock, statusPublished }: SessionOptions, link: Link) {
-  let last = { acked: "", halted: "", atMs: Number.NEGATIVE_INFINITY };
-  return (): void => {
-    const { acked, halted } = uplink.status();
-    const news = acked.hash !== last.acked || (halted ?? "") !== last.halted;
-    const atMs = clock.monotonicMs();
-    if (atMs - last.atMs < (news ? STATUS_LEAST_MS : STATUS_EVERY_MS)) return;
-    last = { acked: acked.hash, halted: halted ?? "", atMs };
-    const status = { state: "online", version, acked, lag: uplink.lag(), halted } as const;
-    statusPublished();
-    // Not waited for: on a slow line that would hold up the live lane. Its failure ends the session.
-    link.publish("status", encodeMessage(statusSchema, status), true).catch(() => undefined);
-  };
 }

@@ -20,7 +20,6 @@ export function openVaultDatabase(options: VaultOptions, create: boolean): Datab
     path: vaultPath(options.folder),
     key: options.vaultKey,
     migrations: MIGRATIONS,
-    mode: 0o600,
     create,
     vectors: true,
     now: options.clock.now,

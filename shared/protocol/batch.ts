@@ -1,7 +1,8 @@
 /**
  * A batch: consecutive entries of one log on their way to the centre.
  *
- *     {"log":"<UUID>","seq":<first>,"previous":"<hash of the entry before>","head":"<of the last>"}\n
+ *     {"log":"<UUID>","seq":<first>,"previous":"<hash of the entry before>","head":"<of the last>",
+ *      "nonce":"<of this session>"}\n          in one line; the nonce where the answer is to be signed
  *     <canonical bytes of an entry>\n          or, of an emptied one, {"hash":"<hash>","seq":<seq>}\n
  *     …
  *
@@ -17,7 +18,7 @@ import { invariant, messageOf } from "../core/errors.ts";
 import { type Link, lineOf } from "../log/chain.ts";
 import { type Cursor, hashSchema } from "../log/cursor.ts";
 import { type EntryColumns, readEntry } from "../log/entry-bytes.ts";
-import { invalid } from "./wire.ts";
+import { invalid, nonceSchema } from "./wire.ts";
 
 export interface BatchEntry {
   readonly seq: number;
@@ -35,6 +36,8 @@ export interface Batch {
   readonly log: string;
   /** The hash of the entry before the first one: 32 raw bytes. */
   readonly previous: Buffer;
+  /** What a signed answer to it repeats (answer-proof.ts); null where none is asked for. */
+  readonly nonce: string | null;
   /** At least one, `seq` by `seq`. */
   readonly entries: readonly BatchEntry[];
 }
@@ -62,16 +65,24 @@ const headerSchema = z.strictObject({
   seq: z.int().min(1),
   previous: hashSchema,
   head: hashSchema,
+  nonce: nonceSchema.optional(),
 });
 
+export interface EncodeOptions {
+  /** Bytes that the batch may hold. */
+  readonly bytesMax?: number;
+  /** Asks for a signed answer. */
+  readonly nonce?: string | null;
+}
+
 /**
- * Packs as many of the entries after `previous` as one batch of so many bytes holds, one at least;
- * `last` is the place of the last one in it.
+ * As many of the entries after `previous` as one batch of so many bytes holds, one at least; `last`
+ * is the place of the last one in it. Not compressed yet: see `compressBatch`.
  */
 export function encodeBatch(
   previous: Cursor,
   links: readonly Link[],
-  bytesMax = SEND_BYTES_MAX,
+  { bytesMax = SEND_BYTES_MAX, nonce = null }: EncodeOptions = {},
 ): { readonly payload: Buffer; readonly last: Cursor } {
   const lines: string[] = [];
   let last = previous;
@@ -86,10 +97,16 @@ export function encodeBatch(
   }
   invariant(lines.length > 0, "a batch holds an entry");
   const first = { log: previous.log, seq: previous.seq + 1, previous: previous.hash };
-  const header = JSON.stringify({ ...first, head: last.hash });
-  const plain = Buffer.from(`${header}\n${lines.join("\n")}\n`);
-  const packed = plain.length < GZIP_BYTES_MIN ? plain : gzipSync(plain, { level: GZIP_LEVEL });
-  return { payload: packed.length < plain.length ? packed : plain, last };
+  const asked = nonce === null ? {} : { nonce };
+  const header = JSON.stringify({ ...first, head: last.hash, ...asked });
+  return { payload: Buffer.from(`${header}\n${lines.join("\n")}\n`), last };
+}
+
+/** The same batch as gzip, where that is shorter. */
+export function compressBatch(payload: Buffer): Buffer {
+  if (payload.length < GZIP_BYTES_MIN) return payload;
+  const packed = gzipSync(payload, { level: GZIP_LEVEL });
+  return packed.length < payload.length ? packed : payload;
 }
 
 /**
@@ -100,7 +117,7 @@ export function decodeBatch(payload: Buffer): Batch {
   const plain = unpack(payload);
   const headerEnd = plain.subarray(0, HEADER_BYTES_MAX).indexOf(NEWLINE);
   if (headerEnd === -1) throw invalid("its first line is no header");
-  const { log, seq, previous, head } = headerOf(plain.subarray(0, headerEnd));
+  const { log, seq, previous, head, nonce = null } = headerOf(plain.subarray(0, headerEnd));
   if (plain.at(-1) !== NEWLINE) throw invalid("its last line has no end");
   const start = Buffer.from(previous, "hex");
   const entries = follow(plain, headerEnd + 1, { log, seq, previous: start });
@@ -109,7 +126,7 @@ export function decodeBatch(payload: Buffer): Batch {
   if (last.hash.toString("hex") !== head) {
     throw invalid(`its bytes lead to another hash than its head at entry ${last.seq}`);
   }
-  return { log, previous: start, entries };
+  return { log, previous: start, nonce, entries };
 }
 
 /** The log in a message's header, even if the rest of it is no batch; null when unreadable. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { SITE_KEY_BYTES } from "../log/site-key.ts";
+import { SIGNING_KEY_BYTES } from "./answer-proof.ts";
 
 /**
  * What a device needs to reach its centre: made by `porchlight-cloud devices add`, taken by
@@ -24,6 +25,11 @@ export const bundleSchema = z.strictObject({
   site: z
     .base64()
     .refine((text) => Buffer.from(text, "base64").length === SITE_KEY_BYTES, "32 bytes")
+    .optional(),
+  /** Ed25519 public key that the site signs its acks with; absent in bundles of earlier versions. */
+  signing: z
+    .base64()
+    .refine((text) => Buffer.from(text, "base64").length === SIGNING_KEY_BYTES, "32 bytes")
     .optional(),
 });
 export type Bundle = z.infer<typeof bundleSchema>;

@@ -57,8 +57,24 @@ function isChannel(channel: string): channel is Channel {
   return Object.hasOwn(CHANNELS, channel);
 }
 
-/** Central has committed everything of this log up to here. */
-export const ackSchema = cursorSchema;
+/** 16 random bytes in base64url: chosen by the daemon for one session, repeated in its answers. */
+export const nonceSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{22}$/, "expected 16 bytes in base64url");
+
+/** The site's signature under an answer: answer-proof.ts. */
+export const proofSchema = z.strictObject({
+  /** SHA-256 of the site's public signing key. */
+  site: hashSchema,
+  nonce: nonceSchema,
+  /** Ed25519, 64 bytes. */
+  signature: z.base64().length(88),
+});
+export type Proof = z.infer<typeof proofSchema>;
+
+/** Central has committed everything of this log up to here. Signed where the batch has a nonce. */
+export const ackSchema = z.strictObject({ ...cursorSchema.shape, proof: proofSchema.optional() });
+export type Ack = z.infer<typeof ackSchema>;
 
 /**
  * Central has this log up to the cursor, and what came does not follow. `gap`: send again from
@@ -68,6 +84,7 @@ export const ackSchema = cursorSchema;
 export const nackSchema = z.strictObject({
   ...cursorSchema.shape,
   reason: z.enum(["gap", "fork", "invalid"]),
+  proof: proofSchema.optional(),
 });
 export type Nack = z.infer<typeof nackSchema>;
 
@@ -192,7 +209,7 @@ export const uploadGrantSchema = z.union([
 export type UploadAnswer = z.infer<typeof uploadGrantSchema>;
 
 /** An ack is 130 bytes; what is much longer is something else. */
-const MESSAGE_BYTES_MAX = 64 * 1024;
+export const MESSAGE_BYTES_MAX = 64 * 1024;
 
 export function encodeMessage<S extends z.ZodType>(schema: S, message: z.infer<S>): Buffer {
   return Buffer.from(JSON.stringify(schema.parse(message)));

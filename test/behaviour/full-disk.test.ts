@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { createAckedStore } from "../../edge/log/acked.ts";
+import { createAckedStore, UNSIGNED_SITE } from "../../edge/log/acked.ts";
 import { openLog } from "../../edge/log/open-log.ts";
 import { RESERVE_BYTES } from "../../edge/sqlite/disk-reserve.ts";
 import { systemClock } from "../../shared/core/clock.ts";
@@ -139,7 +139,7 @@ if (needsMosquitto()) {
     }
     await until("it goes on", () => held() === reader.head().seq);
     assert.is(agent.child.exitCode, null);
-    const acked = createAckedStore(database);
+    const acked = createAckedStore(database, UNSIGNED_SITE);
     disk.free();
     at.store.append([pressed()]);
     await until("it is written down again", () => acked.read()?.cursor.seq === reader.head().seq);

@@ -1,7 +1,14 @@
+import { randomUUID } from "node:crypto";
 import { chmodSync, cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { readStatus, writeStatus } from "../../edge/agent/status-file.ts";
+import { loadConfig } from "../../edge/config/load.ts";
+import { logOptions } from "../../edge/config/options.ts";
+import { signingKeyPath } from "../../edge/config/paths.ts";
+import { createAckedStore } from "../../edge/log/acked.ts";
+import { openLog } from "../../edge/log/open-log.ts";
+import { readAnswerVerifier } from "../../edge/vault/site-key.ts";
+import { systemClock } from "../../shared/core/clock.ts";
 import { json, porchlight } from "../support/cli.ts";
 import { type CentreProcess, porchlightCloud, startCentre } from "../support/cloud.ts";
 import { suite } from "../support/suite.ts";
@@ -52,6 +59,15 @@ async function door() {
     restore() {
       rmSync(data, { recursive: true });
       cpSync(`${data}.backup`, data, { recursive: true });
+    },
+    /** As its feed writes it down when it has heard what the centre says. */
+    halt(reason: string): void {
+      const config = loadConfig({ file: undefined, data, environment: {} });
+      const { database, close } = openLog(logOptions(config, {}, systemClock, randomUUID));
+      const site = readAnswerVerifier(signingKeyPath(config))?.site;
+      assert.ok(site, "it has joined a site that signs");
+      createAckedStore(database, site).halt(reason);
+      close();
     },
     /** Runs the agent to where it stops; its exit code, and why. */
     agent: () => porchlight(["sync", "run", "--until-acked", ...at]),
@@ -135,13 +151,10 @@ restoring("and was told what its earlier life had sent, goes on all the same", a
   await one.ring(2);
   await one.run("sync", "run", "--until-acked");
   const before = await one.inCentre();
-  const path = join(one.data, "sync", "status.json");
-  const held = readStatus(path);
   one.restore();
   await one.ring(1);
-  // What its agent says that has heard an ack of more than there is here.
-  assert.ok(held);
-  writeStatus(path, { ...held, halted: "behind" });
+  // As after an ack of more than there is here.
+  one.halt("behind");
   await one.run("log", "renew", "--yes");
   await one.ring(1);
   const went = await one.agent();

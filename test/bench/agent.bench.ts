@@ -5,34 +5,33 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createAckedStore } from "../../edge/log/acked.ts";
-import { createLiveOutbox } from "../../edge/log/live-outbox.ts";
 import { openLog } from "../../edge/log/open-log.ts";
-import { dataVersion } from "../../edge/sqlite/database.ts";
 import { runAgent } from "../../edge/sync/agent.ts";
-import { createUplink } from "../../edge/sync/uplink.ts";
+import { createPut } from "../../edge/sync/put.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
 import { report } from "../support/bench.ts";
+import { deviceOf } from "../support/device.ts";
 import { sampled, visit } from "../support/facts.ts";
+import { feedAddress, startTestFeed } from "../support/feed.ts";
 import { startMosquitto } from "../support/mosquitto.ts";
-import { keysOf } from "../support/released.ts";
 import { testStore } from "../support/store.ts";
-import { uploadsOf } from "../support/uploads.ts";
 
 const ENTRIES = 100_000;
-const DEVICE = "11111111-2222-4333-8444-555555555555";
+const SOMEBODY = "11111111-2222-4333-8444-555555555555";
 const ACKER = fileURLToPath(new URL("../support/acker.ts", import.meta.url));
 const signal = new AbortController().signal;
 
 const at = testStore();
-const [, recognised] = visit(DEVICE, null);
+const [, recognised] = visit(SOMEBODY, null);
 if (recognised === undefined) throw new Error("a visit has a decision");
 // Half of it decisions, half of it telemetry: about 350 bytes an entry.
 const drafts = Array.from({ length: 500 }, (_, i) => (i % 2 === 0 ? recognised : sampled(i)));
 for (let i = 0; i < ENTRIES / drafts.length; i++) at.store.log.append(drafts);
-const { reader, database, close } = openLog(at.options);
+const { reader, close } = openLog(at.options);
+const DEVICE = deviceOf(reader);
 
 function readAll(): number {
   let place = reader.start();
@@ -53,22 +52,17 @@ const acker = spawn(process.execPath, [ACKER, broker.url], {
 });
 await once(acker.stdout, "data");
 
+const feed = startTestFeed(at);
+await feed.ready;
 const cpu = process.cpuUsage();
 const started = performance.now();
 await runAgent(
   {
     bundle: { format: 1, device: DEVICE, url: broker.url },
     version: "bench",
-    uplink: createUplink({
-      reader,
-      store: createAckedStore(database),
-      clock: systemClock,
-      logger: silentLogger,
-    }),
-    uploads: uploadsOf({ reader, database }, at.options.folder),
-    keys: keysOf(database),
-    live: createLiveOutbox(database, systemClock),
-    logVersion: () => dataVersion(database),
+    feed: feedAddress(join(at.options.folder, "feed", "feed.sock")),
+    objects: { read: () => null },
+    put: createPut({ ca: undefined }),
     clock: systemClock,
     random: Math.random,
     logger: silentLogger,
@@ -81,6 +75,7 @@ await runAgent(
 const ms = performance.now() - started;
 const { user, system } = process.cpuUsage(cpu);
 acker.kill();
+await feed.stop();
 await broker.stop();
 close();
 at.remove();

@@ -24,7 +24,6 @@ const bare = openDatabase({
   path: join(folder.path, "bare.db"),
   key: randomBytes(32),
   migrations: MIGRATIONS,
-  mode: 0o660,
   create: true,
   now: Date.now,
 });

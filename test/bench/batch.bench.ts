@@ -6,7 +6,7 @@
 import { hash, randomUUID } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { startOf } from "../../shared/log/cursor.ts";
-import { decodeBatch, encodeBatch } from "../../shared/protocol/batch.ts";
+import { compressBatch, decodeBatch, encodeBatch } from "../../shared/protocol/batch.ts";
 import { paired, quantile, report } from "../support/bench.ts";
 import { logOf, visitLike } from "../support/links.ts";
 
@@ -19,7 +19,7 @@ const links = logOf(
   Array.from({ length: ENTRIES }, (_, i) => visitLike(i)),
 );
 const bytes = links.reduce((sum, { body }) => sum + (body?.length ?? 0), 0) / ENTRIES;
-const { payload } = encodeBatch(startOf(log), links);
+const payload = compressBatch(encodeBatch(startOf(log), links).payload);
 
 const decode = async (): Promise<void> => {
   for (let i = 0; i < BATCHES; i++) decodeBatch(payload);
@@ -48,7 +48,7 @@ report({
   baseline: perEntryUs(decoding.theirs),
 });
 const encode = async (): Promise<void> => {
-  for (let i = 0; i < BATCHES; i++) encodeBatch(startOf(log), links);
+  for (let i = 0; i < BATCHES; i++) compressBatch(encodeBatch(startOf(log), links).payload);
 };
 const encoding = await paired(encode, least, { rounds: 20, warmUp: 5 });
 report({

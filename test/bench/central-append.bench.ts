@@ -10,7 +10,7 @@ import type { BatchOutcome } from "../../cloud-sync/log/append.ts";
 import { COPY_ROWS, copyRows } from "../../cloud-sync/log/copy-format.ts";
 import { createCentralLog } from "../../cloud-sync/log/event-log.ts";
 import { startOf } from "../../shared/log/cursor.ts";
-import { decodeBatch, encodeBatch } from "../../shared/protocol/batch.ts";
+import { compressBatch, decodeBatch, encodeBatch } from "../../shared/protocol/batch.ts";
 import { paired, quantile, report } from "../support/bench.ts";
 import { type Engine, startOwn, startServer } from "../support/engines.ts";
 import { logOf, opened, visitLike } from "../support/links.ts";
@@ -33,7 +33,9 @@ function sent(): Sent {
   const facts = Array.from({ length: ENTRIES - 1 }, (_, i) => visitLike(i));
   return {
     device,
-    payload: encodeBatch(startOf(log), logOf(log, [opened(device), ...facts])).payload,
+    payload: compressBatch(
+      encodeBatch(startOf(log), logOf(log, [opened(device), ...facts])).payload,
+    ),
   };
 }
 

@@ -21,7 +21,7 @@ import { type TestStore, testStore } from "../support/store.ts";
 import { tempFolder } from "../support/temp.ts";
 import { cpuMs } from "../support/usage.ts";
 
-const AGENT = fileURLToPath(new URL("../../dist/edge/agent/main.js", import.meta.url));
+const CLI = fileURLToPath(new URL("../../dist/edge/cli/porchlight.js", import.meta.url));
 const DAYS = 30;
 const SAMPLES_A_DAY = 24 * 60;
 const VISITS_A_DAY = 60;
@@ -83,7 +83,10 @@ async function measure(name: string, crops: boolean): Promise<void> {
   const { pid = 0 } = centre.child;
   const before = cpuMs(pid);
   const began = performance.now();
-  const agent = spawn(process.execPath, [AGENT, "--until-acked"], { env, stdio: "ignore" });
+  const agent = spawn(process.execPath, [CLI, "sync", "run", "--until-acked"], {
+    env,
+    stdio: "ignore",
+  });
   const [code] = await once(agent, "close");
   const ms = performance.now() - began;
   const cpu = cpuMs(pid) - before;

@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { createCentralLog } from "../../cloud-sync/log/event-log.ts";
 import type { Database } from "../../cloud-sync/postgres/database.ts";
 import { startOf } from "../../shared/log/cursor.ts";
-import { decodeBatch, encodeBatch } from "../../shared/protocol/batch.ts";
+import { compressBatch, decodeBatch, encodeBatch } from "../../shared/protocol/batch.ts";
 import { quantile, report } from "../support/bench.ts";
 import { startServer } from "../support/engines.ts";
 import { logOf, opened, visitLike } from "../support/links.ts";
@@ -23,7 +23,9 @@ const STEP = 400_000;
 function arrival() {
   const [device, log] = [randomUUID(), randomUUID()];
   const facts = Array.from({ length: ENTRIES - 1 }, (_, i) => visitLike(i));
-  const { payload } = encodeBatch(startOf(log), logOf(log, [opened(device), ...facts]));
+  const payload = compressBatch(
+    encodeBatch(startOf(log), logOf(log, [opened(device), ...facts])).payload,
+  );
   return { device, batch: decodeBatch(payload) };
 }
 

@@ -4,7 +4,7 @@
  * Agent, broker and the centre that acknowledges are processes of their own.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { createAckedStore } from "../../edge/log/acked.ts";
+import { createAckedStore, UNSIGNED_SITE } from "../../edge/log/acked.ts";
 import { openLog } from "../../edge/log/open-log.ts";
 import { startAcker } from "../support/acker-process.ts";
 import { startAgent } from "../support/agent-process.ts";
@@ -22,7 +22,7 @@ const EVERY_MS = 50;
 
 const at = testStore();
 const { reader, database, close } = openLog(at.options);
-const acked = createAckedStore(database);
+const acked = createAckedStore(database, UNSIGNED_SITE);
 const ackedSeq = (): number => acked.read()?.cursor.seq ?? 0;
 const broker = await startMosquitto({ config: ["max_queued_messages 0"] });
 const acker = await startAcker(broker.url);
@@ -36,6 +36,8 @@ async function press(goOn: () => boolean): Promise<number[]> {
   while (seqs.length < PRESSES && goOn()) {
     const startedMs = performance.now();
     const [cursor] = at.store.append([pressed()]);
+    // As the daemon does.
+    agent.notify();
     if (cursor === undefined) throw new Error("a press has its entry");
     pressedAt.set(cursor.seq, startedMs);
     seqs.push(cursor.seq);

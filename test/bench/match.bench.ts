@@ -47,7 +47,6 @@ function stored(vectors: readonly Float32Array[], name: string): Database {
     key: randomBytes(32),
     migrations: MIGRATIONS,
     vectors: true,
-    mode: 0o600,
     create: true,
     now: Date.now,
   });

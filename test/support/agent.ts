@@ -1,18 +1,18 @@
-import { createAckedStore } from "../../edge/log/acked.ts";
-import { createLiveOutbox } from "../../edge/log/live-outbox.ts";
+import { randomUUID } from "node:crypto";
+import { createAckedStore, UNSIGNED_SITE } from "../../edge/log/acked.ts";
 import { type OpenLog, openLog } from "../../edge/log/open-log.ts";
-import { dataVersion } from "../../edge/sqlite/database.ts";
+import { createMediaFiles, mediaFolder } from "../../edge/media/media-files.ts";
 import { type AgentOptions, runAgent } from "../../edge/sync/agent.ts";
 import { createPut } from "../../edge/sync/put.ts";
-import { createUplink } from "../../edge/sync/uplink.ts";
 import { type Clock, systemClock } from "../../shared/core/clock.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
+import type { Cursor } from "../../shared/log/cursor.ts";
+import { answerVerifier } from "../../shared/protocol/answer-proof.ts";
 import type { Bundle } from "../../shared/protocol/bundle.ts";
 import { deviceOf, logsOf } from "./device.ts";
 import { sampled } from "./facts.ts";
-import { keysOf } from "./released.ts";
+import { feedOptions, serve } from "./feed.ts";
 import { testStore } from "./store.ts";
-import { uploadsOf } from "./uploads.ts";
 
 /** A clock on which time passes so many times as fast: what takes 20 s without an answer is over soon. */
 export function fasterClock(times: number): Clock {
@@ -48,32 +48,45 @@ export class AgentDevice {
 
   /** Starts the agent. It takes itself for `id`, whoever it is. */
   start(bundle: Omit<Bundle, "device" | "format">, id = this.id): void {
-    const { reader, database } = this.#opened;
     this.#stop = new AbortController();
-    const common = { clock: this.#clock, logger: silentLogger };
-    const uplink = createUplink({ reader, store: createAckedStore(database), ...common });
+    this.status = null;
+    this.#ended = this.#run(bundle, id, this.#stop.signal);
+  }
+
+  async #run(
+    bundle: Omit<Bundle, "device" | "format">,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { folder } = this.at.options;
-    const uploads = uploadsOf(this.#opened, folder, { put: createPut({ ca: bundle.ca }) });
-    this.#ended = runAgent(
-      {
-        ...common,
-        uploads,
-        keys: keysOf(database),
-        bundle: { format: 1, device: id, ...bundle },
-        version: "test",
-        uplink,
-        live: createLiveOutbox(database, systemClock),
-        logVersion: () => dataVersion(database),
-        random: Math.random,
-        report: (status) => {
-          this.status = status;
-          if (status.state === "waiting") this.reasons.push(status.reason ?? "");
+    const clock = this.#clock;
+    const key = bundle.signing === undefined ? null : Buffer.from(bundle.signing, "base64");
+    const verifier = key === null ? null : answerVerifier(key);
+    const more = { device: id, clock, verifier: () => verifier };
+    const feed = await serve(feedOptions(this.#opened, folder, more));
+    try {
+      await runAgent(
+        {
+          feed: feed.address,
+          bundle: { format: 1, device: id, ...bundle },
+          version: "test",
+          objects: createMediaFiles({ folder: mediaFolder(folder), newId: randomUUID }),
+          put: createPut({ ca: bundle.ca }),
+          clock,
+          logger: silentLogger,
+          random: Math.random,
+          report: (status) => {
+            this.status = status;
+            if (status.state === "waiting") this.reasons.push(status.reason ?? "");
+          },
+          alive: () => undefined,
+          untilAcked: false,
         },
-        alive: () => undefined,
-        untilAcked: false,
-      },
-      this.#stop.signal,
-    );
+        signal,
+      );
+    } finally {
+      await feed.close();
+    }
   }
 
   async stop(): Promise<void> {
@@ -81,9 +94,18 @@ export class AgentDevice {
     await this.#ended;
   }
 
-  lag(): number {
+  /** Entries that are not acknowledged, as they are written down, of the site of these answers. */
+  lag(site = UNSIGNED_SITE): number {
     const { reader, database } = this.#opened;
-    return reader.count(createAckedStore(database).read()?.cursor ?? reader.start());
+    return reader.count(createAckedStore(database, site).read()?.cursor ?? reader.start());
+  }
+
+  /** A place of the current log, as it stands here. */
+  place(seq: number): Cursor {
+    const { reader } = this.#opened;
+    const place = reader.find(reader.head().log, seq);
+    if (place === null) throw new Error(`there is no entry ${seq}`);
+    return place;
   }
 
   /** Each log as `log export` prints it here. */

@@ -1,4 +1,7 @@
 import mqtt, { type MqttClient } from "mqtt";
+import type { Cursor } from "../../shared/log/cursor.ts";
+import type { AnswerSigner, Claim } from "../../shared/protocol/answer-proof.ts";
+import { decodeBatch } from "../../shared/protocol/batch.ts";
 import {
   ackSchema,
   encodeMessage,
@@ -20,7 +23,15 @@ export class CentreLink {
   acked = 0;
   batches = 0;
 
-  constructor(url: string, credentials: { username?: string; password?: string } = {}) {
+  readonly #signer: AnswerSigner | null;
+
+  /** `signer`: of the site; without one it answers as a centre of an earlier version. */
+  constructor(
+    url: string,
+    credentials: { username?: string; password?: string } = {},
+    signer: AnswerSigner | null = null,
+  ) {
+    this.#signer = signer;
     this.client = mqtt.connect(url, { ...credentials, reconnectPeriod: 50 });
     this.client.on("connect", () => {
       this.client.subscribe([filterOf("log"), filterOf("status")], { qos: 1 });
@@ -39,8 +50,18 @@ export class CentreLink {
     this.batches++;
     if (this.mute) return;
     const answer = this.centre.receive(payload);
-    if ("ack" in answer) this.#say(device, "ack", encodeMessage(ackSchema, answer.ack));
-    else this.#say(device, "nack", encodeMessage(nackSchema, answer.nack));
+    const { nonce } = decodeBatch(payload);
+    const proof = (verdict: Claim["verdict"], { log, seq, hash }: Cursor) =>
+      nonce === null || this.#signer === null
+        ? {}
+        : { proof: this.#signer.sign({ device, verdict, cursor: { log, seq, hash } }, nonce) };
+    if ("ack" in answer) {
+      const ack = { ...answer.ack, ...proof("ack", answer.ack) };
+      this.#say(device, "ack", encodeMessage(ackSchema, ack));
+      return;
+    }
+    const nack = { ...answer.nack, ...proof(answer.nack.reason, answer.nack) };
+    this.#say(device, "nack", encodeMessage(nackSchema, nack));
   }
 
   #say(device: string, channel: "ack" | "nack", payload: Buffer): void {

@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { cpSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { type AckedStore, createAckedStore } from "../../edge/log/acked.ts";
+import { createUplink, type Uplink } from "../../edge/feed/uplink.ts";
+import { type AckedStore, createAckedStore, UNSIGNED_SITE } from "../../edge/log/acked.ts";
 import { createEventLog, type EventLog } from "../../edge/log/event-log.ts";
 import {
   type LogOptions,
@@ -9,7 +10,6 @@ import {
   openLog,
   openLogDatabase,
 } from "../../edge/log/open-log.ts";
-import { createUplink, type Uplink } from "../../edge/sync/uplink.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
 import type { Cursor } from "../../shared/log/cursor.ts";
@@ -110,11 +110,16 @@ export class CrashingDevice {
 
   /** A session begins. */
   begin(window = 8): void {
-    this.#uplink.begin({ window, send: (payload) => this.wire.push(payload) });
+    this.#uplink.begin({ window, nonce: null, send: (payload) => this.wire.push(payload) });
   }
 
   pump(): void {
     this.#asAgent((uplink) => void uplink.pump());
+  }
+
+  /** Writes what is due; throws where the centre says nothing. */
+  check(): void {
+    this.#asAgent((uplink) => uplink.check());
   }
 
   hear(answer: Answer): void {
@@ -184,12 +189,13 @@ export class CrashingDevice {
 
   #startUplink(): Uplink {
     const { reader, database } = this.#agent;
-    const durable = createAckedStore(database);
+    const durable = createAckedStore(database, UNSIGNED_SITE);
     const store: AckedStore = {
-      read: () => durable.read(),
+      ...durable,
       write: (acked) => this.#faults.around("what is acked", () => durable.write(acked)),
     };
-    return createUplink({ reader, store, clock: this.#options.clock, logger: silentLogger });
+    const common = { device: deviceOf(reader), verifier: null, logger: silentLogger };
+    return createUplink({ reader, store, clock: this.#options.clock, ...common });
   }
 
   #asDaemon(work: (log: EventLog) => void): boolean {

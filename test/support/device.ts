@@ -1,9 +1,9 @@
 import * as assert from "uvu/assert";
 import { z } from "zod";
-import { createAckedStore } from "../../edge/log/acked.ts";
+import { ACK_TIMEOUT_MS, createUplink, type Uplink } from "../../edge/feed/uplink.ts";
+import { createAckedStore, UNSIGNED_SITE } from "../../edge/log/acked.ts";
 import { type OpenLog, openLog } from "../../edge/log/open-log.ts";
 import type { LogReader } from "../../edge/log/reader.ts";
-import { ACK_TIMEOUT_MS, createUplink, type Uplink } from "../../edge/sync/uplink.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
 import { lineOf } from "../../shared/log/chain.ts";
 import type { Answer, Centre } from "./centre.ts";
@@ -23,8 +23,9 @@ export class Device {
   #start(): Uplink {
     const { reader, database } = this.#opened;
     const clock = { now: () => this.now, monotonicMs: () => this.now };
-    const store = createAckedStore(database);
-    return createUplink({ reader, store, clock, logger: silentLogger });
+    const store = createAckedStore(database, UNSIGNED_SITE);
+    const common = { device: this.id(), verifier: null, logger: silentLogger };
+    return createUplink({ reader, store, clock, ...common });
   }
 
   id(): string {
@@ -37,7 +38,7 @@ export class Device {
   }
 
   begin(window = 8): void {
-    this.uplink.begin({ window, send: (payload) => this.wire.push(payload) });
+    this.uplink.begin({ window, nonce: null, send: (payload) => this.wire.push(payload) });
   }
 
   append(count: number): void {

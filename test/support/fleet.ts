@@ -10,7 +10,7 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import mqtt from "mqtt";
 import { type Cursor, startOf } from "../../shared/log/cursor.ts";
-import { encodeBatch } from "../../shared/protocol/batch.ts";
+import { compressBatch, encodeBatch } from "../../shared/protocol/batch.ts";
 import {
   ackSchema,
   decodeMessage,
@@ -39,7 +39,7 @@ function sender(batches: number, entries: number): Sender {
   const prepared = Array.from({ length: batches }, (_, i) => {
     const made = encodeBatch(place, links.slice(i * entries, (i + 1) * entries));
     place = made.last;
-    return made;
+    return { ...made, payload: compressBatch(made.payload) };
   });
   return { device, batches: prepared, next: 0, acked: 0 };
 }

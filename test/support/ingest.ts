@@ -5,8 +5,10 @@ import { type Broker, createMqttTransport } from "../../cloud-sync/mqtt/external
 import type { OnBatch } from "../../cloud-sync/mqtt/transport.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { createLogger, type Logger } from "../../shared/core/logger.ts";
+import type { AnswerSigner } from "../../shared/protocol/answer-proof.ts";
 import type { Topic } from "../../shared/protocol/wire.ts";
 import { receiverOf } from "./receiver.ts";
+import { newSigner } from "./signer.ts";
 
 /** A logger that keeps what it is told, `warn` and above. */
 export function keepingLogger(): { readonly logger: Logger; readonly lines: string[] } {
@@ -18,6 +20,7 @@ export function keepingLogger(): { readonly logger: Logger; readonly lines: stri
 /** An ingest that runs on a broker, to be stopped and started like a process. */
 export class RunningIngest {
   readonly service: IngestService;
+  readonly signer: AnswerSigner = newSigner();
   readonly logged = keepingLogger();
   /** Where messages beside the log came from. */
   readonly heard: Topic[] = [];
@@ -29,7 +32,9 @@ export class RunningIngest {
     const instance = randomUUID();
     const random = Math.random;
     const transport = createMqttTransport({ broker, connections, instance, random, logger });
-    this.service = createIngestService({ log, transport, random, clock: systemClock, logger });
+    const { signer } = this;
+    const clock = systemClock;
+    this.service = createIngestService({ log, transport, signer, random, clock, logger });
     const batch: OnBatch = (...each) => this.service.ingest.take(...each);
     transport.attach(receiverOf(batch, (topic) => void this.heard.push(topic)));
     this.#ended = this.service.run(this.#stop.signal);

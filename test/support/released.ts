@@ -1,11 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
-import { createKeyOutbox } from "../../edge/log/key-outbox.ts";
-import type { Database } from "../../edge/sqlite/database.ts";
 import type { ReleaseStep } from "../../edge/store/key-release.ts";
 import type { Store } from "../../edge/store/open-store.ts";
-import { createReleasedKeys, type ReleasedKeys } from "../../edge/sync/released-keys.ts";
-import { systemClock } from "../../shared/core/clock.ts";
-import { silentLogger } from "../../shared/core/logger.ts";
 import type { PersonalClass } from "../../shared/log/entry.ts";
 import { type SitePair, sitePairOf } from "../../shared/log/site-key.ts";
 
@@ -32,13 +27,4 @@ export async function release(
     more = step.more;
   }
   return total;
-}
-
-/** The released keys of a device, as its agent tells them. */
-export function keysOf(
-  database: Database,
-  { clock = systemClock, logger = silentLogger } = {},
-): ReleasedKeys {
-  const rows = createKeyOutbox(database, clock);
-  return createReleasedKeys({ rows, clock, random: Math.random, logger });
 }

@@ -80,7 +80,7 @@ export class Replication {
     this.#nowMs += Math.floor(ms);
     this.device.pass(ms);
     try {
-      this.device.uplink.check();
+      this.device.check();
     } catch (error) {
       if (!(error instanceof PorchlightError)) throw error;
       this.device.begin();

@@ -43,7 +43,6 @@ function open({ path, key, migrations, create }: OpenOrder): void {
     path,
     key: Buffer.from(key, "hex"),
     migrations: pathToFileURL(`${migrations}/`),
-    mode: 0o600,
     create,
     now: Date.now,
   });

@@ -6,14 +6,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { encodeFrame } from "../../shared/protocol/feed.ts";
 import { json, porchlight, startDaemon, userEnvironment } from "./cli.ts";
 import { porchlightCloud } from "./cloud.ts";
 import { seeded } from "./facts.ts";
 import { type Mosquitto, startMosquitto } from "./mosquitto.ts";
+import { mutate } from "./mutate.ts";
 import { bundledPeople, writePhotos, writeScenes } from "./people.ts";
 import { freePort } from "./port.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
@@ -142,7 +145,8 @@ async function setUp() {
   const bundle = join(folder.path, "bundle");
   await done(porchlightCloud(["devices", "add", device, "--out", bundle], cloud));
   await done(porchlight(["sync", "join", bundle, ...at]));
-  return new Rig({ at, cloud, device, postgres, broker, remove: folder.remove });
+  const feed = join(data, "feed", "feed.sock");
+  return new Rig({ at, cloud, device, feed, postgres, broker, remove: folder.remove });
 }
 
 async function done(running: ReturnType<typeof porchlight>): Promise<void> {
@@ -154,6 +158,8 @@ interface Parts {
   readonly at: readonly string[];
   readonly cloud: Record<string, string>;
   readonly device: string;
+  /** The socket that the daemon serves. */
+  readonly feed: string;
   readonly postgres: PostgresServer;
   readonly broker: Mosquitto;
   readonly remove: () => void;
@@ -192,7 +198,9 @@ class Rig {
       case "daemon":
         return this.#daemon.kill();
       case "agent":
-        return this.#agent.kill();
+        this.#agent.kill();
+        // Somebody else is quicker than the one who comes back.
+        return intrude(this.#parts.feed, random);
       case "centre":
         return this.#centre.kill();
       case "broker":
@@ -208,14 +216,11 @@ class Rig {
     const { at, cloud, device } = this.#parts;
     await Promise.all(Object.values(this.#coming));
     await this.#daemon.end();
-    const deadline = performance.now() + SETTLE_MS;
-    const lag = async (): Promise<number> =>
-      json<{ lagEntries: number }>(await porchlight(["sync", "status", ...at, "--json"]))
-        .lagEntries;
-    while ((await lag()) > 0) {
-      if (performance.now() > deadline) throw new Error("the log did not arrive in time");
-      await sleep(500);
-    }
+    await this.#agent.end();
+    const rest = porchlight(["sync", "run", "--until-acked", ...at]);
+    const late = sleep(SETTLE_MS, null, { ref: false });
+    const ran = await Promise.race([rest, late]);
+    if (ran?.code !== 0) throw new Error(`the log did not arrive in time: ${ran?.err}`);
     const [here, there, verified, central, letters] = await Promise.all([
       porchlight(["log", "export", ...at]),
       porchlightCloud(["log", "export", "--device", device], cloud),
@@ -271,6 +276,26 @@ async function again(
   await server.kill();
   await sleep(awayMs);
   await server.restart();
+}
+
+/** A hostile agent, for a moment: forged acks, frames that are none, wishes without an end. */
+async function intrude(path: string, random: () => number): Promise<void> {
+  const socket = connect(path);
+  socket.on("error", () => undefined);
+  const cursor = { log: "11111111-2222-4333-8444-555555555555", seq: 9, hash: "ab".repeat(32) };
+  const frames = [
+    encodeFrame({ type: "hello", feed: 1, version: "none" }),
+    encodeFrame({ type: "session", window: 64 }),
+    encodeFrame({ type: "heard", channel: "ack" }, Buffer.from(JSON.stringify(cursor))),
+    ...Array.from({ length: 50 }, () => encodeFrame({ type: "room", bytes: 786_432 })),
+    ...Array.from({ length: 50 }, (_, position) =>
+      encodeFrame({ type: "live.sent", position: position + 1 }),
+    ),
+  ];
+  const whole = Buffer.concat(frames);
+  socket.write(random() < 0.5 ? whole : mutate(whole, random));
+  await sleep(random() * 200);
+  socket.destroy();
 }
 
 function linesOf(text: string): string[] {

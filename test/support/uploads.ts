@@ -1,11 +1,21 @@
 import { randomUUID } from "node:crypto";
+import { type BringObject, createUploads, type Uploads } from "../../edge/feed/uploads.ts";
+import { UNSIGNED_SITE } from "../../edge/log/acked.ts";
 import type { OpenLog } from "../../edge/log/open-log.ts";
 import { createUploadedStore } from "../../edge/log/uploaded.ts";
 import { createMediaFiles, mediaFolder } from "../../edge/media/media-files.ts";
 import { createPut, type Put } from "../../edge/sync/put.ts";
-import { createUploads, type Uploads } from "../../edge/sync/uploads.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
+
+/** Brings sealed objects of this folder where they are wanted, as an agent does. */
+export function bringing(folder: string, put: Put): BringObject {
+  const files = createMediaFiles({ folder: mediaFolder(folder), newId: randomUUID });
+  return async ({ sha256, ...target }, signal) => {
+    const body = files.read(sha256);
+    return body === null ? null : await put(target, body, signal);
+  };
+}
 
 /** The uploads of a device in this folder, as its agent has them. */
 export function uploadsOf(
@@ -15,9 +25,8 @@ export function uploadsOf(
 ): Uploads {
   return createUploads({
     reader,
-    store: createUploadedStore(database),
-    files: createMediaFiles({ folder: mediaFolder(folder), newId: randomUUID }),
-    put: put satisfies Put,
+    store: createUploadedStore(database, UNSIGNED_SITE),
+    bring: bringing(folder, put),
     clock,
     random: Math.random,
     logger,

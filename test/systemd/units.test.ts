@@ -63,13 +63,13 @@ units("the daemon has no network in any configuration, and the camera no key of 
   assert.not.equal(settings("porchlight-camera@.service", "User"), ["porchlight"]);
 });
 
-units("the agent has the network, and of the store the log, its key and what is sealed", () => {
+units("the agent has the network, and of the store only what is sealed: no key, no log", () => {
   const secrets = settings("porchlight-sync.service", "LoadCredentialEncrypted");
   assert.equal(
     secrets.map((secret) => secret.split(":")[0]),
-    ["log-key", "sync-bundle"],
+    ["sync-bundle"],
   );
-  assert.equal(settings("porchlight-sync.service", "BindPaths"), ["/var/lib/porchlight/log"]);
+  assert.equal(settings("porchlight-sync.service", "BindPaths"), []);
   const readable = settings("porchlight-sync.service", "BindReadOnlyPaths").join(" ").split(" ");
   assert.equal(
     readable.filter((path) => path.includes("/var/")),
@@ -78,7 +78,11 @@ units("the agent has the network, and of the store the log, its key and what is 
   assert.match(settings("porchlight-sync.service", "TemporaryFileSystem")[0] ?? "", "/var:ro");
   assert.equal(settings("porchlight-sync.service", "PrivateDevices"), ["yes"]);
   assert.equal(settings("porchlight-sync.service", "User"), ["porchlight-sync"]);
-  assert.match(readFileSync("systemd/tmpfiles.conf", "utf8"), "/var/lib/porchlight/vault 0700");
+  assert.equal(settings("porchlight-sync.service", "Group"), ["porchlight-sync"]);
+  assert.not.match(readFileSync("systemd/sysusers.conf", "utf8"), "m porchlight-sync");
+  const folders = readFileSync("systemd/tmpfiles.conf", "utf8");
+  assert.match(folders, "d /var/lib/porchlight/vault 0700 porchlight porchlight");
+  assert.match(folders, "d /var/lib/porchlight/log 0700 porchlight porchlight");
 });
 
 units("what was measured to break or slow the daemon is in no unit of it", () => {

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import * as assert from "uvu/assert";
-import { type Answer, createIngest } from "../../../cloud-sync/ingest/ingest.ts";
+import { createIngest } from "../../../cloud-sync/ingest/ingest.ts";
 import { WAIT_MS } from "../../../cloud-sync/ingest/reorder-buffer.ts";
 import { PorchlightError } from "../../../shared/core/errors.ts";
 import { lineOf } from "../../../shared/log/chain.ts";
 import { type Cursor, startOf } from "../../../shared/log/cursor.ts";
 import { encodeBatch, PAYLOAD_BYTES_MAX } from "../../../shared/protocol/batch.ts";
+import type { Nack } from "../../../shared/protocol/wire.ts";
 import { Central, Device as Log, lines } from "../../support/central.ts";
 import { startServer } from "../../support/engines.ts";
 import { keepingLogger } from "../../support/ingest.ts";
@@ -21,7 +22,7 @@ let now = 0;
 
 interface Said {
   readonly device: string;
-  readonly answer: Answer;
+  readonly answer: { readonly ack: Cursor } | { readonly nack: Nack };
 }
 
 function ingestOver(log = central.log, window?: { messages: number; bytes: number }) {
@@ -29,7 +30,7 @@ function ingestOver(log = central.log, window?: { messages: number; bytes: numbe
   const { logger, lines: logged } = keepingLogger();
   const ingest = createIngest({
     log,
-    answer: (device, answer) => said.push({ device, answer }),
+    answer: (device, { nonce: _, ...answer }) => said.push({ device, answer }),
     clock: { monotonicMs: () => now },
     random: Math.random,
     logger,

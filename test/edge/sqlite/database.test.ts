@@ -1,5 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import * as assert from "uvu/assert";
@@ -30,7 +37,6 @@ function place(): Place {
     path: join(folder.path, "log.db"),
     key: randomBytes(32),
     migrations: LOG_MIGRATIONS,
-    mode: 0o600,
     create: true,
     now: () => 1_780_000_000_000,
   };
@@ -65,20 +71,29 @@ opening("with its key gives back what was written, and nobody else may read the 
   at.remove();
 });
 
-opening("a shared file is made for the group whatever the umask, with its -wal and -shm", () => {
-  const folder = tempFolder("database");
-  const umask = process.umask(0o077);
-  const path = join(folder.path, "log.db");
-  const key = randomBytes(32);
-  const shared = { path, key, migrations: LOG_MIGRATIONS, create: true, now: () => 0 } as const;
-  const database = openDatabase({ ...shared, mode: 0o660 });
-  process.umask(umask);
-  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
-    assert.is(statSync(file).mode & 0o777, 0o660, file);
-  }
-  database.close();
-  folder.remove();
-});
+opening(
+  "a file is its owner's alone whatever the umask, with its -wal and -shm, also one of before",
+  () => {
+    const folder = tempFolder("database");
+    const umask = process.umask(0);
+    const path = join(folder.path, "log.db");
+    const key = randomBytes(32);
+    const shared = { path, key, migrations: LOG_MIGRATIONS, create: true, now: () => 0 } as const;
+    const database = openDatabase({ ...shared });
+    process.umask(umask);
+    for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+      assert.is(statSync(file).mode & 0o777, 0o600, file);
+      chmodSync(file, 0o660);
+    }
+    const again = openDatabase({ ...shared });
+    for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+      assert.is(statSync(file).mode & 0o777, 0o600, file);
+    }
+    again.close();
+    database.close();
+    folder.remove();
+  },
+);
 
 opening("with another key fails as a wrong key", async () => {
   const at = place();

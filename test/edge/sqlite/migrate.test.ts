@@ -43,7 +43,7 @@ class Versions {
   open(path = this.path): Database {
     const migrations = pathToFileURL(`${this.folder}/`);
     const { key } = this;
-    return openDatabase({ path, key, migrations, mode: 0o600, create: true, now: () => 1 });
+    return openDatabase({ path, key, migrations, create: true, now: () => 1 });
   }
 
   /** Opened and closed, with a fact in it. */
@@ -78,7 +78,7 @@ for (const { room, folder } of OURS) {
   migrating(`of the ${room} go up, and each goes down to what was there before`, () => {
     const temp = tempFolder("migrate");
     const path = join(temp.path, "some.db");
-    const options = { path, key: randomBytes(32), migrations: folder, mode: 0o600 } as const;
+    const options = { path, key: randomBytes(32), migrations: folder } as const;
     const open = (): Database => openDatabase({ ...options, create: true, now: () => 1 });
     const database = open();
     const whole = schemaOf(database);
@@ -104,7 +104,7 @@ migrating("the head a log once kept beside its entries is there again when that 
   const log = OURS.find(({ room }) => room === "log");
   assert.ok(log);
   const { logKey: key, folder } = at.options;
-  const options = { path: logPath(folder), key, migrations: log.folder, mode: 0o660 } as const;
+  const options = { path: logPath(folder), key, migrations: log.folder } as const;
   const database = openDatabase({ ...options, create: false, now: () => 1 });
   migrateDown(database, log.folder, 1);
   const heads = database.prepare("SELECT uuid, head_seq, lower(hex(head_hash)) FROM logs").raw();
@@ -133,7 +133,6 @@ migrating(
       path: vaultPath(folder),
       key,
       migrations: vault.folder,
-      mode: 0o600,
     } as const;
     const database = openDatabase({ ...options, create: false, now: () => 1 });
     migrateDown(database, vault.folder, 1);
@@ -176,7 +175,7 @@ migrating(
       const migrations = pathToFileURL(`${older.folder}/`);
       const { path, key } = at;
       const open = (): Database =>
-        openDatabase({ path, key, migrations, mode: 0o600, create: false, now: () => 1 });
+        openDatabase({ path, key, migrations, create: false, now: () => 1 });
       if (breaking) await rejects(open, "store.schema.newer");
       else open().close();
       at.remove();
@@ -212,7 +211,7 @@ migrating("before the first of a run a copy is made: encrypted, private, and who
   const migrations = pathToFileURL(`${older.folder}/`);
   const { key } = at;
   const database = openDatabase({
-    ...{ path: copy, key, migrations, mode: 0o600, create: false, now: () => 1 },
+    ...{ path: copy, key, migrations, create: false, now: () => 1 },
   });
   assert.equal(database.prepare("SELECT a FROM facts").pluck().all(), ["kept"]);
   database.close();

@@ -1,25 +1,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { createAckedStore } from "../../../edge/log/acked.ts";
-import { createLiveOutbox } from "../../../edge/log/live-outbox.ts";
+import { createAckedStore, UNSIGNED_SITE } from "../../../edge/log/acked.ts";
 import { openLog } from "../../../edge/log/open-log.ts";
-import { dataVersion } from "../../../edge/sqlite/database.ts";
 import { type AgentOptions, runAgent } from "../../../edge/sync/agent.ts";
-import { createUplink } from "../../../edge/sync/uplink.ts";
+import { createPut } from "../../../edge/sync/put.ts";
 import { systemClock } from "../../../shared/core/clock.ts";
 import { silentLogger } from "../../../shared/core/logger.ts";
 import { encodeMessage, nackSchema, topicOf } from "../../../shared/protocol/wire.ts";
 import { fasterClock } from "../../support/agent.ts";
 import { CentreLink } from "../../support/centre-link.ts";
 import { sampled } from "../../support/facts.ts";
+import { feedOptions, serve } from "../../support/feed.ts";
 import { keepingLogger } from "../../support/ingest.ts";
 import { type Mosquitto, needsMosquitto, startMosquitto } from "../../support/mosquitto.ts";
 import { freePort } from "../../support/port.ts";
-import { keysOf } from "../../support/released.ts";
 import { type TestStore, testStore } from "../../support/store.ts";
 import { suite } from "../../support/suite.ts";
 import { until } from "../../support/until.ts";
-import { uploadsOf } from "../../support/uploads.ts";
 
 const syncing = suite("the agent, over a real broker");
 const DEVICE = "11111111-2222-4333-8444-555555555555";
@@ -39,42 +36,43 @@ class Running {
   constructor(url: string, more: Partial<AgentOptions> = {}, at = testStore()) {
     this.at = at;
     this.#opened = openLog(this.at.options);
-    const { reader, database } = this.#opened;
-    const clock = more.clock ?? systemClock;
-    const uplink = createUplink({
-      reader,
-      store: createAckedStore(database),
-      clock: { ...systemClock, ...clock },
-      logger: silentLogger,
-    });
-    this.ended = runAgent(
-      {
-        bundle: { format: 1, device: DEVICE, url, username: DEVICE, password: PASSWORD },
-        version: "test",
-        uplink,
-        uploads: uploadsOf(this.#opened, this.at.options.folder),
-        keys: keysOf(database),
-        live: createLiveOutbox(database, systemClock),
-        logVersion: () => dataVersion(database),
-        clock,
-        random: () => 0.2,
-        logger: silentLogger,
-        untilAcked: false,
-        alive: () => undefined,
-        report: ({ state, reason, halted }) => {
-          this.states.push(state);
-          this.reason = reason ?? this.reason;
-          this.halted = halted;
+    this.ended = this.#run(url, more);
+  }
+
+  async #run(url: string, more: Partial<AgentOptions>): Promise<void> {
+    const { folder } = this.at.options;
+    const clock = { ...systemClock, ...more.clock };
+    const feed = await serve(feedOptions(this.#opened, folder, { device: DEVICE, clock }));
+    try {
+      await runAgent(
+        {
+          feed: feed.address,
+          bundle: { format: 1, device: DEVICE, url, username: DEVICE, password: PASSWORD },
+          version: "test",
+          objects: { read: () => null },
+          put: createPut({ ca: undefined }),
+          clock,
+          random: () => 0.2,
+          logger: silentLogger,
+          untilAcked: false,
+          alive: () => undefined,
+          report: ({ state, reason, halted }) => {
+            this.states.push(state);
+            this.reason = reason ?? this.reason;
+            this.halted = halted;
+          },
+          ...more,
         },
-        ...more,
-      },
-      this.#stop.signal,
-    );
+        this.#stop.signal,
+      );
+    } finally {
+      await feed.close();
+    }
   }
 
   lag(): number {
     const { reader, database } = this.#opened;
-    const acked = createAckedStore(database).read();
+    const acked = createAckedStore(database, UNSIGNED_SITE).read();
     return reader.count(acked?.cursor ?? reader.start());
   }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import mqtt from "mqtt";
 import * as assert from "uvu/assert";
-import { createAckedStore } from "../../../edge/log/acked.ts";
+import { createAckedStore, UNSIGNED_SITE } from "../../../edge/log/acked.ts";
 import { logPath, openLog } from "../../../edge/log/open-log.ts";
 import { createUploadedStore } from "../../../edge/log/uploaded.ts";
 import { PERSONAL_CLASSES } from "../../../shared/log/entry.ts";
@@ -101,7 +101,7 @@ if (needsMosquitto()) {
       { ...object, data, personal: { media } },
       ended,
     ]);
-    const acked = createAckedStore(database);
+    const acked = createAckedStore(database, UNSIGNED_SITE);
     await until("all is there", () => acked.read()?.cursor.seq === reader.head().seq);
     await until("the visit was told", () => Buffer.concat(everything).includes('"kind":"ended"'));
 
@@ -115,7 +115,7 @@ if (needsMosquitto()) {
     const asked = () => Buffer.concat(everything).includes("/upload/request");
     await until("it asks to bring the snapshot", asked);
     listener.publish(`porchlight/v1/${deviceOf(reader)}/upload/grant`, grant, { qos: 1 });
-    const uploaded = createUploadedStore(database);
+    const uploaded = createUploadedStore(database, UNSIGNED_SITE);
     await until("it has brought it", () => uploaded.waiting() === 0);
     for (const [path, bytes] of filesIn(place.folder)) {
       assert.ok(bytes.equals(sealed), "it was brought as it lay there");

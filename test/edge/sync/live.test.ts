@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { createAckedStore } from "../../../edge/log/acked.ts";
+import { createAckedStore, UNSIGNED_SITE } from "../../../edge/log/acked.ts";
 import { createLiveOutbox, LIVE_AGE_MAX_MS } from "../../../edge/log/live-outbox.ts";
 import { openLog } from "../../../edge/log/open-log.ts";
 import { createCongestionWindow } from "../../../edge/sync/congestion-window.ts";
@@ -58,8 +58,8 @@ live("a slow line is never filled for longer than a press may wait", () => {
     let carried = 0;
     let longestMs = 0;
     for (let turn = 0; turn < 2_000; turn++) {
-      const bytes = window.room();
-      if (bytes > 0) {
+      const bytes = window.bytes();
+      if (window.free() > 0) {
         lineFreeMs = Math.max(nowMs, lineFreeMs) + bytes / bytesPerMs;
         underWay.push({ freeMs: lineFreeMs + wayMs, taken: window.sent() });
         carried += bytes;
@@ -85,7 +85,7 @@ if (needsMosquitto()) {
     const batch = Array.from({ length: 1_000 }, (_, i) => sampled(i));
     for (let i = 0; i < BACKLOG / 1_000; i++) at.store.append(batch);
     const rows = createLiveOutbox(database, systemClock);
-    const acked = createAckedStore(database);
+    const acked = createAckedStore(database, UNSIGNED_SITE);
     const ackedSeq = (): number => acked.read()?.cursor.seq ?? 0;
     const acker = await startAcker(broker.url);
     opened.push(acker.stop);

@@ -7,6 +7,7 @@ import { startOf } from "../../../shared/log/cursor.ts";
 import {
   BATCH_ENTRIES_MAX,
   type Batch,
+  compressBatch,
   decodeBatch,
   encodeBatch,
   PAYLOAD_BYTES_MAX,
@@ -59,8 +60,11 @@ batches("comes out as it went in, byte for byte, also from the middle of a log",
     const before = all[first - 1];
     const previous = before === undefined ? startOf(LOG) : { log: LOG, ...before };
     const { payload, last } = encodeBatch(previous, all.slice(first));
-    assert.is(payload.readUInt16BE(0), 0x1f8b);
-    const batch = decodeBatch(payload);
+    const packed = compressBatch(payload);
+    assert.is(packed.readUInt16BE(0), 0x1f8b);
+    const batch = decodeBatch(packed);
+    assert.equal(decodeBatch(payload), batch, "compressed or not");
+    assert.is(batch.nonce, null);
     assert.equal(linksOf(batch), all.slice(first));
     assert.is(batch.log, LOG);
     assert.is(batch.previous.toString("hex"), previous.hash);
@@ -71,10 +75,20 @@ batches("comes out as it went in, byte for byte, also from the middle of a log",
 
 batches("is plain when gzip does not pay", () => {
   const short = logOf(LOG, [{ ...visitLike(0), data: {}, subject: null }]);
-  assert.is(encodeBatch(startOf(LOG), short).payload[0], 0x7b);
+  assert.is(compressBatch(encodeBatch(startOf(LOG), short).payload)[0], 0x7b);
   const sealed = { media: randomBytes(2_000).toString("base64") };
   const { payload } = encodeBatch(startOf(LOG), logOf(LOG, [{ ...visitLike(0), sealed }]));
-  assert.is(payload.readUInt16BE(0), 0x1f8b, "base64 packs to three quarters");
+  assert.is(compressBatch(payload).readUInt16BE(0), 0x1f8b, "base64 packs to three quarters");
+});
+
+batches("carries the nonce of its session, and one that is none makes it no batch", () => {
+  const nonce = "AAECAwQFBgcICQoLDA0ODw";
+  const { payload } = encodeBatch(startOf(LOG), links(3), { nonce });
+  assert.is(decodeBatch(payload).nonce, nonce);
+  for (const wrong of ["", "short", `${nonce}A`, "AAECAwQFBgcICQoLDA0OD=", 7, null]) {
+    const text = payload.toString().replace(JSON.stringify(nonce), JSON.stringify(wrong));
+    assert.throws(() => decodeBatch(Buffer.from(text)), /no header/);
+  }
 });
 
 batches("carries emptied entries as their place, and the chain goes on behind them", () => {

@@ -1,16 +1,16 @@
-import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
-import { createAckedStore } from "../../../edge/log/acked.ts";
+import { createUplink } from "../../../edge/feed/uplink.ts";
+import { createUploads } from "../../../edge/feed/uploads.ts";
+import { createAckedStore, UNSIGNED_SITE } from "../../../edge/log/acked.ts";
 import { openLog } from "../../../edge/log/open-log.ts";
 import { createUploadedStore } from "../../../edge/log/uploaded.ts";
-import { createMediaFiles, mediaFolder } from "../../../edge/media/media-files.ts";
 import { createPut } from "../../../edge/sync/put.ts";
-import { createUplink } from "../../../edge/sync/uplink.ts";
-import { createUploads } from "../../../edge/sync/uploads.ts";
 import { systemClock } from "../../../shared/core/clock.ts";
 import { silentLogger } from "../../../shared/core/logger.ts";
+import { deviceOf } from "../../support/device.ts";
 import { testStore } from "../../support/store.ts";
 import { suite } from "../../support/suite.ts";
+import { bringing } from "../../support/uploads.ts";
 
 const cursors = suite("a stored cursor of the agent");
 
@@ -22,6 +22,8 @@ function counted<C, W>(store: {
   reads: number;
   read(): C;
   write(value: W): void;
+  halted(): null;
+  halt(): void;
 } {
   return {
     reads: 0,
@@ -30,14 +32,17 @@ function counted<C, W>(store: {
       return store.read();
     },
     write: (value) => store.write(value),
+    halted: () => null,
+    halt: () => undefined,
   };
 }
 
 cursors("is read when the uplink is first asked, not when it is made, and once", () => {
   const at = testStore();
   const { reader, database, close } = openLog(at.options);
-  const store = counted(createAckedStore(database));
-  const uplink = createUplink({ reader, store, clock: systemClock, logger: silentLogger });
+  const store = counted(createAckedStore(database, UNSIGNED_SITE));
+  const common = { device: deviceOf(reader), verifier: null, logger: silentLogger };
+  const uplink = createUplink({ reader, store, clock: systemClock, ...common });
   assert.is(store.reads, 0);
   assert.equal(uplink.status().acked, reader.start());
   uplink.lag();
@@ -51,12 +56,11 @@ cursors(
   async () => {
     const at = testStore();
     const { reader, database, close } = openLog(at.options);
-    const store = counted(createUploadedStore(database));
+    const store = counted(createUploadedStore(database, UNSIGNED_SITE));
     const uploads = createUploads({
       reader,
       store,
-      files: createMediaFiles({ folder: mediaFolder(at.options.folder), newId: randomUUID }),
-      put: createPut({ ca: undefined }),
+      bring: bringing(at.options.folder, createPut({ ca: undefined })),
       clock: systemClock,
       random: Math.random,
       logger: silentLogger,

@@ -1,6 +1,7 @@
 /**
  * Sends the log and follows what the centre says of it: the device's half of the sync protocol,
- * without a network in it.
+ * without a network in it. What it hears comes through the agent, who is a stranger: an answer counts
+ * where the site has signed it for this session, and its place is in the log.
  *
  *     acked ───────────── sent ─────────── head
  *       │  batches in flight │  not sent yet │        acked moves on an ack alone; a nack for a gap
@@ -12,21 +13,25 @@ import { PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import type { Cursor } from "../../shared/log/cursor.ts";
 import { BATCH_ENTRIES_MAX, encodeBatch, SEND_BYTES_MAX } from "../../shared/protocol/batch.ts";
-import type { Nack } from "../../shared/protocol/wire.ts";
+import type { Halt } from "../../shared/protocol/feed.ts";
+import type { Ack, Nack } from "../../shared/protocol/wire.ts";
+import { AckedWriter } from "./acked-writer.ts";
+import { AnswerCheck, type AnswerCheckOptions } from "./answer-check.ts";
+import { HaltRecord } from "./halt-record.ts";
 import type { AckedPlace, SentLog } from "./ports.ts";
+import { RewindLimit } from "./rewind-limit.ts";
 
 /** One connection, as far as the log is concerned. */
 export interface UplinkSession {
-  /** Publishes a batch; only an ack confirms that it arrived. */
+  /** Passes a batch on, not compressed; only an ack confirms that it arrived. */
   send(payload: Buffer): void;
+  /** What the site's signed answers repeat; null where none are expected. */
+  readonly nonce: string | null;
   /** Batches that may be in flight at once. */
   readonly window: number;
   /** Bytes that the next batch may hold before it is packed; 0 to wait. As many as fit if absent. */
   room?(): number;
 }
-
-/** Why nothing is sent any more until a person has looked at it, and begun a new log. */
-export type Halt = "fork" | "invalid" | "behind";
 
 export interface UplinkStatus {
   readonly acked: Cursor;
@@ -43,26 +48,28 @@ export interface Uplink {
   begin(session: UplinkSession): void;
   /** Sends one batch, if there is one and the congestion window has room; false if not. */
   pump(): boolean;
-  onAck(cursor: Cursor): void;
+  onAck(ack: Ack): void;
   onNack(nack: Nack): void;
-  /** Throws `sync.silent` when a batch has waited too long for its ack. */
+  /**
+   * Writes down what was acknowledged a while ago. Throws `sync.silent` when a batch has waited too
+   * long for its ack.
+   */
   check(): void;
+  /** Writes down everything that was acknowledged. */
+  flush(): void;
   /** Entries the centre has not acknowledged yet. */
   lag(): number;
   status(): UplinkStatus;
 }
 
-export interface UplinkOptions {
+export interface UplinkOptions extends AnswerCheckOptions {
   readonly reader: SentLog;
   readonly store: AckedPlace;
   readonly clock: Clock;
-  readonly logger: Logger;
 }
 
 /** A commit in the centre takes milliseconds; a TCP session that says nothing proves nothing. */
 export const ACK_TIMEOUT_MS = 20_000;
-/** All batches behind a lost one are answered by a nack each: the first of them is enough. */
-const REWIND_QUIET_MS = 2_000;
 /** A batch that was damaged on its way arrives the next time; one that never does is wrong. */
 const INVALID_MAX = 3;
 /** Entries resent to a centre that has another: a divergence lies among the last ones. */
@@ -87,6 +94,10 @@ export function createUplink(options: UplinkOptions): Uplink {
 class LogUplink implements Uplink {
   readonly #reader: SentLog;
   readonly #store: AckedPlace;
+  readonly #answers: AnswerCheck;
+  readonly #writer: AckedWriter;
+  readonly #rewinds = new RewindLimit();
+  readonly #record: HaltRecord;
   readonly #clock: Clock;
   readonly #logger: Logger;
   #session: UplinkSession | null = null;
@@ -98,12 +109,15 @@ class LogUplink implements Uplink {
   /** What the centre has named and is not here, until it says itself that it sees a fork. */
   #denied: Cursor | null = null;
   #shown = false;
-  #rewound: { readonly to: Cursor; readonly atMs: number } | null = null;
   #invalid = 0;
 
-  constructor({ reader, store, clock, logger }: UplinkOptions) {
+  constructor(options: UplinkOptions) {
+    const { reader, store, clock, logger } = options;
     this.#reader = reader;
     this.#store = store;
+    this.#answers = new AnswerCheck(options);
+    this.#writer = new AckedWriter(store);
+    this.#record = new HaltRecord(store, logger);
     this.#clock = clock;
     this.#logger = logger;
   }
@@ -119,7 +133,8 @@ class LogUplink implements Uplink {
     const { log, seq } = this.#at.acked;
     this.#at.sent = (seq > 0 && this.#reader.find(log, seq - 1)) || this.#at.acked;
     this.#inFlight = [];
-    this.#rewound = null;
+    this.#rewinds.begin();
+    this.#answers.begin(session.nonce);
     this.#shown = false;
   }
 
@@ -133,22 +148,30 @@ class LogUplink implements Uplink {
     return true;
   }
 
-  onAck(cursor: Cursor): void {
+  onAck({ proof, ...cursor }: Ack): void {
+    if (!this.#answers.isGenuine({ verdict: "ack", cursor }, proof)) return;
     const own = this.#held(cursor);
     if (own === null) {
       this.#deny(cursor);
       return;
     }
     if (this.#isAfter(this.#at.acked, own)) return; // late or doubled: an ack never takes back
+    if (this.#halted === null) this.#record.clear();
     this.#at.acked = own;
     this.#at.ackedAtMs = this.#clock.now();
     this.#invalid = 0;
-    this.#store.write({ cursor: own, at: this.#at.ackedAtMs });
     this.#inFlight = this.#inFlight.filter(({ last }) => this.#isAfter(last, own));
+    this.#writer.put({ cursor: own, at: this.#at.ackedAtMs });
+    if (this.#inFlight.length === 0) this.flush();
+    else this.#writer.write(this.#clock.monotonicMs());
     if (this.#isAfter(own, this.#at.sent)) this.#at.sent = own;
   }
 
-  onNack({ reason, ...named }: Nack): void {
+  onNack({ reason, proof, ...named }: Nack): void {
+    const genuine = this.#answers.isGenuine({ verdict: reason, cursor: named }, proof);
+    // It is sent again, but from nowhere else than this site has acknowledged.
+    if (!genuine && reason === "invalid") this.#rewind(this.#at.acked, reason);
+    if (!genuine) return;
     if (reason === "fork") {
       this.#denied = null;
       this.#halt("fork", named);
@@ -161,24 +184,11 @@ class LogUplink implements Uplink {
     }
     // A cursor at 0 of this log is no answer about the logs before it.
     const to = cursor.seq === 0 && this.#isAfter(cursor, this.#at.acked) ? this.#at.acked : cursor;
-    const now = this.#clock.monotonicMs();
-    const before = this.#rewound;
-    const again = before?.to.log === to.log && before.to.seq === to.seq;
-    if (again && now - before.atMs < REWIND_QUIET_MS) return;
-    if (reason === "invalid" && ++this.#invalid >= INVALID_MAX) {
-      this.#halt(reason, cursor);
-      return;
-    }
-    this.#rewound = { to, atMs: now };
-    this.#logger.warn("rewinding: resending entries", { reason, seq: to.seq });
-    // The centre's cursor is authoritative, also when it is behind its earlier acks.
-    this.#at.acked = to;
-    this.#at.sent = to;
-    this.#inFlight = [];
-    this.#store.write({ cursor: to, at: this.#clock.now() });
+    this.#rewind(to, reason);
   }
 
   check(): void {
+    this.#writer.write(this.#clock.monotonicMs());
     const [oldest] = this.#inFlight;
     if (oldest === undefined || this.#halted !== null) return;
     const waitedMs = this.#clock.monotonicMs() - oldest.sentAtMs;
@@ -187,6 +197,10 @@ class LogUplink implements Uplink {
       remedy: "retry",
       hint: "see whether the centre runs: porchlight-cloud status",
     });
+  }
+
+  flush(): void {
+    this.#writer.flush(this.#clock.monotonicMs());
   }
 
   lag(): number {
@@ -202,6 +216,25 @@ class LogUplink implements Uplink {
     };
   }
 
+  /** The centre's cursor is authoritative, also when it is behind its earlier acks. */
+  #rewind(to: Cursor, reason: Nack["reason"]): void {
+    const now = this.#clock.monotonicMs();
+    if (!this.#rewinds.allows(to, now)) return;
+    if (reason === "invalid" && ++this.#invalid >= INVALID_MAX) {
+      this.#halt(reason, to);
+      return;
+    }
+    this.#logger.warn("rewinding: resending entries", { reason, seq: to.seq });
+    const moved = this.#at.acked.hash !== to.hash;
+    this.#at.acked = to;
+    this.#at.sent = to;
+    this.#inFlight = [];
+    if (!moved) return;
+    this.#at.ackedAtMs = this.#clock.now();
+    this.#writer.put({ cursor: to, at: this.#at.ackedAtMs });
+    this.#writer.write(now);
+  }
+
   #stored(): Progress {
     const stored = this.#store.read();
     const known = stored && this.#own(stored.cursor);
@@ -215,7 +248,8 @@ class LogUplink implements Uplink {
     if (this.#session === null || bytesMax === 0) return null;
     const { previous, entries } = this.#reader.after(place, BATCH_ENTRIES_MAX);
     if (entries.length === 0) return null;
-    const { payload, last } = encodeBatch(previous, entries, bytesMax);
+    const { nonce } = this.#session;
+    const { payload, last } = encodeBatch(previous, entries, { bytesMax, nonce });
     this.#session.send(payload);
     return last;
   }
@@ -269,6 +303,7 @@ class LogUplink implements Uplink {
       return this.#halted !== null;
     }
     this.#logger.info("new log started: sync resumed", { reason: this.#halted });
+    this.#record.clear();
     this.#halted = null;
     this.#denied = null;
     this.#invalid = 0;
@@ -283,13 +318,7 @@ class LogUplink implements Uplink {
   #halt(halted: Halt, { log, seq }: Cursor): void {
     if (this.#halted === halted || (this.#halted !== null && halted !== "fork")) return;
     this.#haltedIn = this.#reader.head().log;
-    this.#logger.error(HALTED[halted], { log, seq, reason: halted });
+    this.#record.put(halted, { log, seq });
     this.#halted = halted;
   }
 }
-
-export const HALTED: Readonly<Record<Halt, string>> = {
-  fork: "log fork: the centre holds another entry in this place; sync is halted",
-  invalid: "the centre keeps rejecting a batch; sync is halted",
-  behind: "the centre is ahead of this log: was an old backup restored here? sync is halted",
-};

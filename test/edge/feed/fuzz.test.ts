@@ -1,11 +1,11 @@
 import * as assert from "uvu/assert";
-import type { ReleasedKeys } from "../../../edge/sync/released-keys.ts";
-import { receive } from "../../../edge/sync/session.ts";
-import type { Uploads } from "../../../edge/sync/uploads.ts";
+import { hearCentre } from "../../../edge/feed/hear-centre.ts";
+import type { ReleasedKeys } from "../../../edge/feed/released-keys.ts";
+import type { Uploads } from "../../../edge/feed/uploads.ts";
 import { silentLogger } from "../../../shared/core/logger.ts";
 import type { Cursor } from "../../../shared/log/cursor.ts";
 import { GENESIS_HASH } from "../../../shared/log/cursor.ts";
-import type { Channel } from "../../../shared/protocol/wire.ts";
+import { HEARD_CHANNELS } from "../../../shared/protocol/feed.ts";
 import { Centre } from "../../support/centre.ts";
 import { CrashingDevice, DeviceTemplate } from "../../support/crashing-device.ts";
 import { seeded, seededId } from "../../support/facts.ts";
@@ -22,7 +22,6 @@ const MESSAGES = 100_000;
 /** A halt is only ended by a person: then the agent is begun anew, or nothing more would be tried. */
 const PER_AGENT = 100;
 const WHOLE_PART = 0.02;
-const CHANNELS: readonly Channel[] = ["ack", "nack", "upload/grant", "keys/ack"];
 /** Nothing waits to be uploaded: a grant for it is one that nobody asked for. */
 const silentUploads: Uploads = {
   begin: () => undefined,
@@ -71,7 +70,6 @@ fuzzing("100,000 damaged answers: none ends the agent, or moves it to where it i
     uploads: silentUploads,
     keys: silentKeys,
     logger: silentLogger,
-    answered: () => void answered++,
   };
   for (let sent = 0; sent < MESSAGES; sent++) {
     const place = pick(all, device.uplink.status().acked);
@@ -81,7 +79,7 @@ fuzzing("100,000 damaged answers: none ends the agent, or moves it to where it i
     const answer = random() < 0.5 ? crossed : { ...crossed, reason: pick(REASONS, "gap") };
     const whole = Buffer.from(JSON.stringify(answer));
     const payload = random() < WHOLE_PART ? whole : mutate(whole, random);
-    receive(options, pick(CHANNELS, "ack"), payload);
+    if (hearCentre(options, pick(HEARD_CHANNELS, "ack"), payload)) answered++;
     device.pump();
     device.pass(random() * 1_000);
     assert.ok(places.has(keyOf(device.uplink.status().acked)), `seed ${SEED}, message ${sent}`);

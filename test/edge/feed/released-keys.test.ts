@@ -1,12 +1,12 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
-import { createKeyOutbox, type KeyOutbox } from "../../../edge/log/key-outbox.ts";
-import { openLog } from "../../../edge/log/open-log.ts";
 import {
   createReleasedKeys,
   KEYS_TIMEOUT_MS,
   type ReleasedKeys,
-} from "../../../edge/sync/released-keys.ts";
+} from "../../../edge/feed/released-keys.ts";
+import { createKeyOutbox, type KeyOutbox } from "../../../edge/log/key-outbox.ts";
+import { openLog } from "../../../edge/log/open-log.ts";
 import { silentLogger } from "../../../shared/core/logger.ts";
 import { decodeMessage, KEYS_MAX, keysSchema } from "../../../shared/protocol/wire.ts";
 import { testStore } from "../../support/store.ts";

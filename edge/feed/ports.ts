@@ -1,4 +1,4 @@
-/** What the sync agent asks of the device: the log to be sent, and where its own progress is kept. */
+/** What sync asks of the device: the log to be sent, and where its own progress is kept. */
 
 import type { Cursor } from "../../shared/log/cursor.ts";
 import type { PersonalClass } from "../../shared/log/entry.ts";
@@ -35,6 +35,9 @@ export interface SentLog {
 export interface AckedPlace {
   read(): { readonly cursor: Cursor; readonly at: number } | null;
   write(acked: { readonly cursor: Cursor; readonly at: number }): void;
+  halted(): string | null;
+  /** Why nothing is sent any more; null once it is. */
+  halt(reason: string | null): void;
 }
 
 /** Up to where the sealed objects of the log are in the centre. */
@@ -70,9 +73,4 @@ export interface KeyQueue {
   next(limit: number): readonly QueuedKey[];
   /** The centre has committed these. */
   settle(keys: readonly QueuedKey[]): void;
-}
-
-export interface SealedObjects {
-  /** By the SHA-256 of the sealed bytes; null when they are there no longer, or are others. */
-  read(sha256: string): Buffer | null;
 }

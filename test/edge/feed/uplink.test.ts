@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
-import { ACK_TIMEOUT_MS } from "../../../edge/sync/uplink.ts";
+import { ACK_TIMEOUT_MS } from "../../../edge/feed/uplink.ts";
 import { PorchlightError } from "../../../shared/core/errors.ts";
 import { GENESIS_HASH } from "../../../shared/log/cursor.ts";
 import { encodeBatch } from "../../../shared/protocol/batch.ts";

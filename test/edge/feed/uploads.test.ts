@@ -2,10 +2,11 @@ import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { buffer } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
+import type { Uploads } from "../../../edge/feed/uploads.ts";
+import { UNSIGNED_SITE } from "../../../edge/log/acked.ts";
 import { type OpenLog, openLog } from "../../../edge/log/open-log.ts";
 import { createUploadedStore } from "../../../edge/log/uploaded.ts";
 import { createPut, type Put } from "../../../edge/sync/put.ts";
-import type { Uploads } from "../../../edge/sync/uploads.ts";
 import { PorchlightError } from "../../../shared/core/errors.ts";
 import type { UploadAnswer, UploadRequest } from "../../../shared/protocol/wire.ts";
 import { createAuthority, pem } from "../../support/certificates.ts";
@@ -106,7 +107,7 @@ class Door {
   }
 
   waiting(): number {
-    return createUploadedStore(this.#opened.database).waiting();
+    return createUploadedStore(this.#opened.database, UNSIGNED_SITE).waiting();
   }
 
   async there(): Promise<string[]> {

@@ -17,8 +17,20 @@ import {
   type UploadAnswer,
   type UploadRequest,
 } from "../../shared/protocol/wire.ts";
-import type { SealedObjects, SentEntry, SentLog, UploadedPlace } from "./ports.ts";
-import type { Put, PutTarget } from "./put.ts";
+import type { SentEntry, SentLog, UploadedPlace } from "./ports.ts";
+
+/** Where the object with this SHA-256 may be put. */
+export interface PutTarget {
+  readonly sha256: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/**
+ * Has the agent bring a sealed object there; its HTTP status, null where it is there no longer.
+ * Throws a PorchlightError (remedy `retry`) where no answer comes.
+ */
+export type BringObject = (target: PutTarget, signal: AbortSignal) => Promise<number | null>;
 
 export interface Uploads {
   /** A session begins: requests that the last one has no answer to are repeated. */
@@ -33,8 +45,7 @@ export interface Uploads {
 export interface UploadsOptions {
   readonly reader: SentLog;
   readonly store: UploadedPlace;
-  readonly files: SealedObjects;
-  readonly put: Put;
+  readonly bring: BringObject;
   readonly clock: Pick<Clock, "monotonicMs">;
   /** Even in [0, 1). */
   readonly random: () => number;
@@ -135,7 +146,8 @@ class ObjectUploads implements Uploads {
     else if ("refused" in answer) this.#refused(item, answer.refused);
     else {
       item.state = "putting";
-      const running = this.#bring(item, answer).catch((error: unknown) => {
+      const { sha256, url, headers } = answer;
+      const running = this.#bring(item, { sha256, url, headers }).catch((error: unknown) => {
         this.#failure ??= error;
       });
       this.#running.add(running);
@@ -158,16 +170,12 @@ class ObjectUploads implements Uploads {
   }
 
   async #bring(item: Item, target: PutTarget): Promise<void> {
-    const { files, put, logger } = this.#options;
-    const body = files.read(item.request.sha256);
-    // Shed or erased since: there is nothing to upload.
-    if (body === null) {
-      item.state = "done";
-      return;
-    }
+    const { bring, logger } = this.#options;
     try {
-      const status = await put(target, body, this.#stopping.signal);
-      if ((status >= 200 && status < 300) || status === ALREADY_STORED) item.state = "done";
+      const status = await bring(target, this.#stopping.signal);
+      // Null: shed or erased since, so there is nothing to upload.
+      const stored = status === null || (status >= 200 && status < 300);
+      if (stored || status === ALREADY_STORED) item.state = "done";
       else {
         const retryInMs = this.#later(item);
         logger.warn("upload refused", { status, seq: item.place.seq, retryInMs });

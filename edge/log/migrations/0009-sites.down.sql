@@ -1,0 +1,3 @@
+DROP TABLE site_uploaded;
+DROP TABLE site_halted;
+DROP TABLE site_acked;

@@ -21,6 +21,11 @@ const CHANNELS = [3, 12, 16, 24, 24] as const;
 const KERNEL = 3;
 /** Log odds from which on a face is covered: a few are let through rather than residents refused. */
 const COVERED_MIN = 3;
+/** The same for a face of which the detector is unsure, too. */
+const COVERED_MIN_UNSURE = -3;
+/** The detector's confidence, from where on and to where. */
+const SURE_FROM = 0.65;
+const UNSURE_TO = 0.5;
 /** Luma from here on is white: the sensor has seen nothing there. */
 const WHITE = 248;
 /** So much of a face is never white in the bare photos: 0.155 at most. */
@@ -56,8 +61,10 @@ export function isOverexposed(chip: Uint8Array): boolean {
 }
 
 /** Looked at as it is and in the mirror: what is missed one way is mostly seen the other. */
-export function isCovered(chip: Uint8Array): boolean {
-  return Math.max(coverageScore(chip), coverageScore(mirrored(chip))) > COVERED_MIN;
+export function isCovered(chip: Uint8Array, confidence: number): boolean {
+  const unsure = Math.min(1, Math.max(0, (SURE_FROM - confidence) / (SURE_FROM - UNSURE_TO)));
+  const least = COVERED_MIN + unsure * (COVERED_MIN_UNSURE - COVERED_MIN);
+  return Math.max(coverageScore(chip), coverageScore(mirrored(chip))) > least;
 }
 
 function mirrored(chip: Uint8Array): Uint8Array {

@@ -39,7 +39,7 @@ export function assess(input: QualityInput, minima: QualityMinima): Quality {
   if (sharpness < minima.sharpness) reasons.push("blurred");
   if (Math.abs(yaw) > minima.yawDegreesMax) reasons.push("turned");
   if (brightness < minima.brightness) reasons.push("dark");
-  if (reasons.length === 0) reasons.push(...hiddenReasons(input.closer()));
+  if (reasons.length === 0) reasons.push(...hiddenReasons(input.closer(), score));
   return {
     widthPx,
     sharpness,
@@ -57,9 +57,9 @@ export function assess(input: QualityInput, minima: QualityMinima): Quality {
   };
 }
 
-function hiddenReasons(chip: Uint8Array): QualityReason[] {
+function hiddenReasons(chip: Uint8Array, confidence: number): QualityReason[] {
   if (isOverexposed(chip)) return ["overexposed"];
-  return isCovered(chip) ? ["covered"] : [];
+  return isCovered(chip, confidence) ? ["covered"] : [];
 }
 
 /**

@@ -7,16 +7,22 @@ type Acked = NonNullable<ReturnType<AckedPlace["read"]>>;
 
 /** Writes the acknowledged cursor down, once a second at most while there are more acks to come. */
 export class AckedWriter {
-  readonly #store: Pick<AckedPlace, "write">;
+  readonly #store: Pick<AckedPlace, "read" | "write">;
   #waiting: Acked | null = null;
   #writtenMs = Number.NEGATIVE_INFINITY;
 
-  constructor(store: Pick<AckedPlace, "write">) {
+  constructor(store: Pick<AckedPlace, "read" | "write">) {
     this.#store = store;
   }
 
-  put(acked: Acked): void {
+  read(): Acked | null {
+    return this.#store.read();
+  }
+
+  /** Written now or by a later `write`; at once by `flush`. */
+  put(acked: Acked, nowMs: number): void {
     this.#waiting = acked;
+    this.write(nowMs);
   }
 
   /** Writes what is due. */

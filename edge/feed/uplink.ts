@@ -93,7 +93,6 @@ export function createUplink(options: UplinkOptions): Uplink {
 
 class LogUplink implements Uplink {
   readonly #reader: SentLog;
-  readonly #store: AckedPlace;
   readonly #answers: AnswerCheck;
   readonly #writer: AckedWriter;
   readonly #rewinds = new RewindLimit();
@@ -114,7 +113,6 @@ class LogUplink implements Uplink {
   constructor(options: UplinkOptions) {
     const { reader, store, clock, logger } = options;
     this.#reader = reader;
-    this.#store = store;
     this.#answers = new AnswerCheck(options);
     this.#writer = new AckedWriter(store);
     this.#record = new HaltRecord(store, logger);
@@ -161,9 +159,9 @@ class LogUplink implements Uplink {
     this.#at.ackedAtMs = this.#clock.now();
     this.#invalid = 0;
     this.#inFlight = this.#inFlight.filter(({ last }) => this.#isAfter(last, own));
-    this.#writer.put({ cursor: own, at: this.#at.ackedAtMs });
+    const acked = { cursor: own, at: this.#at.ackedAtMs };
+    this.#writer.put(acked, this.#clock.monotonicMs());
     if (this.#inFlight.length === 0) this.flush();
-    else this.#writer.write(this.#clock.monotonicMs());
     if (this.#isAfter(own, this.#at.sent)) this.#at.sent = own;
   }
 
@@ -231,12 +229,11 @@ class LogUplink implements Uplink {
     this.#inFlight = [];
     if (!moved) return;
     this.#at.ackedAtMs = this.#clock.now();
-    this.#writer.put({ cursor: to, at: this.#at.ackedAtMs });
-    this.#writer.write(now);
+    this.#writer.put({ cursor: to, at: this.#at.ackedAtMs }, now);
   }
 
   #stored(): Progress {
-    const stored = this.#store.read();
+    const stored = this.#writer.read();
     const known = stored && this.#own(stored.cursor);
     const acked = known ?? this.#reader.start();
     return { acked, ackedAtMs: known ? (stored?.at ?? null) : null, sent: acked };

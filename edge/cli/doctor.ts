@@ -19,6 +19,7 @@ import { listPacks } from "../vision/packs/models.ts";
 import { openVision, type Vision } from "../vision/vision.ts";
 import { cameraFrames, configuredCamera } from "./camera-frames.ts";
 import { daemonCamera } from "./daemon-client.ts";
+import { packThresholdProblems } from "./pack-thresholds.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
 
 interface Finding {
@@ -120,6 +121,17 @@ async function packs({ config }: Invocation): Promise<string> {
   return here.map(({ name, version }) => `${name}@${version}`).join(", ") || "none";
 }
 
+async function thresholds({ config }: Invocation): Promise<string> {
+  const [problem] = await packThresholdProblems(config());
+  if (problem !== undefined) {
+    throw new PorchlightError("config.thresholds", problem, {
+      hint: "see all of it: porchlight config check",
+    });
+  }
+  const { match } = config().recognition;
+  return match === undefined ? "the pack's own" : "set for this pack";
+}
+
 function button({ config }: Invocation): string {
   const configured = config().button;
   if (configured === undefined) return "none is configured";
@@ -145,6 +157,7 @@ export const doctor: Verb = verb({
       await check("cameras", () => cameras(invocation)),
       await check("button", () => button(invocation)),
       await check("models", () => packs(invocation)),
+      await check("thresholds", () => thresholds(invocation)),
       await check("log key", () => key("log-key", invocation)),
       await check("vault key", () => key("vault-key", invocation)),
       await check("clock", () => clock(invocation)),

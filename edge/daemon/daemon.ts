@@ -10,9 +10,8 @@ import type { DeviceConfig } from "../config/schema.ts";
 import type { Notifier } from "../host/sd-notify.ts";
 import { createGroupCommit } from "../log/group-commit.ts";
 import { createSnapshots, type Snapshots } from "../media/snapshots.ts";
-import type { Thresholds } from "../recognition/match.ts";
-import { samePersonOf, thresholdsOf } from "../recognition/thresholds.ts";
 import { createTracker, type TrackEvent } from "../recognition/track.ts";
+import { createVisitBudget, type VisitBudget } from "../recognition/visit-budget.ts";
 import { createWriteVolume } from "../sqlite/write-volume.ts";
 import { appendOrDropOnFullDisk } from "../store/append-unless-full.ts";
 import type { Store } from "../store/open-store.ts";
@@ -24,6 +23,7 @@ import { createHousekeeping, type Housekeeping } from "./housekeeping.ts";
 import { type OwnerSocket, openOwnerSocket } from "./owner-socket.ts";
 import { type PipelineObserver, runPipeline } from "./pipeline.ts";
 import { createSampler } from "./telemetry.ts";
+import { createThresholdCheck, trackOptions } from "./tracking.ts";
 
 export interface DaemonParts {
   /** The configuration in force; SIGHUP may replace what can change while running. */
@@ -66,6 +66,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
     const camera = openCamera(config.camera, { clock, logger, random, signal, path, mount });
     const owner = await openOwnerSocket({ path: ownerSocketPath(config), camera, logger });
     const sampler = createSampler(config.telemetry.intervalS * 1000, clock);
+    const budget = createVisitBudget(() => parts.config().recognition.visitsPerHour);
     const housekeeping = createHousekeeping({
       store,
       buffer: () => parts.config().buffer,
@@ -89,6 +90,8 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
         telemetry.add({ type: "telemetry.sampled", actor: "device", data: { metrics } });
       },
       sampler,
+      budget,
+      createThresholdCheck(parts, vision.pack),
     );
     const background = runBackgroundTasks(parts, housekeeping, signal);
     const snapshots = openSnapshots(given, housekeeping);
@@ -109,7 +112,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
               return store.gallery.nearest(packId, probe, limit);
             },
           },
-          tracker: createTracker(trackOptions(parts, vision.pack)),
+          tracker: createTracker(trackOptions(parts, vision.pack, budget)),
           append: store.append,
           observer,
           logger,
@@ -140,23 +143,6 @@ function noCamera(): PorchlightError {
     exitCode: 78,
     hint: "see which cameras there are: porchlight doctor; then add one under `camera:`",
   });
-}
-
-function trackOptions(parts: DaemonParts, pack: PackIdentity) {
-  return {
-    get thresholds(): Thresholds {
-      return thresholdsOf(parts.config().recognition, pack);
-    },
-    get absentMs(): number {
-      return parts.config().recognition.absentMs;
-    },
-    get decideAfterMs(): number {
-      return parts.config().recognition.decideAfterMs;
-    },
-    pack: pack.id,
-    samePerson: samePersonOf(pack),
-    newId: parts.newId,
-  };
 }
 
 /** Facts of what changed since the daemon last ran; what did not change is not appended again. */
@@ -225,15 +211,33 @@ function observe(
   camera: { readonly stats: CameraStats },
   sampled: (metrics: Record<string, number>) => void,
   sampler: ReturnType<typeof createSampler>,
+  budget: VisitBudget,
+  checkThresholds: () => void,
 ): PipelineObserver {
+  let facesLeftOut = 0;
+  let visitsLeftOut = 0;
+  const leftOut = (): Record<string, number> => {
+    const counts = { facesLeftOut, visitsLeftOut: Math.max(0, budget.leftOut - visitsLeftOut) };
+    facesLeftOut = 0;
+    visitsLeftOut = budget.leftOut;
+    if (counts.visitsLeftOut > 0)
+      logger.warn("visits over recognition.visitsPerHour were left out", {
+        visits: counts.visitsLeftOut,
+      });
+    return counts;
+  };
   return {
+    crowded(faces) {
+      facesLeftOut += faces;
+    },
     frame(frame, image, sightings, times) {
       // A frame has reached its decisions: this, and nothing else, feeds the watchdog.
       notifier.alive();
       owner.frame(frame.image);
+      checkThresholds();
       const metrics = sampler.add(times, sightings.length, camera.stats);
       if (metrics !== null) {
-        sampled(metrics);
+        sampled({ ...metrics, ...leftOut() });
         notifier.status(`${metrics["framesPerSecond"]?.toFixed(1)} frames/s`);
       }
       watch?.frame(frame, image, sightings, times);

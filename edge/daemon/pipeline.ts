@@ -25,6 +25,8 @@ export interface FrameTimes {
 export interface PipelineObserver {
   /** A frame has reached its decisions. `faces` is empty for most frames. */
   frame(frame: Frame, image: RgbImage, sightings: readonly Sighting[], times: FrameTimes): void;
+  /** So many faces of a frame were left out: more than are followed. */
+  crowded?(faces: number): void;
   /** An entry was appended for this event. */
   event(event: TrackEvent, seq: number): void;
   /** A frame could not be read; the next one may be. */
@@ -50,6 +52,8 @@ export interface PipelineParts {
 const CANDIDATES = 5;
 /** How often visits are ended and decided while no frame comes. */
 const TICK_MS = 250;
+/** Faces of one frame that are embedded and followed: a crowd at a door, not a street behind it. */
+const FACES_MAX = 16;
 
 /** Runs until the camera ends or the signal is aborted; then every open visit is decided and ended. */
 export async function runPipeline(
@@ -64,18 +68,24 @@ export async function runPipeline(
     return writing;
   };
   let failure: unknown;
+  // The time that a frame is worked on is nobody's absence: the tracker's clock stands still then.
+  let waiting: { readonly frameMs: number; readonly sinceMs: number } | null = null;
   const ticker = setInterval(() => {
-    const events = parts.tracker.tick(parts.monotonicMs());
+    if (waiting === null) return;
+    const { frameMs, sinceMs } = waiting;
+    const events = parts.tracker.tick(frameMs + parts.monotonicMs() - sinceMs);
     if (events.length > 0) write(events).catch((error: unknown) => (failure ??= error));
   }, TICK_MS);
   try {
     for await (const frame of camera) {
       if (failure !== undefined) throw failure;
+      waiting = null;
       const sightings = await look(frame, parts);
       if (sightings !== null) {
         const image = parts.snapshots === null ? null : frame.image;
         await write(parts.tracker.observe({ ...placeOf(frame, camera), image }, sightings));
       }
+      waiting = { frameMs: frame.monotonicMs, sinceMs: parts.monotonicMs() };
       if (signal.aborted) break;
     }
   } finally {
@@ -102,7 +112,8 @@ async function look(frame: Frame, parts: PipelineParts): Promise<readonly Sighti
     return null;
   }
   const decoded = performance.now();
-  const { faces, times } = await vision.analyse(image);
+  const { faces, leftOut, times } = await vision.analyse(image, FACES_MAX);
+  if (leftOut > 0) observer.crowded?.(leftOut);
   const analysed = performance.now();
   const sightings = await Promise.all(
     faces.map((face) => sightingOf(face, image, vision, gallery)),
@@ -131,19 +142,59 @@ async function sightingOf(
   return { ...seen, look: { embedding, candidates, crop: cropFace(image, face) } };
 }
 
-async function appendEvents(
-  events: readonly TrackEvent[],
-  { append, observer, snapshots }: PipelineParts,
-): Promise<void> {
-  for (const event of events) {
-    const [cursor] = append([await draftOf(event)]);
-    if (cursor === undefined) continue;
-    observer.event(event, cursor.seq);
+async function appendEvents(events: readonly TrackEvent[], parts: PipelineParts): Promise<void> {
+  const erased = new Set<string>();
+  for (const given of events) {
+    const { event, seq } = await appendEvent(given, parts, erased);
+    if (seq === undefined) continue;
+    parts.observer.event(event, seq);
     if (event.kind !== "recognised" || event.image === null) continue;
     // After the decision, which does not wait for it.
     const { visit, image } = event;
-    snapshots?.take({ visit, subject: subjectOf(event), image });
+    parts.snapshots?.take({ visit, subject: subjectOf(event), image });
   }
+}
+
+/**
+ * Appends one event, about the visit alone where its person was erased since: nothing can be sealed
+ * for them any more. `erased` are the visits of which that was found.
+ */
+async function appendEvent(
+  given: TrackEvent,
+  parts: PipelineParts,
+  erased: Set<string>,
+): Promise<{ readonly event: TrackEvent; readonly seq: number | undefined }> {
+  const event = erased.has(given.visit) ? withoutPerson(given) : given;
+  try {
+    const [cursor] = parts.append([await draftOf(event)]);
+    return { event, seq: cursor?.seq };
+  } catch (error) {
+    const person = event.kind === "recognised" ? event.decision.person : null;
+    const gone = error instanceof PorchlightError && error.code === "subject.erased";
+    if (!gone || person === null) throw error;
+    parts.logger.info("visit of an erased person is logged as unknown", { visit: event.visit });
+    parts.tracker.forget(person);
+    erased.add(event.visit);
+    return await appendEvent(event, parts, erased);
+  }
+}
+
+/** What is left of an event when the person it was about is nobody any more. */
+function withoutPerson(event: TrackEvent): TrackEvent {
+  if (event.kind === "started") return event;
+  if (event.kind === "ended") {
+    return event.outcome === "known" ? { ...event, outcome: "unknown" } : event;
+  }
+  const { decision } = event;
+  const frames = decision.frames.map((frame) => ({ ...frame, template: null, score: null }));
+  const nobody = {
+    outcome: "unknown",
+    person: null,
+    score: null,
+    runnerUp: null,
+    margin: null,
+  } as const;
+  return { ...event, decision: { ...decision, ...nobody, frames } };
 }
 
 /** A known face is that person's data; anybody else's belongs to the visitor of this visit. */

@@ -27,6 +27,7 @@ import { createMedia, type Media } from "../vault/media.ts";
 import { openVaultDatabase, type VaultOptions, vaultPath } from "../vault/open-vault.ts";
 import { createProjectionRunner, type ProjectionSource } from "../vault/projection-runner.ts";
 import { createVisits, type Visits } from "../vault/visits.ts";
+import { type ConditionalAppend, conditionalAppend } from "./conditional-append.ts";
 import { refuseUnfinished } from "./create-store.ts";
 import { createRelease, type Release } from "./key-release.ts";
 
@@ -51,6 +52,8 @@ export interface Store {
    * the reserve is released for it, not for telemetry; throws `disk.full` when that is gone.
    */
   append(drafts: readonly AnyDraft[]): readonly Cursor[];
+  /** The same for drafts that rest on what was known at a place of the log. */
+  readonly appendUnlessSince: ConditionalAppend;
   /** Sheds what the policy allows when log.db is over its budget. */
   readonly retention: Retention;
   /** Room on the disk for what matters, once everything else is full. */
@@ -97,8 +100,7 @@ export function openStore(options: StoreOptions): Store {
     },
   });
   const source = sourceOf(log, createLogReader(database), options.passedOver);
-  const projections = [erasure, gallery, visits, latest, media];
-  const runner = createProjectionRunner(vault, source, projections);
+  const runner = createProjectionRunner(vault, source, [erasure, gallery, visits, latest, media]);
   // The log has it: on a full disk, or beside another writer, the vault reads it later.
   const follow = (): void => {
     try {
@@ -148,6 +150,7 @@ export function openStore(options: StoreOptions): Store {
         throw isDiskFull(error) ? diskFull(error) : error;
       }
     },
+    appendUnlessSince: conditionalAppend({ log, reserve, follow }),
     catchUp,
     rebuild: runner.rebuild,
     followed: runner.cursor,

@@ -38,7 +38,7 @@ const KEY_BYTES = 32;
 const PAGE_BYTES = 4096;
 const PLAIN_HEADER = "SQLite format 3\0";
 /** The daemon and a command share a file; the longest write (a projection batch) takes well under a second. */
-const BUSY_TIMEOUT_MS = 5_000;
+const BUSY_TIMEOUT_MS = 2_000;
 /** 8 MiB of pages: the gallery of a household and the tail of the log stay in memory. */
 const CACHE_KIB = 8_192;
 
@@ -87,6 +87,11 @@ export function openAsItIs(path: string, key: Uint8Array): Database {
     database.close();
     throw error;
   }
+}
+
+/** Without a cipher, and without waiting for anybody: for a lock, which holds no data. */
+export function openPlain(path: string): Database {
+  return new Sqlite(path, { timeout: 0 });
 }
 
 /** Changes whenever another connection, in this or another process, has committed. */

@@ -76,10 +76,7 @@ export function openDatabase(options: DatabaseOptions): Database {
 
 /** Unlocked, and nothing more: for whoever looks at what is left of it. */
 export function openAsItIs(path: string, key: Uint8Array): Database {
-  // The loader of the binary tells glibc from musl by a report of the process: without its network,
-  // which would open a netlink socket and look up the names of peers.
-  Object.assign(process.report, { excludeNetwork: true });
-  const database = new Sqlite(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+  const database = load(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
   try {
     unlock(database, path, key);
     return database;
@@ -91,7 +88,14 @@ export function openAsItIs(path: string, key: Uint8Array): Database {
 
 /** Without a cipher, and without waiting for anybody: for a lock, which holds no data. */
 export function openPlain(path: string): Database {
-  return new Sqlite(path, { timeout: 0 });
+  return load(path, { timeout: 0 });
+}
+
+function load(path: string, options: Sqlite.Options): Database {
+  // The loader of the binary tells glibc from musl by a report of the process: without its network,
+  // which would open a netlink socket and look up the names of peers.
+  Object.assign(process.report, { excludeNetwork: true });
+  return new Sqlite(path, options);
 }
 
 /** Changes whenever another connection, in this or another process, has committed. */

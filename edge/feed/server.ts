@@ -40,6 +40,8 @@ const ACCEPTS_BURST = 20;
 const ACCEPTS_PER_S = 4;
 /** Two batches wait for an agent that reads slowly; then it is sent nothing more. */
 const UNREAD_BYTES_MAX = 2 * 1024 * 1024;
+/** More than what may be sent at once beyond that: then it does not read at all. */
+const UNREAD_BYTES_END = 16 * 1024 * 1024;
 
 /** Listens when it resolves. Throws `feed.unusable`. */
 export async function serveFeed(options: FeedServerOptions): Promise<FeedServer> {
@@ -110,7 +112,10 @@ class Connection {
     this.#heardMs = options.clock.monotonicMs();
     this.#session = new FeedSession(options, {
       send: (frame: DownFrame, body) => {
-        if (!this.#closed) socket.write(encodeFrame(frame, body));
+        if (this.#closed) return;
+        // What it is sent without having asked for it is bounded as well.
+        if (socket.writableLength > UNREAD_BYTES_END) socket.destroy();
+        else socket.write(encodeFrame(frame, body));
       },
       keepsUp: () => socket.writableLength < UNREAD_BYTES_MAX,
     });

@@ -90,7 +90,7 @@ export class FeedSession {
   take(frame: RawFrame): void {
     const said = readUp(frame);
     if (said.type === "hello") this.#hello(said);
-    else if (!this.#greeted) throw notGreeted();
+    else if (!this.#greeted) throw malformed("the first frame is no hello");
     else this.#hear(said, frame.body);
     this.#stirred = true;
     this.pump();
@@ -135,6 +135,7 @@ export class FeedSession {
   }
 
   #hello({ feed }: Extract<UpFrame, { type: "hello" }>): void {
+    if (this.#greeted) throw malformed("a second hello");
     this.#greeted = true;
     const version = Math.min(feed, FEED_VERSION);
     this.#peer.send({ type: "welcome", feed: version, device: this.#parts.device });
@@ -230,6 +231,6 @@ export class FeedSession {
   }
 }
 
-function notGreeted(): PorchlightError {
-  return new PorchlightError("wire.invalid", "the first frame is no hello", { remedy: "reject" });
+function malformed(what: string): PorchlightError {
+  return new PorchlightError("wire.invalid", what, { remedy: "reject" });
 }

@@ -126,6 +126,13 @@ export class FeedSession {
     this.pump();
   }
 
+  /** Whether the centre has everything, as far as it can be told. */
+  isDone(): boolean {
+    const uplink = this.#running?.uplink;
+    if (!this.#open || uplink === undefined) return true;
+    return uplink.status().halted !== null || uplink.lag() === 0;
+  }
+
   /** The connection has ended. */
   async close(): Promise<void> {
     this.#open = false;

@@ -12,6 +12,7 @@ import { keySources, modelsFolder } from "../config/paths.ts";
 import { openButton } from "../doorbell/button.ts";
 import { clockState } from "../host/clock-state.ts";
 import { keyPath, readKey } from "../host/key-file.ts";
+import { explained } from "../sqlite/failure.ts";
 import type { Face, RgbImage } from "../vision/face.ts";
 import { decodeImage, turn } from "../vision/image.ts";
 import { mountOf } from "../vision/mounting.ts";
@@ -31,7 +32,8 @@ interface Finding {
 async function check(what: string, look: () => string | Promise<string>): Promise<Finding> {
   try {
     return { what, ok: true, found: await look() };
-  } catch (error) {
+  } catch (thrown) {
+    const error = explained(thrown);
     if (!(error instanceof PorchlightError)) throw error;
     const hint = error.hint === undefined ? "" : `; ${error.hint}`;
     return { what, ok: false, found: `${messageOf(error)}${hint}` };

@@ -23,6 +23,9 @@ export interface FrameTimes {
 
 /** Observer of the pipeline: status, telemetry, the demo. */
 export interface PipelineObserver {
+  /** A frame is worked on, until `done`. */
+  began?(): void;
+  done?(): void;
   /** A frame has reached its decisions. `faces` is empty for most frames. */
   frame(frame: Frame, image: RgbImage, sightings: readonly Sighting[], times: FrameTimes): void;
   /** So many faces of a frame were left out: more than are followed. */
@@ -80,11 +83,13 @@ export async function runPipeline(
     for await (const frame of camera) {
       if (failure !== undefined) throw failure;
       waiting = null;
+      parts.observer.began?.();
       const sightings = await look(frame, parts);
       if (sightings !== null) {
         const image = parts.snapshots === null ? null : frame.image;
         await write(parts.tracker.observe({ ...placeOf(frame, camera), image }, sightings));
       }
+      parts.observer.done?.();
       waiting = { frameMs: frame.monotonicMs, sinceMs: parts.monotonicMs() };
       if (signal.aborted) break;
     }

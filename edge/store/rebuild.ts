@@ -15,7 +15,7 @@ export interface Rebuilt {
   readonly salvaged: Salvaged | null;
 }
 
-const DAMAGED = ["store.damaged", "store.truncated"];
+const DAMAGED = ["store.damaged", "store.truncated", "store.failed"];
 const PAGE_ENTRIES = 1_000;
 
 /**

@@ -102,8 +102,8 @@ export function createMedia({ vault, files, keyring }: MediaParts): Media {
     },
     isKnown: (sha256) =>
       vault.prepare("SELECT 1 FROM media WHERE sha256 = ?").get(sha256) !== undefined,
-    bytes: () =>
-      z.int().parse(vault.prepare("SELECT coalesce(sum(bytes), 0) FROM media").pluck().get()),
+    // total(): as a float, whatever the entries say.
+    bytes: () => z.number().parse(vault.prepare("SELECT total(bytes) FROM media").pluck().get()),
   };
 }
 

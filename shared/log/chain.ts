@@ -74,9 +74,18 @@ export function isCanonical(line: string): boolean {
 
 /** SHA-256(previous hash as 32 raw bytes ‖ canonical bytes in UTF-8), lowercase hex. */
 export function chainHash(previous: string, canonical: string): string {
+  return hashOf(chained(previous, canonical));
+}
+
+/** What is hashed: the previous hash, and the canonical bytes behind it. */
+function chained(previous: string, canonical: string): Buffer {
   const bytes = Buffer.allocUnsafe(HASH_BYTES + Buffer.byteLength(canonical));
   bytes.write(previous, "hex");
   bytes.write(canonical, HASH_BYTES, "utf8");
+  return bytes;
+}
+
+function hashOf(bytes: Buffer): string {
   // In one go: createHash makes a stream of every entry, and the garbage of it costs more than SHA.
   return hash("sha256", bytes, "hex");
 }
@@ -135,12 +144,13 @@ type Reading<R> = Generator<void, R, Link | undefined>;
 /** Why the entry at `seq` is not the one that was hashed there. Looks ahead: a fault is rare. */
 function* diagnose(
   link: Link,
-  { log, seq, previous }: { readonly log: string; readonly seq: number; readonly previous: string },
+  { log, seq, previous }: { readonly log: Buffer; readonly seq: number; readonly previous: string },
 ): Reading<ChainFault> {
   const own = link.body === null ? link.seq : seqOf(link.body);
   if (link.seq === seq && (own === seq || own === null)) {
-    const fault = link.body === null ? null : faultIn(link.body, log, seq);
-    const computed = chainHash(previous, link.body ?? "");
+    const bytes = chained(previous, link.body ?? "");
+    const fault = link.body === null ? null : faultIn(bytes, log, seq);
+    const computed = hashOf(bytes);
     const detail = `its bytes hash to ${computed.slice(0, 12)}…, ${link.hash.slice(0, 12)}… is stored`;
     const note = fault === null ? "" : `; as an entry: ${fault}`;
     return { seq, kind: "changed", detail: detail + note };
@@ -153,10 +163,9 @@ function* diagnose(
   return { seq, kind: "missing", detail: `entry ${own ?? link.seq} follows entry ${seq - 1}` };
 }
 
-/** Why these bytes are no entry of this place, as the centre reads them; null where they are. */
-function faultIn(body: string, log: string, seq: number): string | null {
-  const bytes = Buffer.from(body);
-  return readEntry(bytes, [0, bytes.length], Buffer.from(log), seq).fault;
+/** Why what was hashed is no entry of this place, as the centre reads it; null where it is one. */
+function faultIn(bytes: Buffer, log: Buffer, seq: number): string | null {
+  return readEntry(bytes, [HASH_BYTES, bytes.length], log, seq).fault;
 }
 
 /** What an entry explains, if it is a `buffer.shed`. */
@@ -249,6 +258,7 @@ function* follow(
   excused: ReadonlySet<number> = NONE,
 ): Reading<ChainReport> {
   const witnesses = known.filter((witness) => witness.log === log);
+  const id = Buffer.from(log);
   const witnessed = new Set(witnesses.map(({ seq }) => seq));
   const emptied: number[] = [];
   const sheds: Shed[] = [];
@@ -261,12 +271,12 @@ function* follow(
   });
   for (let link = yield; link !== undefined; link = yield) {
     const seq = head.seq + 1;
-    const own = link.body === null ? seq : (seqOf(link.body) ?? seq);
-    const hashed = link.body === null || link.hash === chainHash(head.hash, link.body);
-    if (link.seq !== seq || own !== seq || !hashed) {
-      return report(yield* diagnose(link, { log, seq, previous: head.hash }));
-    }
-    const fault = link.body === null ? null : faultIn(link.body, log, seq);
+    const bytes = link.body === null ? null : chained(head.hash, link.body);
+    const sound = link.seq === seq && (bytes === null || link.hash === hashOf(bytes));
+    const fault = sound && bytes !== null ? faultIn(bytes, id, seq) : null;
+    const elsewhere = fault !== null && ![seq, null].includes(seqOf(link.body ?? ""));
+    if (!sound || elsewhere)
+      return report(yield* diagnose(link, { log: id, seq, previous: head.hash }));
     if (fault !== null) return report({ seq, kind: "invalid", detail: `as an entry: ${fault}` });
     const denial = witnessed.has(seq) ? denied(witnesses, seq, link.hash) : null;
     if (denial !== null) return report(denial);

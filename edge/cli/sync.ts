@@ -179,10 +179,10 @@ export const syncVerify: Verb = verb({
     const { entries, fault, head, lives } = report;
     const known =
       acked === null
-        ? "it has acknowledged nothing yet"
-        : `it has entry ${acked.seq}${signed ? ", signed by the site" : ""}`;
+        ? "the centre has acknowledged nothing yet"
+        : `the centre agrees, it has entry ${acked.seq}${signed ? ", signed by the site" : ""}`;
     const words = verdictOf(report);
-    if (fault === null) words[0] += `; the centre agrees, ${known}`;
+    if (fault === null) words[0] += `; ${known}`;
     terminal.data({ log: head.log, entries, acked, fault, lives, witnesses }, words.join("\n"));
     return fault === null ? EXIT.ok : EXIT.failed;
   },

@@ -114,6 +114,13 @@ function sourceOf(invocation: Given<Invocation, typeof OPTIONS>): {
   return { photos: filePhotos(files, unread), total: files.length, unread };
 }
 
+/** The visit is theirs, then: erasing them erases what was kept of it. */
+function linkOf({ visits }: Store, id: string | undefined, person: string, actor: string) {
+  const visit = id === undefined ? undefined : visits.find(id)?.id;
+  if (visit === undefined) return [];
+  return [{ type: "visit.linked", actor, subject: visit, data: { person, visit } } as const];
+}
+
 /** The person of this name; a second one of the same name must be asked for. */
 function personNamed({ gallery }: Store, name: string): Person | null {
   const [person, other] = gallery.named(name);
@@ -187,7 +194,8 @@ export const enroll: Verb = verb({
           data: {},
           personal,
         } as const;
-        store.append(known === null ? [enrolled, ...templates] : templates);
+        const facts = known === null ? [enrolled, ...templates] : templates;
+        store.append([...facts, ...linkOf(store, values["from-visit"], person, actor)]);
       }
       const written = !dryRun && templates.length > 0;
       return report(invocation, { person: written ? person : null, name, dryRun, reports });

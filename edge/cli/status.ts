@@ -21,6 +21,11 @@ function diskWords(disk: {
   return `${room}; ${bytes(written)} written a day${over} of ${bytes(budget)}`;
 }
 
+/** Whoever erases is told whether that is done. */
+function erasingWords(pending: number): string {
+  return pending === 0 ? "" : `; NOT ERASED YET: ${pending}, another process reads the store`;
+}
+
 function cameraWords(camera: DaemonCamera | null): string {
   if (camera === null) return "no daemon runs: systemctl status porchlight";
   const { state = "replay", sinceMs, reason, lastFrameAtMs } = camera;
@@ -38,7 +43,7 @@ export const status: Verb = verb({
   operands: NO_OPERANDS,
   async run({ store: open, config, terminal }) {
     const store = open();
-    const { gallery, visits, latest, log, retention, reserve } = store;
+    const { gallery, visits, latest, log, retention, reserve, erasing } = store;
     const head = log.head();
     const started = latest.of("daemon.started");
     const stopped = latest.of("daemon.stopped");
@@ -61,6 +66,7 @@ export const status: Verb = verb({
         writtenBytesPerDay: telemetry?.data.metrics["storeWrittenBytesPerDay"] ?? null,
         budgetBytesPerDay: config().buffer.writtenMiBPerDay * MIB,
       },
+      erasing: erasing.pending().length,
       pack: model === null ? null : `${model.data.name}@${model.data.version}`,
       startedAtMs: started?.atMs ?? null,
       stoppedAtMs: stopped?.atMs ?? null,
@@ -76,7 +82,7 @@ export const status: Verb = verb({
       `log         ${head.seq} entries (${size})`,
       `buffer      ${bytes(facts.buffer.usedBytes)} of ${bytes(facts.buffer.budgetBytes)}`,
       `disk        ${diskWords(facts.disk)}`,
-      `people      ${facts.people}, ${facts.templates} templates`,
+      `people      ${facts.people}, ${facts.templates} templates${erasingWords(facts.erasing)}`,
       `visits      ${facts.visits}, last ${last}`,
       `camera      ${cameraWords(camera)}`,
       `model pack  ${facts.pack ?? `${config().models.pack} (not started yet)`}`,

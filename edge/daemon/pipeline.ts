@@ -136,21 +136,31 @@ async function appendEvents(
   { append, observer, snapshots }: PipelineParts,
 ): Promise<void> {
   for (const event of events) {
-    const [cursor] = append([await draftOf(event)]);
+    const [cursor] = appendAbout(await draftOf(event), append);
     if (cursor === undefined) continue;
     observer.event(event, cursor.seq);
     if (event.kind !== "recognised" || event.image === null) continue;
     // After the decision, which does not wait for it.
     const { visit, image } = event;
-    snapshots?.take({ visit, subject: subjectOf(event), image });
+    snapshots?.take({ visit, subject: visit, image });
   }
 }
 
-/** A known face is that person's data; anybody else's belongs to the visitor of this visit. */
-function subjectOf({ visit, decision }: Extract<TrackEvent, { kind: "recognised" }>): string {
-  return decision.person ?? visit;
+/** Somebody who was erased while they stood at the door: that they were there is a fact, no more. */
+function appendAbout(draft: AnyDraft, append: PipelineParts["append"]) {
+  try {
+    return append([draft]);
+  } catch (error) {
+    if (!(error instanceof PorchlightError) || error.code !== "subject.erased") throw error;
+    const { personal: _, ...fact } = draft;
+    return append([fact]);
+  }
 }
 
+/**
+ * What is kept of a visit is sealed under keys of the visit, whoever it was: its decision links it
+ * to them, and who erases them follows that.
+ */
 async function draftOf(event: TrackEvent): Promise<AnyDraft> {
   const actor = "device";
   if (event.kind === "started") {
@@ -166,7 +176,7 @@ async function draftOf(event: TrackEvent): Promise<AnyDraft> {
   return {
     type: "visit.recognised",
     actor,
-    subject: subjectOf(event),
+    subject: visit,
     data: { visit, revision, decision },
     personal: { biometric: { crops: crops.map((crop) => crop.toString("base64")) } },
   };

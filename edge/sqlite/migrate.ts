@@ -1,4 +1,5 @@
 import { chmodSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { invariant } from "../../shared/core/errors.ts";
 import {
@@ -8,7 +9,7 @@ import {
   type Migration,
   parseMigrations,
 } from "../../shared/core/migrations.ts";
-import { publishFile } from "../host/atomic-file.ts";
+import { publishFile, syncFolder } from "../host/atomic-file.ts";
 import type { Database } from "./database.ts";
 
 /** A folder of `0001-name.sql` and `0001-name.down.sql`. Forward only in production. */
@@ -67,13 +68,19 @@ export function migrateDown(database: Database, folder: MigrationFolder, number:
   }
 }
 
-/** Copies made before migrations hold keys too: erasure removes them. */
+/** Copies made before migrations and repairs hold keys and names too: erasure removes them, for good. */
 export function removeBackups(path: string): void {
-  const slash = path.lastIndexOf("/");
-  const folder = path.slice(0, slash + 1);
-  for (const file of readdirSync(folder === "" ? "." : folder)) {
-    if (file.startsWith(`${path.slice(slash + 1)}.before-`)) rmSync(`${folder}${file}`);
-  }
+  const backups = backupsOf(path);
+  for (const backup of backups) rmSync(backup, { force: true });
+  if (backups.length > 0) syncFolder(dirname(path));
+}
+
+/** Whole copies and halves of them. */
+function backupsOf(path: string): string[] {
+  const folder = dirname(path);
+  return readdirSync(folder)
+    .filter((file) => file.startsWith(`${basename(path)}.before-`))
+    .map((file) => join(folder, file));
 }
 
 function readApplied(database: Database): AppliedMigration[] {

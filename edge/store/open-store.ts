@@ -7,26 +7,27 @@ import type { AnyDraft } from "../../shared/log/draft.ts";
 import { type KnownEntry, knownEntry, parseEntry } from "../../shared/log/entry.ts";
 import { diskFull, isDiskFull } from "../host/disk-full.ts";
 import { createEventLog, type EventLog } from "../log/event-log.ts";
-import { createKeyOutbox, type KeyOutbox } from "../log/key-outbox.ts";
+import { createKeyOutbox } from "../log/key-outbox.ts";
 import { createLiveNotifier } from "../log/live-messages.ts";
 import { createLiveOutbox } from "../log/live-outbox.ts";
-import { type LogOptions, openLogDatabase } from "../log/open-log.ts";
+import { type LogOptions, logPath, openLogDatabase } from "../log/open-log.ts";
 import { createLogReader, type LogReader } from "../log/reader.ts";
 import { createRetention, isSheddable, type Retention } from "../log/retention.ts";
 import { createMediaFiles, type MediaFiles, mediaFolder } from "../media/media-files.ts";
-import { dataVersion, truncateWal } from "../sqlite/database.ts";
+import { type Database, dataVersion, truncateWal } from "../sqlite/database.ts";
 import { createDiskReserve, type DiskReserve } from "../sqlite/disk-reserve.ts";
-import { removeBackups } from "../sqlite/migrate.ts";
 import { protectCopy } from "../sqlite/read-only-copy.ts";
-import { createErasure } from "../vault/erasure.ts";
+import { createErasure, createSubjectEraser } from "../vault/erasure.ts";
 import { createGallery, type Gallery } from "../vault/gallery.ts";
 import { createKeyring, type Keyring } from "../vault/keyring.ts";
 import { createLatest, type Latest } from "../vault/latest-entries.ts";
+import { createLinks, type Links } from "../vault/links.ts";
 import { createMedia, type Media } from "../vault/media.ts";
 import { openVaultDatabase, type VaultOptions, vaultPath } from "../vault/open-vault.ts";
 import { createProjectionRunner, type ProjectionSource } from "../vault/projection-runner.ts";
 import { createVisits, type Visits } from "../vault/visits.ts";
 import { refuseUnfinished } from "./create-store.ts";
+import { createErasing, type Erasing } from "./erasing.ts";
 import { createRelease, type Release } from "./key-release.ts";
 
 export interface StoreOptions extends LogOptions, VaultOptions {
@@ -43,6 +44,9 @@ export interface Store {
   readonly visits: Visits;
   readonly latest: Latest;
   readonly media: Media;
+  readonly links: Pick<Links, "visitsOf">;
+  /** What is not gone yet of those who were erased. */
+  readonly erasing: Erasing;
   /** Their sealed files. */
   readonly mediaFiles: MediaFiles;
   /**
@@ -67,6 +71,9 @@ export interface Store {
   close(): void;
 }
 
+/** Frames wait meanwhile: whoever erases waits longer, by a call of their own. */
+const FOLLOWING_WAIT_MS = 100;
+
 /** Opens both files and follows the log to its head before anything is served. */
 export function openStore(options: StoreOptions): Store {
   const { folder, newId, clock } = options;
@@ -86,42 +93,28 @@ export function openStore(options: StoreOptions): Store {
   const visits = createVisits(vault);
   const latest = createLatest(vault);
   const mediaFiles = createMediaFiles({ folder: mediaFolder(folder), newId });
-  const media = createMedia({ vault, files: mediaFiles, keyring });
-  const erasure = createErasure(keyring, {
-    removeCopies: () => removeBackups(vaultPath(folder)),
-    revoke: () => revokeDestroyed(released, keyring),
-    truncateWal() {
-      // A name may be waiting there to be sent.
-      live.clear();
-      truncateWal(database);
-      truncateWal(vault);
-    },
+  const media = createMedia({ vault, files: mediaFiles });
+  const eraser = createSubjectEraser(vault, keyring);
+  const links = createLinks(vault, eraser);
+  const erasing = createErasing({
+    ...{ log: database, vault, eraser, links, keyring, live, released },
+    logPath: logPath(folder),
+    vaultPath: vaultPath(folder),
   });
+  const finishErasing = () => erasing.finish(FOLLOWING_WAIT_MS);
+  const erasure = createErasure({ eraser, links, finish: finishErasing });
   const source = sourceOf(log, createLogReader(database), options.passedOver);
-  const projections = [erasure, gallery, visits, latest, media];
+  const projections = [links, erasure, gallery, visits, latest, media];
   const runner = createProjectionRunner(vault, source, projections);
-  // The log has it: on a full disk the vault reads it later.
-  const follow = (): void => {
-    try {
-      reserve.run(runner.catchUp);
-    } catch (error) {
-      if (!isDiskFull(error)) throw error;
-    }
-  };
-  let seen = -1;
-  const catchUp = (): void => {
-    const version = dataVersion(database);
-    if (version === seen) return;
-    follow();
-    seen = version;
-  };
+  const { follow, catchUp } = createFollower(database, () => reserve.run(runner.catchUp));
   const close = (): void => {
     vault.close();
     database.close();
   };
   try {
-    truncateWal(vault);
+    truncateWal(vault, FOLLOWING_WAIT_MS);
     catchUp();
+    finishErasing();
     for (const each of [database, vault]) protectCopy(each);
   } catch (error) {
     close();
@@ -134,6 +127,8 @@ export function openStore(options: StoreOptions): Store {
     visits,
     latest,
     media,
+    links,
+    erasing,
     mediaFiles,
     retention: followed(retention, reserve, follow),
     reserve,
@@ -156,12 +151,25 @@ export function openStore(options: StoreOptions): Store {
   };
 }
 
-/** Keys that were handed over, and are not in the vault any more. */
-function revokeDestroyed(released: KeyOutbox, { export: keyOf }: Pick<Keyring, "export">): void {
-  const gone = released
-    .all()
-    .filter(({ site, subject, class: of }) => site !== null && keyOf(subject, of) === null);
-  if (gone.length > 0) released.revoke(gone);
+/** `catchUp` costs nothing where nothing was appended by others, and nothing is left to follow. */
+function createFollower(database: Database, read: () => void) {
+  let seen: number | null = null;
+  // The log has it: on a full disk the vault reads it later.
+  const follow = (): void => {
+    try {
+      read();
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      seen = null;
+    }
+  };
+  const catchUp = (): void => {
+    const version = dataVersion(database);
+    if (version === seen) return;
+    seen = version;
+    follow();
+  };
+  return { follow, catchUp };
 }
 
 /** What it has shed is applied to the vault when it returns. */

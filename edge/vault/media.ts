@@ -36,7 +36,6 @@ export interface Media extends Projection<KnownEntry> {
 export interface MediaParts {
   readonly vault: Database;
   readonly files: Pick<MediaFiles, "remove">;
-  readonly keyring: Pick<Keyring, "destroy">;
 }
 
 const itemRow = z
@@ -60,21 +59,23 @@ const itemRow = z
       atMs: at,
     }),
   );
-const goneRows = z.array(z.object({ id: z.string(), sha256: z.string(), subject: z.string() }));
+const goneRows = z.array(z.object({ id: z.string(), sha256: z.string() }));
+/** Erasure comes first: it has followed the links already, and marked whom it has erased. */
+const ERASED = `subject IN (SELECT subject FROM erased_subjects)
+  OR visit IN (SELECT subject FROM erased_subjects)`;
 
-export function createMedia({ vault, files, keyring }: MediaParts): Media {
+export function createMedia({ vault, files }: MediaParts): Media {
   const many = (sql: string, ...parameters: unknown[]): MediaItem[] =>
     z.array(itemRow).parse(vault.prepare(`SELECT * FROM media ${sql}`).all(...parameters));
   /** The file first: a row without one can be removed again, a file without a row is lost. */
-  const remove = (where: string, ...parameters: unknown[]): string[] => {
-    const select = vault.prepare(`SELECT id, sha256, subject FROM media WHERE ${where}`);
+  const remove = (where: string, ...parameters: unknown[]): void => {
+    const select = vault.prepare(`SELECT id, sha256 FROM media WHERE ${where}`);
     const gone = goneRows.parse(select.all(...parameters));
     const forget = vault.prepare("DELETE FROM media WHERE id = ?");
     for (const { id, sha256 } of gone) {
       files.remove(sha256);
       forget.run(id);
     }
-    return gone.map(({ subject }) => subject);
   };
   return {
     name: "media",
@@ -85,12 +86,13 @@ export function createMedia({ vault, files, keyring }: MediaParts): Media {
         for (const [first, last] of ranges ?? [[from, to]]) {
           remove("log = ? AND seq BETWEEN ? AND ?", entry.log, first, last);
         }
-      } else if (entry.type === "person.erased" && entry.subject !== null) {
-        const { subject } = entry;
-        remove("subject = ?", subject);
-        // Taken while it was not known yet who it was: a key of the visitor opens it.
-        const visits = "visit IN (SELECT id FROM visits WHERE person = ?)";
-        for (const visitor of remove(visits, subject)) keyring.destroy(visitor, ["media"]);
+      } else if (entry.type === "person.erased") {
+        remove(ERASED);
+      } else if (entry.type === "visit.recognised" || entry.type === "visit.linked") {
+        // As it turns out, of somebody who was erased meanwhile.
+        remove(`visit = ? AND (${ERASED})`, entry.data.visit);
+      } else if (entry.type === "keys.destroyed" && entry.data.classes.includes("media")) {
+        remove("subject = ?", entry.subject);
       }
     },
     reset: () => void vault.exec("DELETE FROM media"),

@@ -4,11 +4,10 @@ import { table } from "../../shared/cli/terminal.ts";
 import type { Given } from "../../shared/cli/verb.ts";
 import { EXIT, type ExitCode, PorchlightError } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
-import { knownEntry, parseEntry } from "../../shared/log/entry.ts";
 import { visionOptions } from "../config/options.ts";
-import { openPersonal } from "../log/open-entry.ts";
 import { enrol, type Photo, type PhotoReport } from "../recognition/enrol.ts";
 import { thresholdsOf } from "../recognition/thresholds.ts";
+import { appendEnrolled, visitCrops } from "../store/enrolled-crop.ts";
 import type { Store } from "../store/open-store.ts";
 import type { Person } from "../vault/gallery.ts";
 import { openVision } from "../vision/vision.ts";
@@ -57,22 +56,19 @@ async function* cameraPhotos(invocation: Invocation): AsyncGenerator<Photo> {
   }
 }
 
-/** The crops that were sealed with a visit's decision. */
-function visitPhotos({ visits, log, keyring }: Store, id: string): Photo[] {
-  const visit = visits.find(id);
-  const seq = visit?.decidedSeq ?? null;
-  const stored = seq === null ? undefined : log.readAfter(seq - 1, 1)[0];
-  const entry = stored?.body == null ? null : knownEntry(parseEntry(stored.body));
-  const personal = entry?.type === "visit.recognised" ? openPersonal(entry, keyring) : null;
-  if (personal === null) {
+/** The crops that were kept with a visit's decision. */
+function visitPhotos(store: Store, id: string): Photo[] {
+  const visit = store.visits.find(id);
+  const crops = visit === null ? [] : visitCrops(store, visit);
+  if (crops.length === 0) {
     throw new PorchlightError("visit.unknown", `no visit ${id} with faces that can be opened`, {
       exitCode: EXIT.notFound,
       hint: "see the visits: porchlight visits list",
     });
   }
-  return personal.biometric.crops.map((crop, i) => ({
+  return crops.map((bytes, i) => ({
     name: `visit ${id} ${i + 1}`,
-    bytes: Buffer.from(crop, "base64"),
+    bytes,
     source: "visit" as const,
   }));
 }
@@ -195,7 +191,8 @@ export const enroll: Verb = verb({
           personal,
         } as const;
         const facts = known === null ? [enrolled, ...templates] : templates;
-        store.append([...facts, ...linkOf(store, values["from-visit"], person, actor)]);
+        const links = linkOf(store, values["from-visit"], person, actor);
+        await appendEnrolled(store, [...facts, ...links], randomUUID);
       }
       const written = !dryRun && templates.length > 0;
       return report(invocation, { person: written ? person : null, name, dryRun, reports });

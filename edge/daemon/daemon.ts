@@ -9,6 +9,7 @@ import { ownerSocketPath } from "../config/paths.ts";
 import type { DeviceConfig } from "../config/schema.ts";
 import type { Notifier } from "../host/sd-notify.ts";
 import { createGroupCommit } from "../log/group-commit.ts";
+import { storeVisitCrops, type VisitCrops } from "../media/crops.ts";
 import { createSnapshots, type Snapshots } from "../media/snapshots.ts";
 import type { Thresholds } from "../recognition/match.ts";
 import { samePersonOf, thresholdsOf } from "../recognition/thresholds.ts";
@@ -48,6 +49,8 @@ export interface DaemonParts {
 /** Telemetry may wait for company this long; a durable entry never does. */
 const TELEMETRY_WAIT_MS = 1_000;
 const TELEMETRY_GROUP = 100;
+/** From the first file of an enrolment to its entries, on a slow machine. */
+const ENROLMENT_MS_MAX = 600_000;
 /** Runs until the camera ends or the signal is aborted. */
 export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promise<void> {
   // A full disk does not stop the daemon: what cannot be written is logged, the door watched.
@@ -115,7 +118,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
           logger,
           monotonicMs: clock.monotonicMs,
           maxSidePx: config.recognition.maxSidePx,
-          snapshots,
+          ...picturesOf(given, snapshots),
         },
         signal,
       );
@@ -186,14 +189,22 @@ function announceStart({ store, config, version, boot }: DaemonParts, pack: Pack
   }
 }
 
+function picturesOf({ store, logger, newId }: DaemonParts, snapshots: Snapshots | null) {
+  const append = appendOrDropOnFullDisk({ store, logger }, "telemetry");
+  const parts = { files: store.mediaFiles, append, newId, logger };
+  return { snapshots, storeCrops: (crops: VisitCrops) => storeVisitCrops(crops, parts) };
+}
+
 /** Null where none are wanted. Orphaned files that a crash has left are removed either way. */
 function openSnapshots(parts: DaemonParts, housekeeping: Housekeeping): Snapshots | null {
   const { store, config, newId, logger } = parts;
-  const { media, mediaFiles, log } = store;
+  const { media, crops, mediaFiles, log } = store;
   // A vault that could not follow, on a full disk, has not applied yet what is there.
   if (store.followed().seq === log.head().seq) {
-    const lost = mediaFiles.sweep(media.isKnown);
-    if (lost > 0) logger.info("snapshots without an entry were removed", { lost });
+    const isKnown = (sha256: string) => media.isKnown(sha256) || crops.isKnown(sha256);
+    // A command may be about to write the entry of one that it has just made.
+    const lost = mediaFiles.sweep(isKnown, parts.clock.now() - ENROLMENT_MS_MAX);
+    if (lost > 0) logger.info("pictures without an entry were removed", { lost });
   }
   if (!config().media.snapshots) return null;
   return createSnapshots({

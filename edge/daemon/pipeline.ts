@@ -4,6 +4,7 @@ import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import type { AnyDraft } from "../../shared/log/draft.ts";
 import type { Camera, Frame } from "../camera/frame.ts";
+import type { VisitCrops } from "../media/crops.ts";
 import type { Snapshots } from "../media/snapshots.ts";
 import type { Sighting, TrackEvent, Tracker } from "../recognition/track.ts";
 import type { Gallery } from "../vault/gallery.ts";
@@ -42,6 +43,8 @@ export interface PipelineParts {
   readonly monotonicMs: () => number;
   /** Faces narrower than this many pixels are found in frames at most this large. */
   readonly maxSidePx: number;
+  /** Does not throw where the disk is full: they may be missing. */
+  readonly storeCrops: (crops: VisitCrops) => Promise<void>;
   /** Null where none are wanted: then no frame is held either. */
   readonly snapshots: Pick<Snapshots, "take"> | null;
 }
@@ -133,27 +136,18 @@ async function sightingOf(
 
 async function appendEvents(
   events: readonly TrackEvent[],
-  { append, observer, snapshots }: PipelineParts,
+  { append, observer, storeCrops, snapshots }: PipelineParts,
 ): Promise<void> {
   for (const event of events) {
-    const [cursor] = appendAbout(await draftOf(event), append);
+    const [cursor] = append([draftOf(event)]);
     if (cursor === undefined) continue;
     observer.event(event, cursor.seq);
-    if (event.kind !== "recognised" || event.image === null) continue;
-    // After the decision, which does not wait for it.
-    const { visit, image } = event;
-    snapshots?.take({ visit, subject: visit, image });
-  }
-}
-
-/** Somebody who was erased while they stood at the door: that they were there is a fact, no more. */
-function appendAbout(draft: AnyDraft, append: PipelineParts["append"]) {
-  try {
-    return append([draft]);
-  } catch (error) {
-    if (!(error instanceof PorchlightError) || error.code !== "subject.erased") throw error;
-    const { personal: _, ...fact } = draft;
-    return append([fact]);
+    if (event.kind !== "recognised") continue;
+    // After the decision, which does not wait for pictures.
+    const { visit, revision, image } = event;
+    const crops = await Promise.all(event.crops.map(encodeCrop));
+    await storeCrops({ visit, revision, crops });
+    if (image !== null) snapshots?.take({ visit, subject: visit, image });
   }
 }
 
@@ -161,7 +155,7 @@ function appendAbout(draft: AnyDraft, append: PipelineParts["append"]) {
  * What is kept of a visit is sealed under keys of the visit, whoever it was: its decision links it
  * to them, and who erases them follows that.
  */
-async function draftOf(event: TrackEvent): Promise<AnyDraft> {
+function draftOf(event: TrackEvent): AnyDraft {
   const actor = "device";
   if (event.kind === "started") {
     const { visit, camera } = event;
@@ -172,12 +166,6 @@ async function draftOf(event: TrackEvent): Promise<AnyDraft> {
     return { type: "visit.ended", actor, data };
   }
   const { visit, revision, decision } = event;
-  const crops = await Promise.all(event.crops.map(encodeCrop));
-  return {
-    type: "visit.recognised",
-    actor,
-    subject: visit,
-    data: { visit, revision, decision },
-    personal: { biometric: { crops: crops.map((crop) => crop.toString("base64")) } },
-  };
+  const data = { visit, revision, decision };
+  return { type: "visit.recognised", actor, subject: visit, data };
 }

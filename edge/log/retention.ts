@@ -14,6 +14,7 @@ import type { EventLog } from "./event-log.ts";
 export const SHEDDABLE = {
   telemetry: "telemetry.sampled",
   media: "media.captured",
+  crops: "crop.captured",
 } as const satisfies Record<string, EntryType>;
 type Sheddable = keyof typeof SHEDDABLE;
 

@@ -17,6 +17,7 @@ import { createMediaFiles, type MediaFiles, mediaFolder } from "../media/media-f
 import { type Database, dataVersion, truncateWal } from "../sqlite/database.ts";
 import { createDiskReserve, type DiskReserve } from "../sqlite/disk-reserve.ts";
 import { protectCopy } from "../sqlite/read-only-copy.ts";
+import { type Crops, createCrops } from "../vault/crops.ts";
 import { createErasure, createSubjectEraser } from "../vault/erasure.ts";
 import { createGallery, type Gallery } from "../vault/gallery.ts";
 import { createKeyring, type Keyring } from "../vault/keyring.ts";
@@ -44,6 +45,7 @@ export interface Store {
   readonly visits: Visits;
   readonly latest: Latest;
   readonly media: Media;
+  readonly crops: Crops;
   readonly links: Pick<Links, "visitsOf">;
   /** What is not gone yet of those who were erased. */
   readonly erasing: Erasing;
@@ -94,6 +96,7 @@ export function openStore(options: StoreOptions): Store {
   const latest = createLatest(vault);
   const mediaFiles = createMediaFiles({ folder: mediaFolder(folder), newId });
   const media = createMedia({ vault, files: mediaFiles });
+  const crops = createCrops({ vault, files: mediaFiles });
   const eraser = createSubjectEraser(vault, keyring);
   const links = createLinks(vault, eraser);
   const erasing = createErasing({
@@ -104,7 +107,7 @@ export function openStore(options: StoreOptions): Store {
   const finishErasing = () => erasing.finish(FOLLOWING_WAIT_MS);
   const erasure = createErasure({ eraser, links, finish: finishErasing });
   const source = sourceOf(log, createLogReader(database), options.passedOver);
-  const projections = [links, erasure, gallery, visits, latest, media];
+  const projections = [links, erasure, gallery, visits, latest, media, crops];
   const runner = createProjectionRunner(vault, source, projections);
   const { follow, catchUp } = createFollower(database, () => reserve.run(runner.catchUp));
   const close = (): void => {
@@ -127,6 +130,7 @@ export function openStore(options: StoreOptions): Store {
     visits,
     latest,
     media,
+    crops,
     links,
     erasing,
     mediaFiles,

@@ -71,8 +71,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
     const sampler = createSampler(config.telemetry.intervalS * 1000, clock);
     const housekeeping = createHousekeeping({
       store,
-      buffer: () => parts.config().buffer,
-      mediaMaxMiB: () => parts.config().media.maxMiB,
+      config: parts.config,
       writeVolume: createWriteVolume({ clock }),
       clock,
       logger,
@@ -118,7 +117,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
           logger,
           monotonicMs: clock.monotonicMs,
           maxSidePx: config.recognition.maxSidePx,
-          ...picturesOf(given, snapshots),
+          ...picturesOf(given, snapshots, housekeeping),
         },
         signal,
       );
@@ -189,10 +188,17 @@ function announceStart({ store, config, version, boot }: DaemonParts, pack: Pack
   }
 }
 
-function picturesOf({ store, logger, newId }: DaemonParts, snapshots: Snapshots | null) {
+function picturesOf(
+  { store, logger, newId }: DaemonParts,
+  snapshots: Snapshots | null,
+  housekeeping: Housekeeping,
+) {
   const append = appendOrDropOnFullDisk({ store, logger }, "telemetry");
   const parts = { files: store.mediaFiles, append, newId, logger };
-  return { snapshots, storeCrops: (crops: VisitCrops) => storeVisitCrops(crops, parts) };
+  const storeCrops = async (crops: VisitCrops): Promise<void> => {
+    if (housekeeping.acceptsPictures("crops")) await storeVisitCrops(crops, parts);
+  };
+  return { snapshots, storeCrops };
 }
 
 /** Null where none are wanted. Orphaned files that a crash has left are removed either way. */
@@ -211,7 +217,7 @@ function openSnapshots(parts: DaemonParts, housekeeping: Housekeeping): Snapshot
     config: () => config().media,
     files: mediaFiles,
     append: appendOrDropOnFullDisk(parts, "telemetry"),
-    hasRoom: housekeeping.acceptsSheddable,
+    hasRoom: () => housekeeping.acceptsPictures("media"),
     newId,
     logger,
   });

@@ -17,6 +17,7 @@ import { createMediaFiles, type MediaFiles, mediaFolder } from "../media/media-f
 import { type Database, dataVersion, truncateWal } from "../sqlite/database.ts";
 import { createDiskReserve, type DiskReserve } from "../sqlite/disk-reserve.ts";
 import { protectCopy } from "../sqlite/read-only-copy.ts";
+import { createAges } from "../vault/ages.ts";
 import { type Crops, createCrops } from "../vault/crops.ts";
 import { createErasure, createSubjectEraser } from "../vault/erasure.ts";
 import { createGallery, type Gallery } from "../vault/gallery.ts";
@@ -29,6 +30,7 @@ import { createProjectionRunner, type ProjectionSource } from "../vault/projecti
 import { createVisits, type Visits } from "../vault/visits.ts";
 import { refuseUnfinished } from "./create-store.ts";
 import { createErasing, type Erasing } from "./erasing.ts";
+import { createExpiry, type Expiry } from "./expiry.ts";
 import { createRelease, type Release } from "./key-release.ts";
 
 export interface StoreOptions extends LogOptions, VaultOptions {
@@ -58,6 +60,8 @@ export interface Store {
   append(drafts: readonly AnyDraft[]): readonly Cursor[];
   /** Sheds what the policy allows when log.db is over its budget. */
   readonly retention: Retention;
+  /** Lets the pictures of visits fade with their age. */
+  readonly expiry: Expiry;
   /** Room on the disk for what matters, once everything else is full. */
   readonly reserve: DiskReserve;
   /** Wraps newly released keys into the outbox, and revokes those that are released no longer. */
@@ -91,7 +95,8 @@ export function openStore(options: StoreOptions): Store {
   const log = createEventLog({ database, keyring, announce, ...options });
   const live = createLiveOutbox(database, clock);
   const released = createKeyOutbox(database, clock);
-  const retention = createRetention({ database, log, ...options });
+  const ages = createAges({ vault, ...options });
+  const retention = createRetention({ database, log, clock, olderThan: ages.olderThan });
   const visits = createVisits(vault);
   const latest = createLatest(vault);
   const mediaFiles = createMediaFiles({ folder: mediaFolder(folder), newId });
@@ -107,9 +112,10 @@ export function openStore(options: StoreOptions): Store {
   const finishErasing = () => erasing.finish(FOLLOWING_WAIT_MS);
   const erasure = createErasure({ eraser, links, finish: finishErasing });
   const source = sourceOf(log, createLogReader(database), options.passedOver);
-  const projections = [links, erasure, gallery, visits, latest, media, crops];
+  const projections = [links, erasure, gallery, visits, latest, media, crops, ages];
   const runner = createProjectionRunner(vault, source, projections);
   const { follow, catchUp } = createFollower(database, () => reserve.run(runner.catchUp));
+  const append = createAppend(log, reserve, follow);
   const close = (): void => {
     vault.close();
     database.close();
@@ -135,23 +141,28 @@ export function openStore(options: StoreOptions): Store {
     erasing,
     mediaFiles,
     retention: followed(retention, reserve, follow),
+    expiry: createExpiry({ vault, ages, append }),
     reserve,
     release: createRelease({ vault, keyring, rows: released }),
     pruneLive: live.prune,
-    append(drafts) {
-      const spare = drafts.every(({ type }) => isSheddable(type));
-      try {
-        const cursors = spare ? log.append(drafts) : reserve.run(() => log.append(drafts));
-        follow();
-        return cursors;
-      } catch (error) {
-        throw isDiskFull(error) ? diskFull(error) : error;
-      }
-    },
+    append,
     catchUp,
     rebuild: runner.rebuild,
     followed: runner.cursor,
     close,
+  };
+}
+
+function createAppend(log: EventLog, reserve: DiskReserve, follow: () => void): Store["append"] {
+  return (drafts) => {
+    const spare = drafts.every(({ type }) => isSheddable(type));
+    try {
+      const cursors = spare ? log.append(drafts) : reserve.run(() => log.append(drafts));
+      follow();
+      return cursors;
+    } catch (error) {
+      throw isDiskFull(error) ? diskFull(error) : error;
+    }
   };
 }
 

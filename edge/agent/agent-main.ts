@@ -15,7 +15,7 @@ import { connectSocket } from "../host/unix-socket.ts";
 import { VERSION } from "../host/version.ts";
 import { createMediaFiles, mediaFolder } from "../media/media-files.ts";
 import { runAgent } from "../sync/agent.ts";
-import { createPut } from "../sync/put.ts";
+import { createPut, isLocal } from "../sync/put.ts";
 import { writeStatus } from "./status-file.ts";
 
 const { values } = parseArgs({
@@ -50,7 +50,7 @@ async function run(): Promise<void> {
           folder: mediaFolder(resolve(config.data)),
           newId: randomUUID,
         }),
-        put: createPut({ ca: bundle.ca }),
+        put: createPut({ ca: bundle.ca, local: isLocal(bundle.url) }),
         clock: systemClock,
         random: Math.random,
         logger,

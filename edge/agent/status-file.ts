@@ -1,8 +1,10 @@
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { replaceFile } from "../host/atomic-file.ts";
 import { isDiskFull } from "../host/disk-full.ts";
 import { type AgentStatus, agentStatusSchema } from "../sync/status.ts";
+
+const STATUS_BYTES_MAX = 16 * 1024;
 
 /** Written whole: a reader never sees half of it. On a full disk the last one stays. */
 export function writeStatus(path: string, status: AgentStatus): void {
@@ -18,6 +20,8 @@ export function writeStatus(path: string, status: AgentStatus): void {
 export function readStatus(path: string): AgentStatus | null {
   if (!existsSync(path)) return null;
   try {
+    // The agent may have been taken over: whatever lies there is a stranger's.
+    if (statSync(path).size > STATUS_BYTES_MAX) return null;
     return agentStatusSchema.parse(JSON.parse(readFileSync(path, "utf8")));
   } catch {
     return null;

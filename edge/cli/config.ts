@@ -3,6 +3,7 @@ import * as shared from "../../shared/cli/config-verbs.ts";
 import { DEFAULT_CONFIG_FILE } from "../config/load.ts";
 import { CONFIG_MIGRATIONS, CONFIG_VERSION, deviceConfigSchema } from "../config/schema.ts";
 import { copyOnce, rewriteFile } from "../host/atomic-file.ts";
+import { packThresholdProblems } from "./pack-thresholds.ts";
 import type { Invocation, Verb } from "./verb.ts";
 
 const OF = {
@@ -11,6 +12,7 @@ const OF = {
   defaultFile: DEFAULT_CONFIG_FILE,
   file: "porchlight.yaml",
   migrations: { steps: CONFIG_MIGRATIONS, newest: CONFIG_VERSION },
+  problems: (config: object) => packThresholdProblems(deviceConfigSchema.parse(config)),
   files: {
     read: (path: string) => (existsSync(path) ? readFileSync(path, "utf8") : null),
     rewrite: rewriteFile,

@@ -12,6 +12,7 @@ import { keySources, modelsFolder } from "../config/paths.ts";
 import { openButton } from "../doorbell/button.ts";
 import { clockState } from "../host/clock-state.ts";
 import { keyPath, readKey } from "../host/key-file.ts";
+import { explained } from "../sqlite/failure.ts";
 import type { Face, RgbImage } from "../vision/face.ts";
 import { decodeImage, turn } from "../vision/image.ts";
 import { mountOf } from "../vision/mounting.ts";
@@ -19,6 +20,7 @@ import { listPacks } from "../vision/packs/models.ts";
 import { openVision, type Vision } from "../vision/vision.ts";
 import { cameraFrames, configuredCamera } from "./camera-frames.ts";
 import { daemonCamera } from "./daemon-client.ts";
+import { packThresholdProblems } from "./pack-thresholds.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
 
 interface Finding {
@@ -30,7 +32,8 @@ interface Finding {
 async function check(what: string, look: () => string | Promise<string>): Promise<Finding> {
   try {
     return { what, ok: true, found: await look() };
-  } catch (error) {
+  } catch (thrown) {
+    const error = explained(thrown);
     if (!(error instanceof PorchlightError)) throw error;
     const hint = error.hint === undefined ? "" : `; ${error.hint}`;
     return { what, ok: false, found: `${messageOf(error)}${hint}` };
@@ -120,6 +123,17 @@ async function packs({ config }: Invocation): Promise<string> {
   return here.map(({ name, version }) => `${name}@${version}`).join(", ") || "none";
 }
 
+async function thresholds({ config }: Invocation): Promise<string> {
+  const [problem] = await packThresholdProblems(config());
+  if (problem !== undefined) {
+    throw new PorchlightError("config.thresholds", problem, {
+      hint: "see all of it: porchlight config check",
+    });
+  }
+  const { match } = config().recognition;
+  return match === undefined ? "the pack's own" : "set for this pack";
+}
+
 function button({ config }: Invocation): string {
   const configured = config().button;
   if (configured === undefined) return "none is configured";
@@ -145,6 +159,7 @@ export const doctor: Verb = verb({
       await check("cameras", () => cameras(invocation)),
       await check("button", () => button(invocation)),
       await check("models", () => packs(invocation)),
+      await check("thresholds", () => thresholds(invocation)),
       await check("log key", () => key("log-key", invocation)),
       await check("vault key", () => key("vault-key", invocation)),
       await check("clock", () => clock(invocation)),

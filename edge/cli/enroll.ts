@@ -5,13 +5,14 @@ import type { Given } from "../../shared/cli/verb.ts";
 import { EXIT, type ExitCode, PorchlightError } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
 import { visionOptions } from "../config/options.ts";
-import { enrol, type Photo, type PhotoReport } from "../recognition/enrol.ts";
-import { thresholdsOf } from "../recognition/thresholds.ts";
-import { appendEnrolled, visitCrops } from "../store/enrolled-crop.ts";
+import { chooseTemplates, type PhotoReport } from "../recognition/enrol.ts";
+import { lookAtPhotos, type Photo } from "../recognition/enrol-photos.ts";
+import { thresholdProblems, thresholdsOf } from "../recognition/thresholds.ts";
+import { visitCrops } from "../store/enrolled-crop.ts";
 import type { Store } from "../store/open-store.ts";
-import type { Person } from "../vault/gallery.ts";
 import { openVision } from "../vision/vision.ts";
 import { cameraFrames, configuredCamera } from "./camera-frames.ts";
+import { enrolInto, personNamed } from "./enrol-into.ts";
 import { askedNames, checkedName } from "./names.ts";
 import { photosIn, readPhoto } from "./photos.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
@@ -29,7 +30,7 @@ async function* filePhotos(paths: readonly string[], unread: PhotoReport[]): Asy
     } catch (error) {
       if (!(error instanceof PorchlightError)) throw error;
       const detail = `${error.message}; ${error.hint}`;
-      const nothing = { taken: false, widthPx: null, quality: null };
+      const nothing = { taken: false, like: null, widthPx: null, quality: null };
       unread.push({ photo: path, refusal: "unreadable", detail, ...nothing });
     }
   }
@@ -76,6 +77,7 @@ function visitPhotos(store: Store, id: string): Photo[] {
 const OPTIONS = {
   camera: flag("use frames of the configured camera"),
   "from-visit": text("ID", "use the faces kept of a visit"),
+  alike: flag("enrol although an enrolled person is alike: twins come out ambiguous"),
   "dry-run": flag("say what would be taken, write nothing"),
 };
 
@@ -110,29 +112,13 @@ function sourceOf(invocation: Given<Invocation, typeof OPTIONS>): {
   return { photos: filePhotos(files, unread), total: files.length, unread };
 }
 
-/** The visit is theirs, then: erasing them erases what was kept of it. */
-function linkOf({ visits }: Store, id: string | undefined, person: string, actor: string) {
-  const visit = id === undefined ? undefined : visits.find(id)?.id;
-  if (visit === undefined) return [];
-  return [{ type: "visit.linked", actor, subject: visit, data: { person, visit } } as const];
-}
-
-/** The person of this name; a second one of the same name must be asked for. */
-function personNamed({ gallery }: Store, name: string): Person | null {
-  const [person, other] = gallery.named(name);
-  if (other === undefined) return person ?? null;
-  throw new PorchlightError("person.ambiguous", "several people have this name", {
-    exitCode: EXIT.usage,
-    hint: "rename one first: porchlight people rename <id> <new name>",
-  });
-}
-
 function report(
   { terminal }: Invocation,
   result: { person: string | null; name: string; dryRun: boolean; reports: readonly PhotoReport[] },
 ): ExitCode {
   const { reports, dryRun, name } = result;
   const taken = reports.filter((each) => each.taken).length;
+  const unlike = reports.some(({ refusal }) => refusal === "unlike the other photos");
   const rows = reports.map(({ photo, refusal, detail }) => [
     photo,
     refusal === null ? "taken" : `refused: ${refusal}`,
@@ -141,11 +127,28 @@ function report(
   const verb = dryRun ? "would be taken" : "taken";
   const summary = `${name}: ${taken} of ${reports.length} photos ${verb}`;
   terminal.data({ ...result, taken }, `${table(["photo", "", ""], rows)}\n${summary}`);
+  if (unlike) {
+    terminal.note(
+      "photos of somebody else? look at what is enrolled: porchlight people show NAME --out sheet.jpg",
+    );
+  }
+  if (reports.some(({ like }) => like !== null)) {
+    terminal.note(
+      "a twin? enrol them all the same: --alike; another's photo? porchlight people remove-template",
+    );
+  }
   if (taken > 0) return EXIT.ok;
   terminal.note(
     "no photo was enrolled: use sharp, well-lit photos of one face looking at the camera",
   );
   return EXIT.failed;
+}
+
+/** With the name of whom a photo resembles: the owner asks, and has to know whose folder is wrong. */
+function named(report: PhotoReport, { gallery }: Store): PhotoReport {
+  const like = report.like === null ? null : gallery.person(report.like);
+  if (like === null) return report;
+  return { ...report, detail: report.detail.replace("another enrolled person", like.name) };
 }
 
 export const enroll: Verb = verb({
@@ -160,42 +163,38 @@ export const enroll: Verb = verb({
     const dryRun = values["dry-run"];
     const store = open();
     const { photos, total, unread } = sourceOf(invocation);
-    const known = personNamed(store, name);
-    const person = known?.id ?? randomUUID();
+    personNamed(store, name);
     const vision = await openVision({ ...visionOptions(config()), logger: silentLogger });
     try {
-      const options = {
-        vision,
-        gallery: store.gallery,
-        thresholds: thresholdsOf(config().recognition, vision.pack),
-        maxSidePx: config().recognition.maxSidePx,
-        newId: randomUUID,
-      };
+      const { maxSidePx, ...recognition } = config().recognition;
+      for (const problem of thresholdProblems(recognition, vision.pack)) terminal.note(problem);
       let done = 0;
       const seen = (): void => terminal.progress(name, ++done, total);
-      const looked = until(signal, photos);
-      const enrolment = await enrol(person, looked, options, actor, seen);
+      const looked = await lookAtPhotos(until(signal, photos), { vision, maxSidePx }, seen);
       if (signal.aborted) {
         terminal.note(`stopped after ${done} of ${total} photos: nothing was enrolled`);
         return EXIT.failed;
       }
-      const { templates } = enrolment;
-      const reports = [...enrolment.reports, ...unread];
-      if (!dryRun && templates.length > 0) {
-        const personal = { profile: { name } };
-        const enrolled = {
-          type: "person.enrolled",
-          actor,
-          subject: person,
-          data: {},
-          personal,
-        } as const;
-        const facts = known === null ? [enrolled, ...templates] : templates;
-        const links = linkOf(store, values["from-visit"], person, actor);
-        await appendEnrolled(store, [...facts, ...links], randomUUID);
+      const options = {
+        pack: vision.pack,
+        gallery: store.gallery,
+        thresholds: thresholdsOf(recognition, vision.pack),
+        newId: randomUUID,
+        alike: values.alike,
+      };
+      const choose = (person: string) => chooseTemplates(person, looked, options, actor);
+      const { person, enrolment } = await enrolInto(store, {
+        ...{ name, actor, dryRun, choose },
+        visit: values["from-visit"] ?? null,
+      });
+      const reports = [...enrolment.reports.map((each) => named(each, store)), ...unread];
+      for (const template of enrolment.doubtful) {
+        const id = template.slice(0, 8);
+        terminal.note(
+          `template ${id} is unlike the others: porchlight people remove-template NAME ${id}`,
+        );
       }
-      const written = !dryRun && templates.length > 0;
-      return report(invocation, { person: written ? person : null, name, dryRun, reports });
+      return report(invocation, { person, name, dryRun, reports });
     } finally {
       await vision.close();
     }

@@ -186,8 +186,8 @@ async function keep(
   terminal.note(
     `${pack.id}: match ≥ ${match} from the next start on (${basis}, ${comparisons} comparisons)`,
   );
-  if (config().recognition.match !== undefined) {
-    terminal.note("recognition.match of the configuration wins over it: remove that line");
+  if (config().recognition.match?.[pack.name] !== undefined) {
+    terminal.note(`recognition.match.${pack.name} of the configuration wins over it: remove it`);
   }
 }
 

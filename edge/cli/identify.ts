@@ -7,7 +7,7 @@ import type { Embedding } from "../../shared/log/embedding.ts";
 import { visionOptions } from "../config/options.ts";
 import { type Candidate, decide, type Thresholds } from "../recognition/match.ts";
 import { createTemplateIndex, type IndexedTemplate } from "../recognition/template-index.ts";
-import { thresholdsOf } from "../recognition/thresholds.ts";
+import { thresholdProblems, thresholdsOf } from "../recognition/thresholds.ts";
 import { type EmbeddedFace, largestFirst } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";
 import { openVision, type Vision } from "../vision/vision.ts";
@@ -115,6 +115,9 @@ export const identify: Verb = verb({
           ? storeGallery(invocation, vision)
           : await folderGallery(folder, vision, maxSidePx, terminal);
       const thresholds = thresholdsOf(config().recognition, vision.pack);
+      for (const problem of thresholdProblems(config().recognition, vision.pack)) {
+        terminal.note(problem);
+      }
       const results = [];
       for (const photo of photos) {
         if (signal.aborted) break;

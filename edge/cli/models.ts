@@ -18,6 +18,7 @@ import { readManifest } from "../vision/manifest.ts";
 import { buildPack, listPacks, verifyPack } from "../vision/packs/models.ts";
 import { pullPack } from "../vision/packs/pull.ts";
 import { openVision } from "../vision/vision.ts";
+import { packThresholdProblems } from "./pack-thresholds.ts";
 import { type Verb, verb } from "./verb.ts";
 
 export const modelsList: Verb = verb({
@@ -116,6 +117,7 @@ export const modelsUse: Verb = verb({
   operands: oneOperand("<name>"),
   async run({ config, configFile, terminal, operands: [name = ""] }) {
     const { version, licence } = await verifyPack(modelsFolder(config()), name);
+    for (const problem of await packThresholdProblems(config(), name)) terminal.note(problem);
     const file = configFile === "" ? "" : configFile;
     if (file !== "") setPack(file, name);
     const words = [`${name}@${version}`, licence];

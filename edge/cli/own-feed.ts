@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { systemClock } from "../../shared/core/clock.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 import { logOptions } from "../config/options.ts";
-import { feedPath, signingKeyPath } from "../config/paths.ts";
+import { feedPath, isInstalled, signingKeyPath } from "../config/paths.ts";
 import { type Feed, startFeed } from "../feed/feed.ts";
 import { createProcessLogger } from "../host/process-logger.ts";
 import { connectSocket } from "../host/unix-socket.ts";
@@ -11,7 +12,7 @@ import type { Invocation } from "./verb.ts";
 export async function feedOf({ config, environment }: Invocation): Promise<Feed | null> {
   const path = feedPath(config());
   if (await answers(path)) return null;
-  const { folder, logKey } = logOptions(config(), environment, systemClock, randomUUID);
+  const { folder, logKey } = ownLog({ config, environment });
   const feed = startFeed({
     ...{ folder, logKey, path, signingKeyPath: signingKeyPath(config()) },
     random: Math.random,
@@ -19,6 +20,19 @@ export async function feedOf({ config, environment }: Invocation): Promise<Feed 
   });
   await feed.ready;
   return feed;
+}
+
+function ownLog({ config, environment }: Pick<Invocation, "config" | "environment">) {
+  try {
+    return logOptions(config(), environment, systemClock, randomUUID);
+  } catch (cause) {
+    const noKey = cause instanceof PorchlightError && cause.code === "key.missing";
+    if (!noKey || !isInstalled(config())) throw cause;
+    throw new PorchlightError("sync.feed", "no daemon serves the log to this command", {
+      hint: "start it: sudo systemctl start porchlight",
+      cause,
+    });
+  }
 }
 
 async function answers(path: string): Promise<boolean> {

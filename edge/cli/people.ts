@@ -1,9 +1,13 @@
 import { createInterface } from "node:readline/promises";
-import { flag, usageError } from "../../shared/cli/options.ts";
+import { flag, text, usageError } from "../../shared/cli/options.ts";
 import { type Terminal, table } from "../../shared/cli/terminal.ts";
 import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { replaceFile } from "../host/atomic-file.ts";
+import { removalOf } from "../recognition/enrol.ts";
+import { enrolledCrop } from "../store/enrolled-crop.ts";
+import { cropSheet } from "./crop-sheet.ts";
 import { findPerson } from "./find-person.ts";
 import { askedNames, checkedName, nameKey } from "./names.ts";
 import { type Verb, verb } from "./verb.ts";
@@ -24,6 +28,11 @@ function unfinished(id: string, destroyed: boolean): PorchlightError {
       : "make room on the disk; the daemon goes on by itself, see: porchlight status",
   });
 }
+const SHORT_ID = 8;
+/** Shortest part of a template's id that is taken for it. */
+const PREFIX_MIN = 4;
+/** Faces in the clear: for their owner alone. */
+const FACES_MODE = 0o600;
 
 async function confirmed(terminal: Terminal, question: string): Promise<boolean> {
   if (!terminal.interactive) {
@@ -59,14 +68,24 @@ export const peopleList: Verb = verb({
 
 export const peopleShow: Verb = verb({
   name: "people show",
-  summary: "one person and their templates",
-  options: {},
-  example: "porchlight people show Ada",
+  summary: "one person and their templates, and what each was made from",
+  options: { out: text("FILE", "write their crops as one JPEG, 0600; it is written over") },
+  example: "porchlight people show Ada --out sheet.jpg",
   operands: oneOperand("<name or id>"),
-  async run({ store, terminal, operands }) {
+  async run({ store: open, terminal, values: { out }, operands }) {
     const [who = ""] = await askedNames(operands, terminal);
-    const { gallery } = store();
+    const store = open();
+    const { gallery } = store;
     const person = findPerson(gallery, who);
+    if (out !== undefined) {
+      const crops = gallery.templates(person.id).filter(({ of }) => of === null);
+      const tiles = crops.map((template) => ({
+        jpeg: enrolledCrop(store, template)?.jpeg ?? null,
+        caption: template.id.slice(0, SHORT_ID),
+      }));
+      replaceFile(out, await cropSheet(tiles), { mode: FACES_MODE });
+      terminal.note(`${out}: ${tiles.length} crops, each with its template's id`);
+    }
     const templates = gallery.templates(person.id).map(({ photo: _, ...template }) => template);
     const rows = templates.map(({ id, pack, source, widthPx, quality, addedAtMs }) => [
       id.slice(0, 8),
@@ -79,6 +98,39 @@ export const peopleShow: Verb = verb({
     const header = ["template", "pack", "source", "face", "quality", "added"];
     const words = `${person.name} (${person.id}), enrolled ${dateOf(person.enrolledAtMs)}`;
     terminal.data({ ...person, templates }, `${words}\n${table(header, rows)}`);
+    return EXIT.ok;
+  },
+});
+
+export const peopleRemoveTemplate: Verb = verb({
+  name: "people remove-template",
+  summary: "take one template out: a photo of somebody else, or a poor one",
+  options: {},
+  example: "porchlight people remove-template Ada 3f2a90c1",
+  operands: { usage: "<name or id> <template>", min: 2, max: 2 },
+  async run({ store, terminal, actor, operands: [who = "", prefix = ""] }) {
+    const { gallery, append } = store();
+    const person = findPerson(gallery, who);
+    const own = gallery.templates(person.id);
+    const found = own.filter(({ id }) => prefix.length >= PREFIX_MIN && id.startsWith(prefix));
+    const [template] = found;
+    if (template === undefined || found.length > 1) {
+      const words = `${found.length === 0 ? "no template" : "several templates"} of this person`;
+      throw new PorchlightError("template.unknown", `${words} begin with ${prefix}`, {
+        exitCode: EXIT.notFound,
+        hint: "see them: porchlight people show <name or id> --out sheet.jpg",
+      });
+    }
+    // One that was embedded again goes with what it was made from.
+    const removed = removalOf(template.of ?? template.id, own, actor);
+    append(removed);
+    const left = own.length - removed.length;
+    const id = template.id.slice(0, SHORT_ID);
+    terminal.data(
+      { person: person.id, template: template.id, left },
+      `removed ${id}; ${left} left`,
+    );
+    if (left === 0) terminal.note("nobody is recognised as this person now: porchlight enroll");
     return EXIT.ok;
   },
 });

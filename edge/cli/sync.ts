@@ -46,7 +46,9 @@ export const syncJoin: Verb = verb({
         { hint: `in the centre: porchlight-cloud devices add ${device} --out BUNDLE` },
       );
     }
-    if (!values.unchecked) {
+    const credential = installedCredential();
+    // An installed device has the network in another process than the one that stores credentials.
+    if (!values.unchecked && credential === null) {
       const nothing = { will: null, channels: [], message: () => undefined };
       const link = await openLink({ bundle, ...nothing }, signal);
       await link.close();
@@ -54,11 +56,13 @@ export const syncJoin: Verb = verb({
     createKeyOutbox(openedLog().database, systemClock).requeueAll();
     placePublicKey(siteKeyPath(config()), bundle.site);
     placePublicKey(signingKeyPath(config()), bundle.signing);
-    const credential = installedCredential();
     if (credential !== null) {
       encryptCredential(credential, BUNDLE_CREDENTIAL, Buffer.from(JSON.stringify(bundle)));
     } else writeBundle(bundlePath(config()), bundle);
-    const next = credential === null ? "porchlight sync run" : "systemctl restart porchlight-sync";
+    const next =
+      credential === null
+        ? "porchlight sync run"
+        : "systemctl restart porchlight-sync; then see whether the centre answers: porchlight sync status";
     const { host } = new URL(bundle.url);
     const site =
       bundle.site === undefined ? null : fingerprintOf(Buffer.from(bundle.site, "base64"));

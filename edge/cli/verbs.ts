@@ -18,7 +18,13 @@ import {
   modelsUse,
   modelsVerify,
 } from "./models.ts";
-import { peopleList, peopleRemove, peopleRename, peopleShow } from "./people.ts";
+import {
+  peopleList,
+  peopleRemove,
+  peopleRemoveTemplate,
+  peopleRename,
+  peopleShow,
+} from "./people.ts";
 import { ring } from "./ring.ts";
 import { start } from "./start.ts";
 import { status } from "./status.ts";
@@ -39,6 +45,7 @@ export const VERBS: readonly Verb[] = [
   peopleShow,
   peopleRename,
   peopleRemove,
+  peopleRemoveTemplate,
   identify,
   evaluate,
   visitsList,

@@ -13,6 +13,7 @@ import {
   type DeviceConfig,
   deviceConfigSchema,
 } from "./schema.ts";
+import { withStallTimeout } from "./times.ts";
 
 export const DEFAULT_CONFIG_FILE = "/etc/porchlight/porchlight.yaml";
 /** Variables that are read elsewhere and are not settings. */
@@ -55,11 +56,11 @@ export function loadConfig({ file, data, environment, migrated }: ConfigRequest)
     migrations: { steps: CONFIG_MIGRATIONS, newest: CONFIG_VERSION },
     migrated,
   });
-  if (data !== undefined) return { ...config, data };
+  if (data !== undefined) return withStallTimeout({ ...config, data });
   // Whatever the current folder is: the same file means the same store.
   const own = /^data[ \t]*:/m.test(text) && environment[`${PREFIX}_DATA`] === undefined;
-  if (!own || isAbsolute(config.data)) return config;
-  return { ...config, data: resolve(dirname(path), config.data) };
+  if (!own || isAbsolute(config.data)) return withStallTimeout(config);
+  return withStallTimeout({ ...config, data: resolve(dirname(path), config.data) });
 }
 
 /** Throws `config.unreadable`. */

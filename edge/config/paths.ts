@@ -69,9 +69,14 @@ export function lockPath({ data }: Pick<DeviceConfig, "data">): string {
   return resolve(data, "lock");
 }
 
+/** Whether this is the store of the units. */
+export function isInstalled({ data }: Pick<DeviceConfig, "data">): boolean {
+  return resolve(data) === INSTALLED_DATA;
+}
+
 /** Where the daemon serves the agent. */
 export function feedPath({ data, sync }: Pick<DeviceConfig, "data" | "sync">): string {
-  if (sync.feed === undefined && resolve(data) === INSTALLED_DATA) return INSTALLED_FEED;
+  if (sync.feed === undefined && isInstalled({ data })) return INSTALLED_FEED;
   return resolve(sync.feed ?? join(data, "feed", "feed.sock"));
 }
 

@@ -11,6 +11,7 @@ import { mediaConfigSchema, retentionConfigSchema } from "../media/config.ts";
 import { recognitionConfigSchema } from "../recognition/config.ts";
 import { syncConfigSchema } from "../sync/config.ts";
 import { modelsConfigSchema } from "../vision/config.ts";
+import { stallProblem } from "./times.ts";
 
 /** Of this schema: goes up by one with every migration. */
 export const CONFIG_VERSION = 2;
@@ -20,7 +21,7 @@ export const CONFIG_MIGRATIONS: readonly ConfigMigration[] = [
   { to: 2, renamed: { "buffer.wearMiBPerDay": "buffer.writtenMiBPerDay" } },
 ];
 
-export const deviceConfigSchema = z.strictObject({
+const settingsSchema = z.strictObject({
   version: z
     .literal(CONFIG_VERSION)
     .default(CONFIG_VERSION)
@@ -70,6 +71,13 @@ export const deviceConfigSchema = z.strictObject({
         .meta(setting("Log level", "least severe messages of the program's own log", "at once")),
     })
     .prefault({}),
+});
+
+/** Its settings have to fit each other, too. */
+export const deviceConfigSchema = settingsSchema.superRefine(({ camera }, context) => {
+  const problem = stallProblem(camera);
+  if (problem === null) return;
+  context.addIssue({ code: "custom", path: ["camera", "stallMs"], message: problem });
 });
 
 export type DeviceConfig = z.infer<typeof deviceConfigSchema>;

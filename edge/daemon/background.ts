@@ -1,13 +1,14 @@
 /** Background tasks of the daemon: the button, and the housekeeping of the store. */
 import { setImmediate as breathe } from "node:timers/promises";
 import type { Clock } from "../../shared/core/clock.ts";
-import { invariant, PorchlightError } from "../../shared/core/errors.ts";
+import { invariant, messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { pause } from "../../shared/core/retry.ts";
 import { siteKeyPath } from "../config/paths.ts";
 import type { DeviceConfig } from "../config/schema.ts";
 import { watchButton } from "../doorbell/button.ts";
 import { isDiskFull } from "../host/disk-full.ts";
+import { explained } from "../sqlite/failure.ts";
 import type { Store } from "../store/open-store.ts";
 import { readSiteKey } from "../vault/site-key.ts";
 import type { Housekeeping } from "./housekeeping.ts";
@@ -29,25 +30,68 @@ const HOUSEKEEPING_EVERY_MS = 5_000;
 /** The key release interval: an enrolment does not wait for the centre. */
 const RELEASE_EVERY_MS = 1_000;
 
+const RETRY_EVERY_MS = 1_000;
+const AGAIN_AFTER_MS = 5_000;
+
+export interface BackgroundWork {
+  readonly housekeeping: Housekeeping;
+  /** Tries again what the store could not take. */
+  readonly retry: () => void;
+}
+
 /** All background tasks: the button, and the housekeeping of the store. */
 export function runBackgroundTasks(
   parts: BackgroundParts,
-  housekeeping: Housekeeping,
+  { housekeeping, retry }: BackgroundWork,
   signal: AbortSignal,
 ): { stop(): Promise<void> } {
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
-  const running = Promise.all([
-    watchPresses(parts, either),
-    runHousekeeping(housekeeping, either),
-    keepReleased(parts, either),
-  ]);
+  const running = Promise.all(
+    [
+      { name: "button", run: () => watchPresses(parts, either) },
+      { name: "housekeeping", run: () => runHousekeeping(housekeeping, either) },
+      { name: "key release", run: () => keepReleased(parts, either) },
+      { name: "waiting entries", run: () => retryAppends(retry, either) },
+    ].map((task) => keepRunning(task, parts.logger, either)),
+  );
   return {
     async stop() {
       stop.abort();
       await running;
     },
   };
+}
+
+/** What goes wrong in one task ends neither the others nor the daemon: it is told, and goes on. */
+async function keepRunning(
+  { name, run }: { readonly name: string; readonly run: () => Promise<void> },
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await run();
+      return;
+    } catch (thrown) {
+      const error = explained(thrown);
+      const known = error instanceof PorchlightError ? error : null;
+      logger.error("background task failed, and goes on", {
+        task: name,
+        code: known?.code,
+        reason: messageOf(error),
+        hint: known?.hint,
+      });
+      await pause(AGAIN_AFTER_MS, signal);
+    }
+  }
+}
+
+async function retryAppends(retry: () => void, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    retry();
+    await pause(RETRY_EVERY_MS, signal);
+  }
 }
 
 async function runHousekeeping(housekeeping: Housekeeping, signal: AbortSignal): Promise<void> {

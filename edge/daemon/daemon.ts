@@ -2,29 +2,31 @@
 import type { Clock } from "../../shared/core/clock.ts";
 import { PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
-import type { CameraStats } from "../camera/frame.ts";
 import { openCamera } from "../camera/open-camera.ts";
-import { appliedOf, visionOptions } from "../config/options.ts";
+import { visionOptions } from "../config/options.ts";
 import { ownerSocketPath } from "../config/paths.ts";
 import type { DeviceConfig } from "../config/schema.ts";
 import type { Notifier } from "../host/sd-notify.ts";
 import { createGroupCommit } from "../log/group-commit.ts";
 import { storeVisitCrops, type VisitCrops } from "../media/crops.ts";
 import { createSnapshots, type Snapshots } from "../media/snapshots.ts";
-import type { Thresholds } from "../recognition/match.ts";
-import { samePersonOf, thresholdsOf } from "../recognition/thresholds.ts";
-import { createTracker, type TrackEvent } from "../recognition/track.ts";
+import { createTracker } from "../recognition/track.ts";
+import { createVisitBudget } from "../recognition/visit-budget.ts";
 import { createWriteVolume } from "../sqlite/write-volume.ts";
-import { appendOrDropOnFullDisk } from "../store/append-unless-full.ts";
+import { appendOrDrop } from "../store/append-or-drop.ts";
 import type { Store } from "../store/open-store.ts";
+import { createPatientAppend, type PatientAppend } from "../store/patient-append.ts";
 import { mountOf } from "../vision/mounting.ts";
-import type { PackIdentity } from "../vision/pack.ts";
 import { openVision } from "../vision/vision.ts";
+import { announceStart } from "./announce-start.ts";
 import { runBackgroundTasks } from "./background.ts";
 import { createHousekeeping, type Housekeeping } from "./housekeeping.ts";
-import { type OwnerSocket, openOwnerSocket } from "./owner-socket.ts";
+import { observe } from "./observer.ts";
+import { openOwnerSocket } from "./owner-socket.ts";
 import { type PipelineObserver, runPipeline } from "./pipeline.ts";
 import { createSampler } from "./telemetry.ts";
+import { createThresholdCheck, trackOptions } from "./tracking.ts";
+import { startWatchdog } from "./watchdog.ts";
 
 export interface DaemonParts {
   /** The configuration in force; SIGHUP may replace what can change while running. */
@@ -53,12 +55,13 @@ const TELEMETRY_GROUP = 100;
 const ENROLMENT_MS_MAX = 600_000;
 /** Runs until the camera ends or the signal is aborted. */
 export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promise<void> {
-  // A full disk does not stop the daemon: what cannot be written is logged, the door watched.
-  const store: Store = { ...given.store, append: appendOrDropOnFullDisk(given, "fact") };
+  // A store in trouble does not stop the daemon: what it cannot take waits, the door is watched.
+  const patient = createPatientAppend(given);
+  const store: Store = { ...given.store, append: patient.append };
   const parts: DaemonParts = { ...given, store };
   const { clock, logger, notifier } = parts;
   const config = parts.config();
-  if (config.camera === undefined) throw noCamera();
+  if (config.camera === undefined) return await watchButtonAlone(parts, patient, signal);
   const startedMs = clock.monotonicMs();
   const { ignore } = config.camera;
   const vision = await openVision({ ...visionOptions(config), ignore, logger });
@@ -68,22 +71,18 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
     const mount = mountOf(config.camera);
     const camera = openCamera(config.camera, { clock, logger, random, signal, path, mount });
     const owner = await openOwnerSocket({ path: ownerSocketPath(config), camera, logger });
+    const watchdog = startWatchdog(parts);
     const sampler = createSampler(config.telemetry.intervalS * 1000, clock);
-    const housekeeping = createHousekeeping({
-      store,
-      config: parts.config,
-      writeVolume: createWriteVolume({ clock }),
-      clock,
-      logger,
-    });
+    const budget = createVisitBudget(() => parts.config().recognition.visitsPerHour);
+    const housekeeping = housekeepingOf(parts);
     const telemetry = createGroupCommit({
-      append: appendOrDropOnFullDisk(given, "telemetry"),
+      append: appendOrDrop(given, "telemetry"),
       maxWaitMs: TELEMETRY_WAIT_MS,
       maxDrafts: TELEMETRY_GROUP,
       failed: (error) => logger.error("telemetry not written", { reason: String(error) }),
     });
     const observer = observe(
-      { ...parts, owner },
+      { ...parts, owner, watchdog },
       camera,
       (figures) => {
         if (!housekeeping.acceptsSheddable()) return;
@@ -91,8 +90,10 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
         telemetry.add({ type: "telemetry.sampled", actor: "device", data: { metrics } });
       },
       sampler,
+      budget,
+      createThresholdCheck(parts, vision.pack),
     );
-    const background = runBackgroundTasks(parts, housekeeping, signal);
+    const background = runBackgroundTasks(parts, { housekeeping, retry: patient.retry }, signal);
     const snapshots = openSnapshots(given, housekeeping);
     notifier.ready();
     logger.info("watching", {
@@ -111,7 +112,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
               return store.gallery.nearest(packId, probe, limit);
             },
           },
-          tracker: createTracker(trackOptions(parts, vision.pack)),
+          tracker: createTracker(trackOptions(parts, vision.pack, budget)),
           append: store.append,
           observer,
           logger,
@@ -123,6 +124,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
       );
     } finally {
       notifier.stopping();
+      watchdog.stop();
       await owner.close();
       await snapshots?.settle();
       await background.stop();
@@ -137,55 +139,54 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
   logger.info("stopped", { reason, upMs });
 }
 
-function noCamera(): PorchlightError {
-  return new PorchlightError("config.camera.missing", "the configuration names no camera", {
-    exitCode: 78,
-    hint: "see which cameras there are: porchlight doctor; then add one under `camera:`",
+/** A doorbell that only rings: the button, the log and what the owner has released. */
+async function watchButtonAlone(
+  parts: DaemonParts,
+  patient: PatientAppend,
+  signal: AbortSignal,
+): Promise<void> {
+  if (parts.config().button === undefined) throw noCamera();
+  const { notifier, logger } = parts;
+  const watchdog = startWatchdog(parts);
+  const tasks = { housekeeping: housekeepingOf(parts), retry: patient.retry };
+  const background = runBackgroundTasks(parts, tasks, signal);
+  notifier.ready();
+  logger.warn("watching the button alone: the configuration names no camera");
+  try {
+    await untilAborted(signal);
+  } finally {
+    notifier.stopping();
+    watchdog.stop();
+    await background.stop();
+  }
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
   });
 }
 
-function trackOptions(parts: DaemonParts, pack: PackIdentity) {
-  return {
-    get thresholds(): Thresholds {
-      return thresholdsOf(parts.config().recognition, pack);
-    },
-    get absentMs(): number {
-      return parts.config().recognition.absentMs;
-    },
-    get decideAfterMs(): number {
-      return parts.config().recognition.decideAfterMs;
-    },
-    pack: pack.id,
-    samePerson: samePersonOf(pack),
-    newId: parts.newId,
-  };
+function housekeepingOf({ store, config, clock, logger }: DaemonParts): Housekeeping {
+  return createHousekeeping({
+    store,
+    config,
+    writeVolume: createWriteVolume({ clock }),
+    clock,
+    logger,
+  });
 }
 
-/** Facts of what changed since the daemon last ran; what did not change is not appended again. */
-function announceStart({ store, config, version, boot }: DaemonParts, pack: PackIdentity): void {
-  const { name, version: packVersion, models } = pack;
-  const actor = "device";
-  const applied = appliedOf(config());
-  const active = store.latest.of("model.activated")?.data;
-  const samePack =
-    active?.name === name &&
-    active.version === packVersion &&
-    JSON.stringify(active.models) === JSON.stringify(models);
-  store.append([
+function noCamera(): PorchlightError {
+  return new PorchlightError(
+    "config.camera.missing",
+    "the configuration names no camera and no button",
     {
-      type: "daemon.started",
-      actor,
-      data: { version, boot, pack: { name, version: packVersion } },
+      exitCode: 78,
+      hint: "see which cameras there are: porchlight doctor; then add one under `camera:`",
     },
-  ]);
-  endInterrupted(store);
-  if (store.latest.of("config.applied")?.data.sha256 !== applied.sha256) {
-    store.append([{ type: "config.applied", actor, data: applied }]);
-  }
-  if (!samePack) {
-    const data = { name, version: packVersion, models: [...models] };
-    store.append([{ type: "model.activated", actor, data }]);
-  }
+  );
 }
 
 function picturesOf(
@@ -193,12 +194,12 @@ function picturesOf(
   snapshots: Snapshots | null,
   housekeeping: Housekeeping,
 ) {
-  const append = appendOrDropOnFullDisk({ store, logger }, "telemetry");
+  const append = appendOrDrop({ store, logger }, "snapshot");
   const parts = { files: store.mediaFiles, append, newId, logger };
   const storeCrops = async (crops: VisitCrops): Promise<void> => {
     if (housekeeping.acceptsPictures("crops")) await storeVisitCrops(crops, parts);
   };
-  return { snapshots, storeCrops };
+  return { snapshots, storeCrops, isErased: store.keyring.isErased };
 }
 
 /** Null where none are wanted. Orphaned files that a crash has left are removed either way. */
@@ -216,65 +217,9 @@ function openSnapshots(parts: DaemonParts, housekeeping: Housekeeping): Snapshot
   return createSnapshots({
     config: () => config().media,
     files: mediaFiles,
-    append: appendOrDropOnFullDisk(parts, "telemetry"),
+    append: appendOrDrop(parts, "snapshot"),
     hasRoom: () => housekeeping.acceptsPictures("media"),
     newId,
     logger,
   });
-}
-
-/** Visits that the last run could not end: power was lost, or it was killed. */
-function endInterrupted(store: Store): void {
-  for (const { id, outcome } of store.visits.open()) {
-    const data = {
-      visit: id,
-      reason: "interrupted",
-      durationMs: null,
-      frames: null,
-      outcome: outcome ?? "unusable",
-    } as const;
-    store.append([{ type: "visit.ended", actor: "device", data }]);
-  }
-}
-
-function observe(
-  { notifier, emit, watch, logger, owner }: DaemonParts & { readonly owner: OwnerSocket },
-  camera: { readonly stats: CameraStats },
-  sampled: (metrics: Record<string, number>) => void,
-  sampler: ReturnType<typeof createSampler>,
-): PipelineObserver {
-  return {
-    frame(frame, image, sightings, times) {
-      // A frame has reached its decisions: this, and nothing else, feeds the watchdog.
-      notifier.alive();
-      owner.frame(frame.image);
-      const metrics = sampler.add(times, sightings.length, camera.stats);
-      if (metrics !== null) {
-        sampled(metrics);
-        notifier.status(`${metrics["framesPerSecond"]?.toFixed(1)} frames/s`);
-      }
-      watch?.frame(frame, image, sightings, times);
-    },
-    event(event, seq) {
-      emit(JSON.stringify(lineOf(event, seq)));
-      if (event.kind === "recognised") notifier.status(`last decision: ${event.decision.outcome}`);
-      watch?.event(event, seq);
-    },
-    damaged(frame, error) {
-      logger.debug("frame skipped", { index: frame.index, code: error.code });
-      watch?.damaged(frame, error);
-    },
-  };
-}
-
-/** An event for other programs: pseudonymous ids and measurements, never a name. */
-function lineOf(event: TrackEvent, seq: number): Record<string, unknown> {
-  const { kind, visit } = event;
-  const head = { event: `visit.${kind}`, seq, visit };
-  if (kind === "started") return { ...head, camera: event.camera };
-  if (kind === "ended") {
-    return { ...head, outcome: event.outcome, durationMs: event.durationMs, frames: event.frames };
-  }
-  const { outcome, person, score, margin } = event.decision;
-  return { ...head, revision: event.revision, outcome, person, score, margin };
 }

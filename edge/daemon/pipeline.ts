@@ -24,8 +24,13 @@ export interface FrameTimes {
 
 /** Observer of the pipeline: status, telemetry, the demo. */
 export interface PipelineObserver {
+  /** A frame is worked on, until `done`. */
+  began?(): void;
+  done?(): void;
   /** A frame has reached its decisions. `faces` is empty for most frames. */
   frame(frame: Frame, image: RgbImage, sightings: readonly Sighting[], times: FrameTimes): void;
+  /** So many faces of a frame were left out: more than are followed. */
+  crowded?(faces: number): void;
   /** An entry was appended for this event. */
   event(event: TrackEvent, seq: number): void;
   /** A frame could not be read; the next one may be. */
@@ -43,6 +48,7 @@ export interface PipelineParts {
   readonly monotonicMs: () => number;
   /** Faces narrower than this many pixels are found in frames at most this large. */
   readonly maxSidePx: number;
+  readonly isErased: (person: string) => boolean;
   /** Does not throw where the disk is full: they may be missing. */
   readonly storeCrops: (crops: VisitCrops) => Promise<void>;
   /** Null where none are wanted: then no frame is held either. */
@@ -53,6 +59,8 @@ export interface PipelineParts {
 const CANDIDATES = 5;
 /** How often visits are ended and decided while no frame comes. */
 const TICK_MS = 250;
+/** Faces of one frame that are embedded and followed: a crowd at a door, not a street behind it. */
+const FACES_MAX = 16;
 
 /** Runs until the camera ends or the signal is aborted; then every open visit is decided and ended. */
 export async function runPipeline(
@@ -67,18 +75,26 @@ export async function runPipeline(
     return writing;
   };
   let failure: unknown;
+  // The time that a frame is worked on is nobody's absence: the tracker's clock stands still then.
+  let waiting: { readonly frameMs: number; readonly sinceMs: number } | null = null;
   const ticker = setInterval(() => {
-    const events = parts.tracker.tick(parts.monotonicMs());
+    if (waiting === null) return;
+    const { frameMs, sinceMs } = waiting;
+    const events = parts.tracker.tick(frameMs + parts.monotonicMs() - sinceMs);
     if (events.length > 0) write(events).catch((error: unknown) => (failure ??= error));
   }, TICK_MS);
   try {
     for await (const frame of camera) {
       if (failure !== undefined) throw failure;
+      waiting = null;
+      parts.observer.began?.();
       const sightings = await look(frame, parts);
       if (sightings !== null) {
         const image = parts.snapshots === null ? null : frame.image;
         await write(parts.tracker.observe({ ...placeOf(frame, camera), image }, sightings));
       }
+      parts.observer.done?.();
+      waiting = { frameMs: frame.monotonicMs, sinceMs: parts.monotonicMs() };
       if (signal.aborted) break;
     }
   } finally {
@@ -105,7 +121,8 @@ async function look(frame: Frame, parts: PipelineParts): Promise<readonly Sighti
     return null;
   }
   const decoded = performance.now();
-  const { faces, times } = await vision.analyse(image);
+  const { faces, leftOut, times } = await vision.analyse(image, FACES_MAX);
+  if (leftOut > 0) observer.crowded?.(leftOut);
   const analysed = performance.now();
   const sightings = await Promise.all(
     faces.map((face) => sightingOf(face, image, vision, gallery)),
@@ -134,21 +151,52 @@ async function sightingOf(
   return { ...seen, look: { embedding, candidates, crop: cropFace(image, face) } };
 }
 
-async function appendEvents(
-  events: readonly TrackEvent[],
-  { append, observer, storeCrops, snapshots }: PipelineParts,
-): Promise<void> {
-  for (const event of events) {
-    const [cursor] = append([draftOf(event)]);
+async function appendEvents(events: readonly TrackEvent[], parts: PipelineParts): Promise<void> {
+  const erased = new Set<string>();
+  for (const given of events) {
+    const event = stillKnown(given, parts, erased);
+    const [cursor] = parts.append([draftOf(event)]);
     if (cursor === undefined) continue;
-    observer.event(event, cursor.seq);
+    parts.observer.event(event, cursor.seq);
     if (event.kind !== "recognised") continue;
     // After the decision, which does not wait for pictures.
     const { visit, revision, image } = event;
     const crops = await Promise.all(event.crops.map(encodeCrop));
-    await storeCrops({ visit, revision, crops });
-    if (image !== null) snapshots?.take({ visit, subject: visit, image });
+    await parts.storeCrops({ visit, revision, crops });
+    if (image !== null) parts.snapshots?.take({ visit, subject: visit, image });
   }
+}
+
+/**
+ * The event, about the visit alone where its person was erased since. `erased` are the visits of
+ * which that was found.
+ */
+function stillKnown(given: TrackEvent, parts: PipelineParts, erased: Set<string>): TrackEvent {
+  const person = given.kind === "recognised" ? given.decision.person : null;
+  if (person !== null && parts.isErased(person) && !erased.has(given.visit)) {
+    parts.logger.info("visit of an erased person is logged as unknown", { visit: given.visit });
+    parts.tracker.forget(person);
+    erased.add(given.visit);
+  }
+  return erased.has(given.visit) ? withoutPerson(given) : given;
+}
+
+/** What is left of an event when the person it was about is nobody any more. */
+function withoutPerson(event: TrackEvent): TrackEvent {
+  if (event.kind === "started") return event;
+  if (event.kind === "ended") {
+    return event.outcome === "known" ? { ...event, outcome: "unknown" } : event;
+  }
+  const { decision } = event;
+  const frames = decision.frames.map((frame) => ({ ...frame, template: null, score: null }));
+  const nobody = {
+    outcome: "unknown",
+    person: null,
+    score: null,
+    runnerUp: null,
+    margin: null,
+  } as const;
+  return { ...event, decision: { ...decision, ...nobody, frames } };
 }
 
 /**

@@ -5,6 +5,7 @@
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import {
   type DownFrame,
@@ -30,6 +31,8 @@ export interface FeedServerOptions extends FeedParts {
 /** Of the agent's group: the folder gives it to the socket. */
 const SOCKET_MODE = 0o660;
 const TICK_MS = 50;
+/** A daemon that is asked to stop has a few seconds for everything. */
+const LAST_WORDS_MS = 1_000;
 /** An agent says that it is alive every 10 s. */
 const QUIET_MAX_MS = 60_000;
 const HELLO_TIMEOUT_MS = 5_000;
@@ -40,6 +43,8 @@ const ACCEPTS_BURST = 20;
 const ACCEPTS_PER_S = 4;
 /** Two batches wait for an agent that reads slowly; then it is sent nothing more. */
 const UNREAD_BYTES_MAX = 2 * 1024 * 1024;
+/** More than what may be sent at once beyond that: then it does not read at all. */
+const UNREAD_BYTES_END = 16 * 1024 * 1024;
 
 /** Listens when it resolves. Throws `feed.unusable`. */
 export async function serveFeed(options: FeedServerOptions): Promise<FeedServer> {
@@ -78,6 +83,12 @@ export async function serveFeed(options: FeedServerOptions): Promise<FeedServer>
   return {
     notify: () => current?.pump(),
     async close() {
+      // What was written last, that the daemon stops, goes out where the line is quick.
+      const untilMs = monotonicMs() + LAST_WORDS_MS;
+      while (current?.isDone() === false && monotonicMs() < untilMs) {
+        current.pump();
+        await sleep(TICK_MS);
+      }
       clearInterval(timer);
       const closed = new Promise((done) => server.close(done));
       for (const socket of sockets) socket.destroy();
@@ -110,12 +121,19 @@ class Connection {
     this.#heardMs = options.clock.monotonicMs();
     this.#session = new FeedSession(options, {
       send: (frame: DownFrame, body) => {
-        if (!this.#closed) socket.write(encodeFrame(frame, body));
+        if (this.#closed) return;
+        // What it is sent without having asked for it is bounded as well.
+        if (socket.writableLength > UNREAD_BYTES_END) socket.destroy();
+        else socket.write(encodeFrame(frame, body));
       },
       keepsUp: () => socket.writableLength < UNREAD_BYTES_MAX,
     });
     socket.on("data", (chunk: Buffer) => this.#work(() => this.#receive(chunk)));
     socket.on("drain", () => this.pump());
+  }
+
+  isDone(): boolean {
+    return this.#session.isDone();
   }
 
   pump(): void {

@@ -90,7 +90,7 @@ export class FeedSession {
   take(frame: RawFrame): void {
     const said = readUp(frame);
     if (said.type === "hello") this.#hello(said);
-    else if (!this.#greeted) throw notGreeted();
+    else if (!this.#greeted) throw malformed("the first frame is no hello");
     else this.#hear(said, frame.body);
     this.#stirred = true;
     this.pump();
@@ -126,6 +126,13 @@ export class FeedSession {
     this.pump();
   }
 
+  /** Whether the centre has everything, as far as it can be told. */
+  isDone(): boolean {
+    const uplink = this.#running?.uplink;
+    if (!this.#open || uplink === undefined) return true;
+    return uplink.status().halted !== null || uplink.lag() === 0;
+  }
+
   /** The connection has ended. */
   async close(): Promise<void> {
     this.#open = false;
@@ -135,6 +142,7 @@ export class FeedSession {
   }
 
   #hello({ feed }: Extract<UpFrame, { type: "hello" }>): void {
+    if (this.#greeted) throw malformed("a second hello");
     this.#greeted = true;
     const version = Math.min(feed, FEED_VERSION);
     this.#peer.send({ type: "welcome", feed: version, device: this.#parts.device });
@@ -230,6 +238,6 @@ export class FeedSession {
   }
 }
 
-function notGreeted(): PorchlightError {
-  return new PorchlightError("wire.invalid", "the first frame is no hello", { remedy: "reject" });
+function malformed(what: string): PorchlightError {
+  return new PorchlightError("wire.invalid", what, { remedy: "reject" });
 }

@@ -1,9 +1,10 @@
 /** Secrets that only systemd can read, encrypted for this machine: systemd-creds(1), systemd 250. */
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { PorchlightError } from "../../shared/core/errors.ts";
+import { publishFile } from "../host/atomic-file.ts";
 
 export const CREDENTIAL_PREFIX = "porchlight.";
 
@@ -27,19 +28,33 @@ export function makeKeys(folder: string): string[] {
   return made;
 }
 
-/** `id` is the name under which a unit loads it, which the encryption covers. */
+/**
+ * `id` is the name under which a unit loads it, which the encryption covers. Durable when it returns:
+ * systemd-creds syncs nothing, and the store that is made next does. What cannot be opened again is
+ * given no name.
+ */
 export function encryptCredential(path: string, id: string, secret: Uint8Array): void {
-  mkdirSync(join(path, ".."), { recursive: true, mode: 0o700 });
-  const { error, status, stderr } = spawnSync(
-    "systemd-creds",
-    ["encrypt", `--name=${id}`, "-", path],
-    {
-      input: secret,
-      encoding: "utf8",
-    },
-  );
-  if (error === undefined && status === 0) return;
-  throw new PorchlightError("install.credential", `${path} could not be made: ${stderr ?? error}`, {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const next = `${path}.new`;
+  rmSync(next, { force: true });
+  try {
+    creds(path, ["encrypt", `--name=${id}`, "-", next], secret);
+    const opened = creds(path, ["decrypt", `--name=${id}`, next, "-"]);
+    if (!opened.equals(secret)) throw notMade(path, "it does not open as what it was made of");
+    publishFile(next, path);
+  } finally {
+    rmSync(next, { force: true });
+  }
+}
+
+function creds(path: string, args: readonly string[], input?: Uint8Array): Buffer {
+  const ran = spawnSync("systemd-creds", args, input === undefined ? {} : { input });
+  if (ran.error === undefined && ran.status === 0) return ran.stdout;
+  throw notMade(path, ran.error?.message ?? ran.stderr.toString("utf8").trim());
+}
+
+function notMade(path: string, why: string): PorchlightError {
+  return new PorchlightError("install.credential", `${path} could not be made: ${why}`, {
     hint: "systemd 250 or newer and root are needed; older systems: see docs/install.md",
   });
 }

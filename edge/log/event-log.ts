@@ -148,10 +148,10 @@ export function createEventLog(options: EventLogOptions): EventLog {
     },
     append(drafts) {
       invariant(drafts.length > 0 && drafts.length <= APPEND_LIMIT, "1 to 1,000 drafts at once");
-      for (const draft of drafts) ensureKeys(draft, keyring);
+      withKeys(drafts, keyring);
       return commit(() => drafts);
     },
-    appendWith: commit,
+    appendWith: (change) => commit(() => withKeys(change(), keyring)),
     readAfter(seq, limit) {
       const { head, first } = current();
       const rows = z.array(entryRow).parse(statements.readAfter.all(first + seq - 1, limit));
@@ -227,11 +227,17 @@ function* storedLinks(
 }
 
 /** Keys are durable in the vault before the entry they seal is written to the log. */
-function ensureKeys(draft: AnyDraft, keyring: SubjectKeys | undefined): void {
-  if (draft.personal === undefined) return;
-  invariant(keyring !== undefined, `${draft.type} with personal content needs the vault key`);
-  invariant(typeof draft.subject === "string", `${draft.type} names the subject it is about`);
-  keyring.ensure(draft.subject, classesOf(draft.personal));
+function withKeys(
+  drafts: readonly AnyDraft[],
+  keyring: SubjectKeys | undefined,
+): readonly AnyDraft[] {
+  for (const { type, subject, personal } of drafts) {
+    if (personal === undefined) continue;
+    invariant(keyring !== undefined, `${type} with personal content needs the vault key`);
+    invariant(typeof subject === "string", `${type} names the subject it is about`);
+    keyring.ensure(subject, classesOf(personal));
+  }
+  return drafts;
 }
 
 function classesOf(personal: object): PersonalClass[] {

@@ -1,23 +1,23 @@
 /** Enrolment: which photos of a person become templates, and why the others do not. */
-import { createHash } from "node:crypto";
-import { PorchlightError } from "../../shared/core/errors.ts";
-import type { AnyDraft } from "../../shared/log/draft.ts";
-import { embeddingToBytes } from "../../shared/log/embedding.ts";
-import type { TemplateSource } from "../../shared/log/entry.ts";
-import { type EmbeddedFace, largestFirst } from "../vision/face.ts";
-import { decodeImage } from "../vision/image.ts";
-import { cropFace, encodeCrop, type Vision } from "../vision/vision.ts";
-import type { Thresholds } from "./match.ts";
-import type { TemplateGallery } from "./template.ts";
+import type { AnyDraft, Draft } from "../../shared/log/draft.ts";
+import { type Embedding, embeddingToBytes } from "../../shared/log/embedding.ts";
+import type { PackIdentity } from "../vision/pack.ts";
+import {
+  type LookOptions,
+  lookAtPhotos,
+  type Photo,
+  type PhotoFace,
+  type PhotoFault,
+  type SeenPhoto,
+} from "./enrol-photos.ts";
+import type { Candidate, Thresholds } from "./match.ts";
+import { coreOf, type Member, majorityOf, mostDifferent, unlike } from "./person-likeness.ts";
+import type { Template, TemplateGallery } from "./template.ts";
+import { samePersonOf } from "./thresholds.ts";
 
 export type PhotoRefusal =
-  | "unreadable"
-  | "no face"
-  | "several faces"
-  | "too small"
-  | "blurred"
-  | "turned away"
-  | "too dark"
+  | PhotoFault
+  | "unlike the other photos"
   | "nearer to another person"
   | "same photo again"
   | "enough templates";
@@ -30,41 +30,30 @@ export interface PhotoReport {
   readonly detail: string;
   readonly widthPx: number | null;
   readonly quality: number | null;
+  /** The other person whom it resembles, for the owner's eyes. */
+  readonly like: string | null;
 }
 
-export interface Photo {
-  /** Shown in the report: a file name, "camera", or "visit". */
-  readonly name: string;
-  readonly bytes: Buffer;
-  readonly source: TemplateSource;
-}
-
-export interface EnrolOptions {
-  readonly vision: Vision;
+export interface ChooseOptions {
+  readonly pack: Pick<PackIdentity, "id" | "name" | "dimension" | "thresholds">;
   readonly gallery: TemplateGallery;
   readonly thresholds: Thresholds;
-  /** Photos are decoded at most this large. */
-  readonly maxSidePx: number;
   readonly newId: () => string;
+  /** Whether somebody may be enrolled whom an enrolled person resembles: a twin. */
+  readonly alike?: boolean;
 }
+
+export interface EnrolOptions extends LookOptions, Omit<ChooseOptions, "pack"> {}
 
 export interface Enrolment {
   readonly reports: readonly PhotoReport[];
   /** `template.added` drafts of the photos that were taken. */
   readonly templates: readonly AnyDraft[];
+  /** `template.removed` drafts of templates that make room for them. */
+  readonly removed: readonly AnyDraft[];
+  /** Templates the person has that are unlike the others they have. */
+  readonly doubtful: readonly string[];
 }
-
-/** More templates of one person add time and little else: accuracy levels off well before. */
-export const TEMPLATES_PER_PERSON_MAX = 20;
-/** Another face at least this large, compared with the largest, makes it unclear who is meant. */
-const OTHER_FACE_MIN = 0.6;
-
-const REASONS = {
-  small: "too small",
-  blurred: "blurred",
-  turned: "turned away",
-  dark: "too dark",
-} as const satisfies Record<string, PhotoRefusal>;
 
 /** Looks at photos of one person, in order; `seen` is called after each. Writes nothing. */
 export async function enrol(
@@ -72,105 +61,152 @@ export async function enrol(
   photos: AsyncIterable<Photo> | Iterable<Photo>,
   options: EnrolOptions,
   actor: string,
-  seen: (report: PhotoReport) => void,
+  seen: (photo: SeenPhoto) => void,
 ): Promise<Enrolment> {
-  const own = options.gallery
-    .templates(person)
-    .filter(({ pack }) => pack === options.vision.pack.id);
-  const digests = new Set(own.map(({ photo }) => photo));
-  const reports: PhotoReport[] = [];
-  const templates: AnyDraft[] = [];
-  for await (const photo of photos) {
-    const digest = createHash("sha256").update(photo.bytes).digest("hex");
-    const room = own.length + templates.length < TEMPLATES_PER_PERSON_MAX;
-    const assessed = digests.has(digest)
-      ? refuse("same photo again", "its bytes are those of a photo taken before")
-      : !room
-        ? refuse("enough templates", `${TEMPLATES_PER_PERSON_MAX} templates are kept of a person`)
-        : await assessPhoto(photo, person, options);
-    if (assessed.face !== null) {
-      digests.add(digest);
-      templates.push(
-        draftOf(assessed.face, assessed.crop, { photo, digest, person, actor, options }),
-      );
-    }
-    const report: PhotoReport = { photo: photo.name, ...assessed.report };
-    reports.push(report);
-    seen(report);
-  }
-  return { reports, templates };
+  const looked = await lookAtPhotos(photos, options, seen);
+  return await chooseTemplates(person, looked, { ...options, pack: options.vision.pack }, actor);
 }
 
-type Assessment =
-  | { readonly face: null; readonly report: Omit<PhotoReport, "photo"> }
-  | {
-      readonly face: EmbeddedFace;
-      readonly crop: Buffer;
-      readonly report: Omit<PhotoReport, "photo">;
-    };
-
-function refuse(refusal: PhotoRefusal, detail: string, face?: EmbeddedFace): Assessment {
-  const { widthPx = null, score: quality = null } = face?.quality ?? {};
-  return { face: null, report: { taken: false, refusal, detail, widthPx, quality } };
-}
-
-async function assessPhoto(
-  photo: Photo,
+/**
+ * The second half of enrolment: judges the faces by each other and by who is enrolled. It can be
+ * repeated when the gallery has changed meanwhile.
+ */
+export async function chooseTemplates(
   person: string,
-  options: EnrolOptions,
-): Promise<Assessment> {
-  const { vision, gallery, thresholds, maxSidePx } = options;
-  let image: Awaited<ReturnType<typeof decodeImage>>;
-  try {
-    image = await decodeImage(photo.bytes, { maxSidePx, cutShort: true });
-  } catch (error) {
-    if (!(error instanceof PorchlightError)) throw error;
-    return refuse("unreadable", error.message);
+  photos: readonly SeenPhoto[],
+  options: ChooseOptions,
+  actor: string,
+): Promise<Enrolment> {
+  const { pack, gallery } = options;
+  const refused: Refusals = new Map();
+  const own = gallery.templates(person);
+  const there = membersOf(own, gallery.embeddings(person, pack.id));
+  const given = await ownFaces(person, photos, own, options, refused);
+  const least = samePersonOf(pack);
+  const reference = there.length > 0 ? coreOf(there, least) : majorityOf(given, least);
+  const alike = given.filter((member) => {
+    const detail = unlike(member, reference.length > 0 ? reference : given, least);
+    if (detail === null && reference.length > 0) return true;
+    const words = detail ?? "the photos are of different faces, and none is of most of them";
+    refused.set(member.photo, { refusal: "unlike the other photos", detail: words, like: null });
+    return false;
+  });
+  const { kept, spare } = mostDifferent(there, alike);
+  for (const { member, refusal, detail } of spare) {
+    if (isGiven(member)) refused.set(member.photo, { refusal, detail, like: null });
   }
-  const { faces } = await vision.analyse(image);
-  const [face, other] = largestFirst(faces);
-  if (face === undefined) return refuse("no face", "no face was found in it");
-  if (other !== undefined && other.quality.widthPx >= face.quality.widthPx * OTHER_FACE_MIN) {
-    return refuse("several faces", `${faces.length} faces: only one may be in the photo`, face);
+  const removed = there.filter((member) => !kept.includes(member));
+  return {
+    reports: photos.map((photo) => reportOf(photo, refused)),
+    templates: kept.filter(isGiven).map((member) => draftOf(member, person, actor, pack)),
+    removed: removed.flatMap(({ template }) => removalOf(template, own, actor)),
+    doubtful: there
+      .filter((member) => unlike(member, reference, least) !== null)
+      .map(({ template }) => template),
+  };
+}
+
+/** A face that is to become a template. */
+interface Given extends Member {
+  readonly photo: SeenPhoto;
+  readonly found: PhotoFace;
+}
+
+function isGiven(member: Member): member is Given {
+  return "photo" in member;
+}
+
+type Refusals = Map<SeenPhoto, Pick<PhotoReport, "refusal" | "detail" | "like">>;
+
+/** The faces that are new, and nobody else's. */
+async function ownFaces(
+  person: string,
+  photos: readonly SeenPhoto[],
+  own: readonly Template[],
+  options: ChooseOptions,
+  refused: Refusals,
+): Promise<Given[]> {
+  const { pack, newId } = options;
+  const digests = new Set(own.filter((each) => each.pack === pack.id).map(({ photo }) => photo));
+  const given: Given[] = [];
+  for (const photo of photos) {
+    const { found, digest, detail, name } = photo;
+    if (typeof found === "string") {
+      refused.set(photo, { refusal: found, detail, like: null });
+      continue;
+    }
+    if (digests.has(digest)) {
+      const words = "its bytes are those of a photo taken before";
+      refused.set(photo, { refusal: "same photo again", detail: words, like: null });
+      continue;
+    }
+    const { embedding, quality } = found.face;
+    const other = await nearestOther(person, embedding, options);
+    if (other !== null) {
+      const words = `similarity ${other.score.toFixed(3)} to another enrolled person`;
+      refused.set(photo, {
+        refusal: "nearer to another person",
+        detail: words,
+        like: other.person,
+      });
+      continue;
+    }
+    digests.add(digest);
+    given.push({ template: newId(), name, embedding, quality: quality.score, photo, found });
   }
-  const [reason] = face.quality.reasons;
-  if (!face.quality.usable && reason !== undefined) {
-    return refuse(REASONS[reason], `the face is ${REASONS[reason]}`, face);
-  }
-  const { widthPx, score: quality } = face.quality;
-  const [nearest] = await gallery.nearest(vision.pack.id, face.embedding, 1);
-  if (nearest !== undefined && nearest.person !== person && nearest.score >= thresholds.match) {
-    const likeness = nearest.score.toFixed(3);
-    return refuse(
-      "nearer to another person",
-      `similarity ${likeness} to another enrolled person`,
-      face,
-    );
-  }
-  const crop = await encodeCrop(cropFace(image, face));
-  const detail = `face ${Math.round(widthPx)} px wide`;
-  return { face, crop, report: { taken: true, refusal: null, detail, widthPx, quality } };
+  return given;
+}
+
+/** The other person whom a face resembles more than this one; null where there is none. */
+async function nearestOther(
+  person: string,
+  face: Embedding,
+  { gallery, pack, thresholds, alike = false }: ChooseOptions,
+): Promise<Candidate | null> {
+  if (alike) return null;
+  const [nearest] = await gallery.nearest(pack.id, face, 1);
+  if (nearest === undefined || nearest.person === person) return null;
+  return nearest.score >= thresholds.match ? nearest : null;
+}
+
+function membersOf(own: readonly Template[], embeddings: ReadonlyMap<string, Embedding>): Member[] {
+  return own.flatMap(({ id, quality }) => {
+    const embedding = embeddings.get(id);
+    return embedding === undefined ? [] : [{ template: id, name: null, embedding, quality }];
+  });
+}
+
+function reportOf(photo: SeenPhoto, refused: Refusals): PhotoReport {
+  const { name, widthPx, quality, detail } = photo;
+  const refusal = refused.get(photo) ?? { refusal: null, detail, like: null };
+  return { photo: name, taken: refusal.refusal === null, ...refusal, widthPx, quality };
+}
+
+/** A template goes with those that were embedded again from its crop. */
+export function removalOf(
+  template: string,
+  own: readonly Template[],
+  actor: string,
+): Draft<"template.removed">[] {
+  return own
+    .filter(({ id, of }) => id === template || of === template)
+    .map(({ id, person: subject }) => {
+      return { type: "template.removed", actor, subject, data: { template: id } };
+    });
 }
 
 function draftOf(
-  face: EmbeddedFace,
-  crop: Buffer,
-  from: {
-    readonly photo: Photo;
-    readonly digest: string;
-    readonly person: string;
-    readonly actor: string;
-    readonly options: EnrolOptions;
-  },
+  { template, photo, found: { face, crop } }: Given,
+  person: string,
+  actor: string,
+  pack: ChooseOptions["pack"],
 ): AnyDraft {
-  const { photo, digest, person, actor, options } = from;
-  const { pack } = options.vision;
   return {
     type: "template.added",
     actor,
     subject: person,
     data: {
-      template: options.newId(),
+      template,
       pack: pack.id,
       dimension: pack.dimension,
       quality: face.quality.score,
@@ -182,7 +218,7 @@ function draftOf(
       biometric: {
         embedding: embeddingToBytes(face.embedding).toString("base64"),
         crop: crop.toString("base64"),
-        photo: digest,
+        photo: photo.digest,
       },
     },
   };

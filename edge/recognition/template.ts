@@ -21,6 +21,8 @@ export interface Template {
 /** Where templates are looked up. */
 export interface TemplateGallery {
   templates(person?: string): readonly Template[];
+  /** The vectors of a person's templates of this pack, by template. */
+  embeddings(person: string, pack: string): ReadonlyMap<string, Embedding>;
   /** Best template of the most similar people for a probe of this pack, best first. */
   nearest(pack: string, probe: Embedding, limit: number): Promise<Candidate[]>;
 }

@@ -1,21 +1,58 @@
 import type { PackIdentity } from "../vision/pack.ts";
 import type { Thresholds } from "./match.ts";
 
-/** The pack's thresholds, unless the owner has set others. */
-export function thresholdsOf(
-  set: { readonly match?: number | undefined; readonly margin?: number | undefined },
-  pack: Pick<PackIdentity, "thresholds">,
-): Thresholds {
+/** What the owner has set, by name of the pack that it was measured for. */
+export interface SetThresholds {
+  readonly match?: Readonly<Record<string, number>> | undefined;
+  readonly margin?: Readonly<Record<string, number>> | undefined;
+}
+
+/** The pack and what was measured of it. */
+export type MeasuredPack = Pick<PackIdentity, "name"> & {
+  readonly thresholds: Pick<PackIdentity["thresholds"], "match" | "margin" | "far">;
+};
+
+/** The pack's thresholds, unless the owner has set others for this pack that are within its range. */
+export function thresholdsOf(set: SetThresholds, pack: MeasuredPack): Thresholds {
+  const match = set.match?.[pack.name];
+  const inRange = match !== undefined && match >= samePersonOf(pack);
   return {
-    match: set.match ?? pack.thresholds.match,
-    margin: set.margin ?? pack.thresholds.margin,
+    match: inRange ? match : pack.thresholds.match,
+    margin: set.margin?.[pack.name] ?? pack.thresholds.margin,
   };
+}
+
+/** What was set and does not hold with this pack, in words. */
+export function thresholdProblems(set: SetThresholds, pack: MeasuredPack): string[] {
+  const least = samePersonOf(pack);
+  const match = set.match?.[pack.name];
+  const { thresholds, name } = pack;
+  const tooLow =
+    match !== undefined && match < least
+      ? [
+          `recognition.match.${name}: ${match} is not applied: below ${least} more than 1 of 100 strangers is taken for an enrolled person (the pack's own: ${thresholds.match})`,
+        ]
+      : [];
+  const others = (["match", "margin"] as const).flatMap((key) => {
+    const packs = Object.keys(set[key] ?? {});
+    if (packs.length === 0 || packs.includes(name)) return [];
+    const own = thresholds[key];
+    return [
+      `recognition.${key} is not applied: it is of ${packs.join(", ")}, and the pack in use is ${name}, whose own ${own} holds (porchlight evaluate --calibrate)`,
+    ];
+  });
+  return [...tooLow, ...others];
 }
 
 /**
  * Below this, two looks at one place are of two people: the most lenient threshold that was
  * measured for the pack, since it only joins looks of one visit.
  */
-export function samePersonOf({ thresholds }: Pick<PackIdentity, "thresholds">): number {
+export function samePersonOf({ thresholds }: MeasuredPack): number {
   return Math.min(...thresholds.far.map(({ threshold }) => threshold));
+}
+
+/** The same for a face that is in another place, where the strictest one that was measured holds. */
+export function samePersonElsewhereOf({ thresholds }: MeasuredPack): number {
+  return Math.max(...thresholds.far.map(({ threshold }) => threshold));
 }

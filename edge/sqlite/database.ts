@@ -39,7 +39,7 @@ const KEY_BYTES = 32;
 const PAGE_BYTES = 4096;
 const PLAIN_HEADER = "SQLite format 3\0";
 /** The daemon and a command share a file; the longest write (a projection batch) takes well under a second. */
-const BUSY_TIMEOUT_MS = 5_000;
+const BUSY_TIMEOUT_MS = 2_000;
 /** 8 MiB of pages: the gallery of a household and the tail of the log stay in memory. */
 const CACHE_KIB = 8_192;
 
@@ -77,10 +77,7 @@ export function openDatabase(options: DatabaseOptions): Database {
 
 /** Unlocked, and nothing more: for whoever looks at what is left of it. */
 export function openAsItIs(path: string, key: Uint8Array): Database {
-  // The loader of the binary tells glibc from musl by a report of the process: without its network,
-  // which would open a netlink socket and look up the names of peers.
-  Object.assign(process.report, { excludeNetwork: true });
-  const database = new Sqlite(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+  const database = load(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
   try {
     unlock(database, path, key);
     return database;
@@ -88,6 +85,18 @@ export function openAsItIs(path: string, key: Uint8Array): Database {
     database.close();
     throw error;
   }
+}
+
+/** Without a cipher, and without waiting for anybody: for a lock, which holds no data. */
+export function openPlain(path: string): Database {
+  return load(path, { timeout: 0 });
+}
+
+function load(path: string, options: Sqlite.Options): Database {
+  // The loader of the binary tells glibc from musl by a report of the process: without its network,
+  // which would open a netlink socket and look up the names of peers.
+  Object.assign(process.report, { excludeNetwork: true });
+  return new Sqlite(path, options);
 }
 
 /** Changes whenever another connection, in this or another process, has committed. */

@@ -1,5 +1,4 @@
 /** What SQLite's result codes mean to whoever runs a store: one place for all of them. */
-import Sqlite from "better-sqlite3";
 import { EXIT, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 import { diskFull, isDiskFull } from "../host/disk-full.ts";
 
@@ -28,7 +27,7 @@ const MEANINGS: readonly Meaning[] = [
     hint: "verify the log: porchlight log verify; if it is whole, make the vault again: porchlight store rebuild",
   },
   {
-    codes: /^SQLITE_(READONLY|PERM|AUTH)|^(EROFS|EACCES|EPERM)$/,
+    codes: /^SQLITE_(READONLY|PERM|AUTH)|^EROFS$/,
     code: "store.readonly",
     message: "the store may not be written to",
     remedy: "stop",
@@ -52,7 +51,7 @@ const MEANINGS: readonly Meaning[] = [
 
 /** Null where it is no failure of the store's files or of the disk they are on. */
 export function storeFailure(error: unknown): PorchlightError | null {
-  if (!(error instanceof Sqlite.SqliteError)) return null;
+  if (!isOfStore(error)) return null;
   if (isDiskFull(error)) return diskFull(error);
   const code = systemCodeOf(error) ?? "";
   const meaning = MEANINGS.find(({ codes }) => codes.test(code));
@@ -65,7 +64,21 @@ export function storeFailure(error: unknown): PorchlightError | null {
   });
 }
 
-/** The same error in an operator's words, where there are any. */
+/** The same error in an operator's words, where it is the store's. */
 export function explained(error: unknown): unknown {
-  return storeFailure(error) ?? error;
+  const known = storeFailure(error);
+  if (known !== null || !isSqliteError(error)) return known ?? error;
+  // What is left: an index or a virtual table whose own pages make no sense.
+  const words = `the store failed: ${error.message} (${systemCodeOf(error)})`;
+  const hint = "verify the log: porchlight log verify; then: porchlight store rebuild";
+  return new PorchlightError("store.failed", words, { hint, cause: error });
+}
+
+function isSqliteError(error: unknown): error is Error {
+  return error instanceof Error && error.name === "SqliteError";
+}
+
+/** Also what Node says of a disk below it. */
+function isOfStore(error: unknown): boolean {
+  return isSqliteError(error) || /^(EROFS|EIO|ENOMEM)$/.test(systemCodeOf(error) ?? "");
 }

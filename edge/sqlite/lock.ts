@@ -1,8 +1,8 @@
 /** One daemon a store: a lock that the kernel lets go of when its holder ends, however it does. */
 import { closeSync, constants, openSync, readFileSync } from "node:fs";
-import Sqlite from "better-sqlite3";
 import { PorchlightError } from "../../shared/core/errors.ts";
 import { replaceFile } from "../host/atomic-file.ts";
+import { openPlain } from "./database.ts";
 import { storeFailure } from "./failure.ts";
 
 export interface StoreLock {
@@ -16,7 +16,7 @@ export interface StoreLock {
 export function lockStore(path: string, what: string): StoreLock {
   // SQLite makes it with the umask's mode.
   closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
-  const database = new Sqlite(path, { timeout: 0 });
+  const database = openPlain(path);
   try {
     database.pragma("locking_mode = EXCLUSIVE");
     database.pragma("journal_mode = MEMORY");

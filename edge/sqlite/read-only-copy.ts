@@ -2,10 +2,13 @@
 import { accessSync, constants, copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import type Sqlite from "better-sqlite3";
 import { systemCodeOf } from "../../shared/core/errors.ts";
 
-const copies = new WeakSet<Sqlite.Database>();
+interface Protectable {
+  pragma(source: string): unknown;
+}
+
+const copies = new WeakSet<Protectable>();
 
 /** Where the database is to be opened: where it is, or where its copy lies until this process ends. */
 export function openablePath(path: string): { readonly path: string; readonly isCopy: boolean } {
@@ -20,12 +23,12 @@ export function openablePath(path: string): { readonly path: string; readonly is
   return { path: copy, isCopy: true };
 }
 
-export function markCopy(database: Sqlite.Database): void {
+export function markCopy(database: Protectable): void {
   copies.add(database);
 }
 
 /** From here on a copy takes no writes: whoever tries is told that the store is read-only. */
-export function protectCopy(database: Sqlite.Database): void {
+export function protectCopy(database: Protectable): void {
   if (copies.has(database)) database.pragma("query_only = ON");
 }
 

@@ -16,6 +16,7 @@ import { createRetention, isSheddable, type Retention } from "../log/retention.t
 import { createMediaFiles, type MediaFiles, mediaFolder } from "../media/media-files.ts";
 import { type Database, dataVersion, truncateWal } from "../sqlite/database.ts";
 import { createDiskReserve, type DiskReserve } from "../sqlite/disk-reserve.ts";
+import { storeFailure } from "../sqlite/failure.ts";
 import { protectCopy } from "../sqlite/read-only-copy.ts";
 import { createAges } from "../vault/ages.ts";
 import { type Crops, createCrops } from "../vault/crops.ts";
@@ -28,6 +29,7 @@ import { createMedia, type Media } from "../vault/media.ts";
 import { openVaultDatabase, type VaultOptions, vaultPath } from "../vault/open-vault.ts";
 import { createProjectionRunner, type ProjectionSource } from "../vault/projection-runner.ts";
 import { createVisits, type Visits } from "../vault/visits.ts";
+import { type ConditionalAppend, conditionalAppend } from "./conditional-append.ts";
 import { refuseUnfinished } from "./create-store.ts";
 import { createErasing, type Erasing } from "./erasing.ts";
 import { createExpiry, type Expiry } from "./expiry.ts";
@@ -58,6 +60,8 @@ export interface Store {
    * the reserve is released for it, not for telemetry; throws `disk.full` when that is gone.
    */
   append(drafts: readonly AnyDraft[]): readonly Cursor[];
+  /** The same for drafts that rest on what was known at a place of the log. */
+  readonly appendUnlessSince: ConditionalAppend;
   /** Sheds what the policy allows when log.db is over its budget. */
   readonly retention: Retention;
   /** Lets the pictures of visits fade with their age. */
@@ -89,9 +93,7 @@ export function openStore(options: StoreOptions): Store {
   const vault = reserve.run(() => openVaultDatabase(options, false));
   const keyring = createKeyring(vault);
   const gallery = createGallery(vault, keyring);
-  const named = options.liveNames === true;
-  const nameOf = (person: string) => (named ? (gallery.person(person)?.name ?? null) : null);
-  const announce = createLiveNotifier({ nameOf });
+  const announce = createLiveNotifier({ nameOf: namesOf(gallery, options) });
   const log = createEventLog({ database, keyring, announce, ...options });
   const live = createLiveOutbox(database, clock);
   const released = createKeyOutbox(database, clock);
@@ -146,11 +148,17 @@ export function openStore(options: StoreOptions): Store {
     release: createRelease({ vault, keyring, rows: released }),
     pruneLive: live.prune,
     append,
+    appendUnlessSince: conditionalAppend({ log, reserve, follow }),
     catchUp,
     rebuild: runner.rebuild,
     followed: runner.cursor,
     close,
   };
+}
+
+/** Where the owner has released names; else nobody has one. */
+function namesOf(gallery: Pick<Gallery, "person">, { liveNames = false }: StoreOptions) {
+  return (person: string) => (liveNames ? (gallery.person(person)?.name ?? null) : null);
 }
 
 function createAppend(log: EventLog, reserve: DiskReserve, follow: () => void): Store["append"] {
@@ -169,12 +177,12 @@ function createAppend(log: EventLog, reserve: DiskReserve, follow: () => void): 
 /** `catchUp` costs nothing where nothing was appended by others, and nothing is left to follow. */
 function createFollower(database: Database, read: () => void) {
   let seen: number | null = null;
-  // The log has it: on a full disk the vault reads it later.
+  // The log has it: on a full disk, or beside another writer, the vault reads it later.
   const follow = (): void => {
     try {
       read();
     } catch (error) {
-      if (!isDiskFull(error)) throw error;
+      if (!isDiskFull(error) && storeFailure(error)?.remedy !== "retry") throw error;
       seen = null;
     }
   };

@@ -13,7 +13,7 @@ export interface Rebuilt {
   readonly salvaged: Salvaged | null;
 }
 
-const DAMAGED = ["store.damaged", "store.truncated"];
+const DAMAGED = ["store.damaged", "store.truncated", "store.failed"];
 const PAGE_ENTRIES = 1_000;
 
 /** Opens the store, rebuilt. Whoever calls holds its lock. */

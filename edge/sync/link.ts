@@ -9,6 +9,7 @@ import {
   systemCodeOf,
 } from "../../shared/core/errors.ts";
 import type { Bundle } from "../../shared/protocol/bundle.ts";
+import { PacketScanner } from "../../shared/protocol/packet-scanner.ts";
 import { type Channel, parseTopic, topicOf } from "../../shared/protocol/wire.ts";
 
 export interface Link {
@@ -70,6 +71,10 @@ async function open(options: LinkOptions, protocol: 4 | 5, signal: AbortSignal):
   const { bundle, channels, message } = options;
   const { device } = bundle;
   const client = mqtt.connect(bundle.url, connectOptions(options, protocol));
+  const scanner = new PacketScanner(PACKET_BYTES_MAX);
+  client.stream.on("data", (chunk: Buffer) => {
+    if (!scanner.accepts(chunk)) client.stream.destroy(new Error("an MQTT packet is too long"));
+  });
   let end: (reason: PorchlightError) => void = () => undefined;
   const ended = new Promise<PorchlightError>((resolve) => {
     end = resolve;

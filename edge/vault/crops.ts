@@ -20,7 +20,7 @@ export interface Crops extends Projection<KnownEntry>, Pick<ObjectRows, "isKnown
 const placeRows = z.array(
   z.object({ id: z.string(), sha256: z.string(), log: z.string(), seq: z.int() }),
 );
-const sumRow = z.object({ visits: z.int(), templates: z.int() });
+const sumRow = z.object({ visits: z.number(), templates: z.number() });
 
 export function createCrops(parts: ObjectParts): Crops {
   const { vault } = parts;
@@ -35,6 +35,7 @@ export function createCrops(parts: ObjectParts): Crops {
     isKnown: rows.isKnown,
     apply(entry) {
       const { type } = entry;
+      if (type === "template.removed") rows.remove("template = ?", entry.data.template);
       if (type !== "crop.captured" && type !== "crop.enrolled") return rows.follow(entry);
       const { data, subject, log, seq } = entry;
       const [visit, template, revision] =
@@ -54,8 +55,8 @@ export function createCrops(parts: ObjectParts): Crops {
       sumRow.parse(
         vault
           .prepare(
-            `SELECT coalesce(sum(bytes) FILTER (WHERE visit IS NOT NULL), 0) AS visits,
-               coalesce(sum(bytes) FILTER (WHERE visit IS NULL), 0) AS templates FROM crops`,
+            `SELECT total(bytes) FILTER (WHERE visit IS NOT NULL) AS visits,
+               total(bytes) FILTER (WHERE visit IS NULL) AS templates FROM crops`,
           )
           .get(),
       ),

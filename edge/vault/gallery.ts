@@ -60,6 +60,7 @@ const vectorRow = z.object({
 });
 
 const FLOAT32_BYTES = 4;
+const CHANGES_TEMPLATES = new Set<string>(["template.added", "template.removed", "person.erased"]);
 const PEOPLE = `SELECT id, name, enrolled_at,
   (SELECT count(*) FROM templates WHERE person = people.id) AS templates FROM people`;
 const TEMPLATES = `SELECT uuid, person, packs.name AS pack, quality, width_px, source, photo, of,
@@ -70,7 +71,7 @@ export function createGallery(vault: Database, keyring: Pick<Keyring, "open">): 
   return {
     name: "gallery",
     apply(entry) {
-      if (entry.type === "template.added" || entry.type === "person.erased") indexes.clear();
+      if (CHANGES_TEMPLATES.has(entry.type)) indexes.clear();
       applyToGallery(vault, keyring, entry);
     },
     reset() {
@@ -93,6 +94,12 @@ export function createGallery(vault: Database, keyring: Pick<Keyring, "open">): 
       const rows = vault.prepare(`${TEMPLATES} ${where} ORDER BY templates.id`);
       return z.array(templateRow).parse(person === undefined ? rows.all() : rows.all(person));
     },
+    embeddings: (person, pack) =>
+      new Map(
+        vectorsOf(vault, pack)
+          .filter((row) => row.person === person)
+          .map(({ template, embedding }) => [template, embedding]),
+      ),
     nearest: async (pack, probe, limit) => (await indexes.of(pack)?.nearest(probe, limit)) ?? [],
   };
 }
@@ -112,6 +119,8 @@ function applyToGallery(vault: Database, keyring: Pick<Keyring, "open">, entry: 
     vault.prepare("UPDATE people SET name = ? WHERE id = ?").run(personal.profile.name, subject);
   } else if (entry.type === "template.added") {
     addTemplate(vault, keyring, entry, subject);
+  } else if (entry.type === "template.removed") {
+    removeTemplates(vault, "uuid = ? AND person = ?", [entry.data.template, subject]);
   } else if (entry.type === "person.erased") {
     removePerson(vault, subject);
   }
@@ -180,12 +189,32 @@ function ensurePack(vault: Database, { data, seq }: EntryOf<"template.added">): 
 }
 
 function removePerson(vault: Database, person: string): void {
-  const rows = vault.prepare("SELECT id, pack FROM templates WHERE person = ?").all(person);
+  removeTemplates(vault, "person = ?", [person]);
+  vault.prepare("DELETE FROM people WHERE id = ?").run(person);
+}
+
+function removeTemplates(vault: Database, where: string, values: readonly string[]): void {
+  const rows = vault.prepare(`SELECT id, pack FROM templates WHERE ${where}`).all(...values);
   for (const { id, pack } of z.array(z.object({ id: z.int(), pack: z.int() })).parse(rows)) {
     vault.prepare(`DELETE FROM gallery_${pack} WHERE rowid = ?`).run(BigInt(id));
   }
-  vault.prepare("DELETE FROM templates WHERE person = ?").run(person);
-  vault.prepare("DELETE FROM people WHERE id = ?").run(person);
+  vault.prepare(`DELETE FROM templates WHERE ${where}`).run(...values);
+}
+
+/** The templates of a pack with their vectors. */
+function vectorsOf(vault: Database, pack: string): readonly IndexedTemplate[] {
+  const known = packRow.parse(
+    vault.prepare("SELECT id, dimension FROM packs WHERE name = ?").get(pack),
+  );
+  if (known === undefined) return [];
+  const rows = vault.prepare(
+    `SELECT templates.uuid AS template, person, embedding
+     FROM gallery_${known.id} JOIN templates ON templates.id = gallery_${known.id}.rowid`,
+  );
+  return z
+    .array(vectorRow)
+    .parse(rows.all())
+    .map((row): IndexedTemplate => ({ ...row, embedding: embeddingFromBytes(row.embedding) }));
 }
 
 /** One index a pack, read again when this or another process has changed the vault. */
@@ -197,15 +226,7 @@ function cachedIndexes(vault: Database) {
       vault.prepare("SELECT id, dimension FROM packs WHERE name = ?").get(pack),
     );
     if (known === undefined) return null;
-    const rows = vault.prepare(
-      `SELECT templates.uuid AS template, person, embedding
-       FROM gallery_${known.id} JOIN templates ON templates.id = gallery_${known.id}.rowid`,
-    );
-    const templates = z
-      .array(vectorRow)
-      .parse(rows.all())
-      .map((row): IndexedTemplate => ({ ...row, embedding: embeddingFromBytes(row.embedding) }));
-    return createTemplateIndex(templates, known.dimension);
+    return createTemplateIndex(vectorsOf(vault, pack), known.dimension);
   };
   return {
     clear: () => indexes.clear(),

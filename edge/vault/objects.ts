@@ -72,8 +72,8 @@ export function createObjectRows({ vault, files }: ObjectParts, of: ObjectTable)
     },
     isKnown: (sha256) =>
       vault.prepare(`SELECT 1 FROM ${table} WHERE sha256 = ?`).get(sha256) !== undefined,
-    bytes: () =>
-      z.int().parse(vault.prepare(`SELECT coalesce(sum(bytes), 0) FROM ${table}`).pluck().get()),
+    // total(): as a float, whatever the entries say.
+    bytes: () => z.number().parse(vault.prepare(`SELECT total(bytes) FROM ${table}`).pluck().get()),
   };
 }
 

@@ -15,7 +15,7 @@ export interface Box {
   readonly height: number;
 }
 
-export type QualityReason = "small" | "blurred" | "turned" | "dark";
+export type QualityReason = "small" | "blurred" | "turned" | "dark" | "overexposed" | "covered";
 
 export interface Quality {
   /** Width of the face itself, ear to ear, from its landmarks: no two detectors box alike. */

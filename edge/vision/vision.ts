@@ -4,10 +4,11 @@ import type { Logger } from "../../shared/core/logger.ts";
 import type { Embedding } from "../../shared/log/embedding.ts";
 import { fitSimilarity, invertSimilarity, type Similarity, warpChip } from "./align.ts";
 import type { Provider } from "./config.ts";
+import { COVERAGE_SIDE, coverageChip } from "./coverage.ts";
 import { createDetector } from "./detect.ts";
 import type { Detection } from "./detection.ts";
 import { embedChips } from "./embed.ts";
-import type { EmbeddedFace, Face, RgbImage } from "./face.ts";
+import { type EmbeddedFace, type Face, largestFirst, type RgbImage } from "./face.ts";
 import { checkGolden, goldenChip } from "./golden.ts";
 import { encodeJpeg, shrink } from "./image.ts";
 import { findLandmarks } from "./landmarks.ts";
@@ -28,6 +29,8 @@ export interface StageTimes {
 
 export interface Analysis {
   readonly faces: readonly EmbeddedFace[];
+  /** Faces that were found and not embedded: more than were asked for. */
+  readonly leftOut: number;
   readonly times: StageTimes;
 }
 
@@ -43,8 +46,8 @@ export interface Vision {
   detect(image: RgbImage): Promise<Face[]>;
   /** Unit-length embeddings of faces found in this picture, in their order. */
   embed(image: RgbImage, faces: readonly Face[]): Promise<Embedding[]>;
-  /** Both in one go. */
-  analyse(image: RgbImage): Promise<Analysis>;
+  /** Both in one go, of at most so many faces: usable ones first, then the widest. */
+  analyse(image: RgbImage, facesMax?: number): Promise<Analysis>;
   close(): Promise<void>;
 }
 
@@ -137,6 +140,13 @@ interface Chip {
   readonly pixels: Uint8Array;
 }
 
+function nearest(faces: readonly Face[], count: number): Face[] {
+  const sorted = largestFirst(faces).sort(
+    (a, b) => Number(b.quality.usable) - Number(a.quality.usable),
+  );
+  return sorted.slice(0, count);
+}
+
 class PackVision implements Vision {
   readonly pack: PackIdentity;
   readonly provider: Provider;
@@ -176,9 +186,10 @@ class PackVision implements Vision {
     return await this.#inTurn(() => this.#embed(image, faces));
   }
 
-  async analyse(image: RgbImage): Promise<Analysis> {
+  async analyse(image: RgbImage, facesMax = Number.POSITIVE_INFINITY): Promise<Analysis> {
     return await this.#inTurn(async () => {
-      const { faces, times } = await this.#detect(image);
+      const { faces: found, times } = await this.#detect(image);
+      const faces = found.length > facesMax ? nearest(found, facesMax) : found;
       const start = performance.now();
       const embeddings = await this.#embed(image, faces);
       return {
@@ -187,6 +198,7 @@ class PackVision implements Vision {
           invariant(embedding, "every face has an embedding");
           return { ...face, embedding };
         }),
+        leftOut: found.length - faces.length,
         times: { ...times, embedMs: performance.now() - start },
       };
     });
@@ -231,7 +243,8 @@ class PackVision implements Vision {
     const { side } = this.#template;
     const toImage = this.#chipToImage(found);
     const pixels = warpChip(pyramid, toImage, side);
-    const input = { chip: pixels, side, toImage, points, score };
+    const closer = () => warpChip(pyramid, coverageChip(points), COVERAGE_SIDE);
+    const input = { chip: pixels, side, toImage, points, score, closer };
     const face = { ...found, quality: assess(input, this.#pack.file.quality) };
     this.#chips.set(face, { image: pyramid.picture, pixels });
     return face;

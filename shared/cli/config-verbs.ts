@@ -19,6 +19,8 @@ export interface ConfigOf {
   /** "porchlight.yaml": for the examples. */
   readonly file: string;
   readonly migrations: Migrations;
+  /** What is wrong beyond the schema: with what this machine has. */
+  readonly problems?: (config: object) => Promise<readonly string[]>;
   /** Files of the owner's; writing keeps owner and mode. */
   readonly files: ConfigFiles;
 }
@@ -44,6 +46,17 @@ export function configCheck<I extends Configured>(of: ConfigOf): Verb<I> {
       const file = configFile || of.defaultFile;
       const { steps, newest } = of.migrations;
       const migrated = migrateText(of.files.read(file) ?? "", steps, newest);
+      const problems = (await of.problems?.(config())) ?? [];
+      if (problems.length > 0) {
+        throw new PorchlightError(
+          "config.invalid",
+          [`${file} has mistakes:`, ...problems].join("\n  "),
+          {
+            exitCode: EXIT.config,
+            hint: `see every setting: ${of.program} config schema`,
+          },
+        );
+      }
       terminal.note(`${file}: no mistakes`);
       if (migrated !== null && migrated.renamed.length > 0) {
         terminal.note(`of version ${migrated.from}: ${migrated.renamed.join(", ")}`);

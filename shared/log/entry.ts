@@ -87,6 +87,8 @@ export const ENTRY_DATA = {
     template: z.uuid(),
     widthPx: z.number(),
   }),
+  /** It is compared with nobody any more; what was sealed in it stays until its person is erased. */
+  "template.removed": z.strictObject({ template: z.uuid() }),
   "visit.started": z.strictObject({ camera: z.string(), visit: subjectSchema }),
   "visit.recognised": z.strictObject({
     decision: decisionSchema,

@@ -62,7 +62,7 @@ await runAgent(
     version: "bench",
     feed: feedAddress(join(at.options.folder, "feed", "feed.sock")),
     objects: { read: () => null },
-    put: createPut({ ca: undefined }),
+    put: createPut({ ca: undefined, local: true }),
     clock: systemClock,
     random: Math.random,
     logger: silentLogger,

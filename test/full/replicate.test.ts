@@ -32,9 +32,9 @@ systemctl show porchlight-sync > /probe/agent
 systemctl show porchlight-cloud > /probe/centre
 pid=$(systemctl show porchlight-sync -p MainPID --value)
 grep -E '^(Cap|NoNewPrivs|Seccomp|Uid)' /proc/$pid/status > /probe/rights
-as="nsenter -t $pid -m -S $(id -u porchlight-sync) -G $(id -g porchlight)"
+as="nsenter -t $pid -m -S $(id -u porchlight-sync) -G $(id -g porchlight-sync)"
 $as find / -path /proc -prune -o -writable -not -type l -print > /probe/writable
-$as find / -path /proc -prune -o -path /sys -prune -o -name 'vault.db*' -print > /probe/vault
+$as find / -path /proc -prune -o -path /sys -prune -o \\( -name 'vault.db*' -o -name 'log.db*' \\) -print > /probe/vault
 systemctl stop porchlight-sync porchlight-cloud
 journalctl -u porchlight-sync -u porchlight-cloud -o cat --no-pager > /probe/journal
 `;
@@ -82,9 +82,9 @@ if (needsMachine() && needsPackaging()) {
     assert.not.match(probe("rights"), /^Uid:\s+0/m);
   });
 
-  booted("the agent writes its log and its status, and sees no vault", () => {
+  booted("the agent writes its status and to the feed, and sees no database", () => {
     const own =
-      /^\/(var\/lib\/porchlight\/log|run\/porchlight-sync|tmp|var\/tmp|dev|run\/systemd)(\/|$)/;
+      /^\/(run\/porchlight-feed\/feed\.sock|run\/porchlight-sync|tmp|var\/tmp|dev|run\/systemd)(\/|$)/;
     const lines = probe("writable").trim().split("\n").filter(Boolean);
     assert.equal(
       lines.filter((path) => !own.test(path)),

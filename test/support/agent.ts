@@ -71,7 +71,7 @@ export class AgentDevice {
           bundle: { format: 1, device: id, ...bundle },
           version: "test",
           objects: createMediaFiles({ folder: mediaFolder(folder), newId: randomUUID }),
-          put: createPut({ ca: bundle.ca }),
+          put: createPut({ ca: bundle.ca, local: true }),
           clock,
           logger: silentLogger,
           random: Math.random,

@@ -8,7 +8,7 @@ import { createPut } from "../../edge/sync/put.ts";
 import type { suite } from "./suite.ts";
 import type { UploadPlace } from "./upload-places.ts";
 
-const put = createPut({ ca: undefined });
+const put = createPut({ ca: undefined, local: true });
 const never = new AbortController().signal;
 
 /** What every place promises where devices bring objects. */

@@ -21,7 +21,11 @@ export function bringing(folder: string, put: Put): BringObject {
 export function uploadsOf(
   { reader, database }: Pick<OpenLog, "reader" | "database">,
   folder: string,
-  { put = createPut({ ca: undefined }), clock = systemClock, logger = silentLogger } = {},
+  {
+    put = createPut({ ca: undefined, local: true }),
+    clock = systemClock,
+    logger = silentLogger,
+  } = {},
 ): Uploads {
   return createUploads({
     reader,

@@ -6,8 +6,8 @@ import { type Embedding, embeddingFromBytes } from "../../../shared/log/embeddin
 import type { OpenPersonal } from "../../keyring/keyring.ts";
 import type { Body, Projected } from "../support/decode-entries.ts";
 
-/** The effect of an entry on encodings: add one, or delete all of a person. */
-export const FACE_TYPES = ["template.added", "person.erased"] as const;
+/** The effect of an entry on encodings: add one, delete one, or delete all of a person. */
+export const FACE_TYPES = ["template.added", "template.removed", "person.erased"] as const;
 
 export interface Change {
   readonly position: bigint;
@@ -16,6 +16,8 @@ export interface Change {
   /** Null: its key is not released, or not yet. */
   readonly added: Added | null;
   readonly erased: boolean;
+  /** A template that is compared with nobody any more. */
+  readonly removed: string | null;
 }
 
 export interface Added {
@@ -30,6 +32,7 @@ const dataSchema = z.object({
   pack: z.string(),
   dimension: z.int(),
 });
+const removedSchema = z.object({ template: z.uuid().lowercase() });
 const contentSchema = z.object({ embedding: z.base64() });
 const subjectSchema = z.uuid().lowercase();
 /** What an entry changes; null when nothing. */
@@ -42,17 +45,22 @@ export async function changeOf(
   if (body === null) return null;
   if (type === "person.erased") {
     const subject = subjectSchema.parse(entry.subject);
-    return { position, subject, device, added: null, erased: true };
+    return { position, subject, device, added: null, erased: true, removed: null };
+  }
+  if (type === "template.removed") {
+    const subject = subjectSchema.parse(entry.subject);
+    const { template: removed } = removedSchema.parse(body.data);
+    return { position, subject, device, added: null, erased: false, removed };
   }
   const sealed = body.sealed?.["biometric"];
   if (type !== "template.added" || sealed === undefined) return null;
   const subject = subjectSchema.parse(entry.subject);
   const plain = await open({ log, seq, type, subject, class: "biometric" }, sealed);
-  if (plain === null) return { position, subject, device, added: null, erased: false };
+  const place = { position, subject, device, erased: false, removed: null };
+  if (plain === null) return { ...place, added: null };
   const { template, pack, dimension } = dataSchema.parse(body.data);
   const embedding = embeddingOf(plain, dimension);
-  const added = { template, device, pack, embedding };
-  return { position, subject, device, added, erased: false };
+  return { ...place, added: { template, device, pack, embedding } };
 }
 
 function embeddingOf(plain: Buffer, dimension: number): Embedding {

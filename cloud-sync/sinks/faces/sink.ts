@@ -24,13 +24,16 @@ import { type FaceKeysOptions, followKeys } from "./keys.ts";
 import {
   AVAILABLE,
   DELETE,
+  DELETE_REMOVED,
   ERASE,
   FORGET_PLACES,
+  FORGET_REMOVED,
   insertStatement,
   KEEP_PLACES,
   LOCK,
   MOVE,
   PAGE,
+  REMEMBER_REMOVED,
   REMOVE,
   REMOVED,
   STATE,
@@ -139,12 +142,13 @@ async function apply(
 ): Promise<void> {
   const gone = changes.filter(({ erased }) => erased).map(({ subject }) => subject);
   if (gone.length > 0) {
-    for (const statement of [ERASE, DELETE, FORGET_PLACES]) {
+    for (const statement of [ERASE, DELETE, FORGET_PLACES, FORGET_REMOVED]) {
       await connection.query(statement, [gone]);
     }
     await connection.query(REMOVE);
   }
-  const places = changes.filter(({ erased }) => !erased);
+  await applyRemoved(connection, changes);
+  const places = changes.filter(({ erased, removed }) => !erased && removed === null);
   if (places.length > 0) {
     await connection.query(KEEP_PLACES, [
       places.map(({ position }) => position),
@@ -171,6 +175,16 @@ async function apply(
     ),
     all.map(({ position }) => position),
   ]);
+}
+
+/** Before what is added: of a template that was removed nothing comes in any more. */
+async function applyRemoved(connection: Connection, changes: readonly Change[]): Promise<void> {
+  const removed = changes.filter((change) => change.removed !== null);
+  if (removed.length === 0) return;
+  const columns = [removed.map((each) => each.removed), removed.map(({ subject }) => subject)];
+  await connection.query(REMEMBER_REMOVED, columns);
+  await connection.query(DELETE_REMOVED, columns);
+  await connection.query(REMOVE);
 }
 
 /** An index for each pack and dimension: vectors of different ones are never compared. */

@@ -1,7 +1,7 @@
 /** Where face encodings lie: their tables, with and without pgvector. */
 
 /** Change it with the tables: another version is dropped and replayed. */
-const VERSION = 2;
+const VERSION = 3;
 const SCHEMA = "porchlight_faces";
 export const TABLE = `${SCHEMA}.face_encodings`;
 
@@ -36,7 +36,9 @@ CREATE TABLE ${SCHEMA}.places (
   position bigint PRIMARY KEY, device uuid NOT NULL, subject uuid NOT NULL
 );
 CREATE INDEX ON ${SCHEMA}.places (subject, device);
-CREATE TABLE ${SCHEMA}.erased (subject uuid PRIMARY KEY);`;
+CREATE TABLE ${SCHEMA}.erased (subject uuid PRIMARY KEY);
+CREATE TABLE ${SCHEMA}.removed (template uuid, subject uuid, PRIMARY KEY (template, subject));
+CREATE INDEX ON ${SCHEMA}.removed (subject);`;
 }
 
 export function insertStatement(vectors: boolean): string {
@@ -47,6 +49,8 @@ export function insertStatement(vectors: boolean): string {
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::integer[], $6::text[],
       $7::bigint[]) AS row (template, subject, device, pack, dimension, embedding, position)
     WHERE NOT EXISTS (SELECT FROM ${SCHEMA}.erased WHERE erased.subject = row.subject)
+      AND NOT EXISTS (SELECT FROM ${SCHEMA}.removed
+        WHERE removed.template = row.template AND removed.subject = row.subject)
     ON CONFLICT (template) DO UPDATE SET embedding = excluded.embedding, pack = excluded.pack,
       dimension = excluded.dimension, position = excluded.position, added = DEFAULT
     WHERE old.position < excluded.position`;
@@ -62,6 +66,13 @@ export const REMOVED = `SELECT count FROM ${SCHEMA}.removals`;
 export const REMOVE = `UPDATE ${SCHEMA}.removals SET count = count + 1`;
 export const ERASE = `INSERT INTO ${SCHEMA}.erased SELECT * FROM unnest($1::uuid[]) ON CONFLICT DO NOTHING`;
 export const DELETE = `DELETE FROM ${TABLE} WHERE subject = ANY ($1::uuid[])`;
+/** Templates ($1) of these subjects ($2): kept in mind, an entry of before may come once more. */
+export const REMEMBER_REMOVED = `INSERT INTO ${SCHEMA}.removed (template, subject)
+  SELECT * FROM unnest($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING`;
+export const DELETE_REMOVED = `DELETE FROM ${TABLE} face
+  USING unnest($1::uuid[], $2::uuid[]) AS gone (template, subject)
+  WHERE face.template = gone.template AND face.subject = gone.subject`;
+export const FORGET_REMOVED = `DELETE FROM ${SCHEMA}.removed WHERE subject = ANY ($1::uuid[])`;
 export const FORGET_PLACES = `DELETE FROM ${SCHEMA}.places WHERE subject = ANY ($1::uuid[])`;
 export const KEEP_PLACES = `INSERT INTO ${SCHEMA}.places (position, device, subject)
   SELECT position, device, subject FROM unnest($1::bigint[], $2::uuid[], $3::uuid[])

@@ -28,6 +28,7 @@ const schemas = {
     quality: z.number(),
     source: z.string(),
   }),
+  templateRemoved: z.object({ template: uuid }),
   visitStarted: z.object({ visit: uuid, camera: z.string() }),
   visitDecided: z.object({
     visit: uuid,
@@ -124,6 +125,13 @@ const PROJECTIONS: Readonly<Record<string, Projection>> = {
     const template = schemas.template.parse(data);
     const added = { added_at: momentOf(entry), added_position: String(entry.position) };
     return [{ part: "template", row: { ...template, subject, device: entry.device, ...added } }];
+  },
+  "template.removed"(entry, { data }) {
+    const subject = schemas.subject.parse(entry.subject);
+    const { template } = schemas.templateRemoved.parse(data);
+    const removed = { removed_at: momentOf(entry), removed_position: String(entry.position) };
+    const row = { template, subject, device: entry.device, ...removed };
+    return [{ part: "templateRemoved", row }];
   },
   "visit.started"(entry, { clock, data }) {
     const { visit, camera } = schemas.visitStarted.parse(data);

@@ -1,7 +1,7 @@
 /** The tables of the read models, and the statements that write their rows. */
 
 /** Changes with what the tables or the projection mean: another version is dropped and replayed. */
-export const READ_MODELS_VERSION = 1;
+export const READ_MODELS_VERSION = 2;
 
 /** A row on its way: what JSON can say. Positions and sizes are text, as they may not fit a double. */
 export type Row = Readonly<Record<string, string | number | boolean | null>>;
@@ -32,9 +32,9 @@ CREATE TABLE ${schema}.people (
   erased_at timestamptz, erased_reason text, erased_position bigint
 );
 CREATE TABLE ${schema}.templates (
-  template uuid PRIMARY KEY, subject uuid NOT NULL, device uuid NOT NULL, pack text NOT NULL,
-  dimension integer NOT NULL, quality float8 NOT NULL, source text NOT NULL,
-  added_at timestamptz NOT NULL, added_position bigint NOT NULL
+  template uuid PRIMARY KEY, subject uuid NOT NULL, device uuid NOT NULL, pack text,
+  dimension integer, quality float8, source text, added_at timestamptz, added_position bigint,
+  removed_at timestamptz, removed_position bigint
 );
 CREATE INDEX ON ${schema}.templates (subject);
 CREATE TABLE ${schema}.visits (
@@ -167,6 +167,19 @@ export const PARTS = {
       added_position: "bigint",
     },
     guard: "added_position",
+  },
+  templateRemoved: {
+    table: "templates",
+    key: "template",
+    columns: {
+      template: "uuid",
+      subject: "uuid",
+      device: "uuid",
+      removed_at: "timestamptz",
+      removed_position: "bigint",
+    },
+    guard: "removed_position",
+    once: ["subject", "device"],
   },
   visitStarted: {
     table: "visits",

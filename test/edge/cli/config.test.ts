@@ -133,5 +133,57 @@ configuring("is recorded without the paths that an owner has chosen", () => {
   const usb = deviceConfigSchema.parse({ camera: { kind: "ffmpeg" } });
   assert.is(appliedOf(usb).settings["camera.device"], "/dev/video0");
 });
+const THRESHOLDS: readonly (readonly [string, RegExp])[] = [
+  ["match: 0.46", /recognition\.match: 0\.46 belongs to a model pack: write \{NAME: 0\.46\}/],
+  ["margin: 0.05", /recognition\.margin: 0\.05 belongs to a model pack/],
+  [
+    "match: {opencv: 0.46}",
+    /recognition\.match is not applied: it is of opencv, .* in use is default/,
+  ],
+  ["margin: {opencv: 0.01}", /recognition\.margin is not applied: it is of opencv/],
+  ["match: {default: 0.46}", /recognition\.match\.default: 0\.46 is not applied: below 0\.908/],
+  ["match: {default: 0}", /recognition\.match\.default: 0 is not applied/],
+  ["match: {default: 2}", /recognition\.match\.default: /],
+];
+
+configuring(
+  "with a threshold that is not of the pack in use, or lets everybody in, is wrong",
+  async () => {
+    for (const [setting, words] of THRESHOLDS) {
+      const file = written("thresholds.yaml", `recognition: {${setting}}\n`);
+      const ran = await porchlight(["config", "check", "--config", file]);
+      assert.is(ran.code, 78, setting);
+      assert.match(ran.err, words);
+    }
+    const file = written(
+      "thresholds.yaml",
+      "recognition: {match: {default: 0.95, opencv: 0.46}}\n",
+    );
+    const ran = await porchlight(["config", "check", "--config", file]);
+    assert.is(ran.code, 0, ran.err);
+    const bare = { PORCHLIGHT_RECOGNITION_MATCH: "0.46" };
+    assert.is((await porchlight(["config", "check", "--config", file], bare)).code, 78);
+    const bound = { PORCHLIGHT_RECOGNITION_MATCH: "{default: 0.94}" };
+    assert.is((await porchlight(["config", "check", "--config", file], bound)).code, 0);
+  },
+);
+
+configuring(
+  "with a stall timeout that a slow camera cannot keep is wrong; the default can",
+  async () => {
+    const slow = "kind: ffmpeg, framesPerSecond: 0.1";
+    const check = async (camera: string) => {
+      const file = written("slow.yaml", `camera: {${camera}}\n`);
+      return await porchlight(["config", "check", "--config", file, "--json"]);
+    };
+    const short = await check(`${slow}, stallMs: 12000`);
+    assert.is(short.code, 78);
+    assert.match(short.err, /camera\.stallMs: 12000 is shorter than 2 frames .* set 20000 or more/);
+    assert.is((await check(`${slow}, stallMs: 20000`)).code, 0);
+    const raised = await check(slow);
+    assert.is(raised.code, 0, raised.err);
+    assert.is(json<Record<string, number>>(raised)["camera.stallMs"], 30_000);
+  },
+);
 
 configuring.run();

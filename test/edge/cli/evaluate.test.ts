@@ -163,7 +163,7 @@ evaluate("a wrong command line exits 64 before any work, an unknown pack 2", asy
   writeFileSync(at("gone.csv"), "x/1.jpg,x/2.jpg,1\n");
   for (const [args, code, words] of [
     [[], 64, "--images DIR is missing"],
-    [["--images", at("nowhere")], 64, "one folder for each person"],
+    [["--images", at("nowhere")], 64, "there is no photo or folder"],
     [["--images", at("people"), "--pairs", at("none.csv")], 64, "no pairs at"],
     [["--images", at("people"), "--pairs", at("bad.csv")], 64, "line 2 of the pairs"],
     [["--images", at("people"), "--pairs", at("gone.csv")], 64, "the pairs name x/1.jpg"],

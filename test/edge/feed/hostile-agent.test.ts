@@ -171,6 +171,30 @@ hostile("1,000 connections, floods and one that never reads cost bounded memory"
   });
 });
 
+hostile("one that asks and asks, and reads nothing, is ended before it costs memory", async () => {
+  await withDoor(async (door) => {
+    const before = residentBytes();
+    for (const frame of [
+      { type: "hello", feed: 1, version: "x".repeat(64) },
+      { type: "session", window: 8 },
+      { type: "alive" },
+    ] as const) {
+      const socket = connect(door.path);
+      socket.on("error", () => undefined);
+      socket.pause();
+      socket.write(encodeFrame({ type: "hello", feed: 1, version: "test" }));
+      const many = Buffer.concat(Array.from({ length: 20_000 }, () => encodeFrame(frame)));
+      for (let i = 0; i < 20 && !socket.destroyed; i++) socket.write(many);
+      await sleep(500);
+      socket.destroy();
+      await sleep(300);
+    }
+    const more = residentBytes() - before;
+    assert.ok(more < 150 * MIB, `${Math.round(more / MIB)} MiB more`);
+    await (await door.agent()).begin();
+  });
+});
+
 hostile("work beyond its budget waits: a burst, then half of a core", () => {
   let now = 0;
   const budget = createWorkBudget(() => now);

@@ -60,7 +60,7 @@ cursors(
     const uploads = createUploads({
       reader,
       store,
-      bring: bringing(at.options.folder, createPut({ ca: undefined })),
+      bring: bringing(at.options.folder, createPut({ ca: undefined, local: true })),
       clock: systemClock,
       random: Math.random,
       logger: silentLogger,

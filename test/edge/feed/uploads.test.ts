@@ -30,7 +30,7 @@ class Door {
   readonly place: UploadPlace;
   readonly asked: UploadRequest[] = [];
   nowMs = 0;
-  put: Put = createPut({ ca: undefined });
+  put: Put = createPut({ ca: undefined, local: true });
   /** What the centre says; null: nothing. */
   answer: (request: UploadRequest) => Promise<UploadAnswer | null>;
   uploads: Uploads;
@@ -253,7 +253,7 @@ uploading("a centre that holds less than it did is brought what it has lost", as
 uploading(
   "a place that is away or slow is given up in time, and a stop waits for nothing",
   async () => {
-    const put = createPut({ ca: undefined });
+    const put = createPut({ ca: undefined, local: true });
     const url = `http://127.0.0.1:${await freePort()}/upload/x`;
     const stop = new AbortController();
     const unreachable = await rejects(
@@ -280,10 +280,10 @@ uploading(
     if (grant === null) throw new Error("this place grants");
     assert.ok(grant.url.startsWith("https:"));
     const { signal } = new AbortController();
-    const stranger = createPut({ ca: undefined });
+    const stranger = createPut({ ca: undefined, local: true });
     await rejects(() => stranger(grant, content, signal), "upload.failed");
     assert.is(await place.objects.head(wish.key), null);
-    const own = createPut({ ca: pem(authority.caFile) });
+    const own = createPut({ ca: pem(authority.caFile), local: true });
     assert.is(await own(grant, content, signal), 201);
     assert.is(
       await own(grant, content, signal),

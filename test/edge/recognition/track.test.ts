@@ -1,83 +1,14 @@
 import * as assert from "uvu/assert";
-import {
-  createTracker,
-  type Sighting,
-  type TrackEvent,
-  type Tracker,
-} from "../../../edge/recognition/track.ts";
-import { blank } from "../../../edge/vision/image.ts";
-import { type Embedding, normalise } from "../../../shared/log/embedding.ts";
+import type { Sighting } from "../../../edge/recognition/track.ts";
+import { normalise } from "../../../shared/log/embedding.ts";
 import { decisionSchema } from "../../../shared/log/entry.ts";
+import { Door, face, PERSON_ADA, PERSON_BOB, poor } from "../../support/door.ts";
 import { PACK, randomEmbedding, seeded } from "../../support/facts.ts";
 import { suite } from "../../support/suite.ts";
 
 const tracking = suite("a visit");
 const random = seeded(11);
 const [ADA, BOB] = [randomEmbedding(random), randomEmbedding(random)];
-const [PERSON_ADA, PERSON_BOB] = [
-  "00000000-0000-4000-8000-00000000000a",
-  "00000000-0000-4000-8000-00000000000b",
-];
-const FRAME_MS = 100;
-
-/** Frames at a steady pace; what a visitor looks like is said frame by frame. */
-class Door {
-  #frame = 0;
-  #visit = 0;
-  readonly events: TrackEvent[] = [];
-  readonly tracker: Tracker = createTracker({
-    thresholds: { match: 0.5, margin: 0.05 },
-    pack: PACK,
-    samePerson: 0.6,
-    absentMs: 500,
-    decideAfterMs: 300,
-    newId: () => `00000000-0000-4000-8000-0000000001${String(this.#visit++).padStart(2, "0")}`,
-  });
-
-  /** What the camera gives with each frame. */
-  image: Buffer | null = null;
-
-  see(...sightings: readonly Sighting[]): TrackEvent[] {
-    const monotonicMs = this.#frame * FRAME_MS;
-    const frame = { index: this.#frame++, atMs: 1_790_000_000_000 + monotonicMs, monotonicMs };
-    const seen = { ...frame, source: "door", image: this.image };
-    const events = this.tracker.observe(seen, sightings);
-    this.events.push(...events);
-    return events;
-  }
-
-  kinds(): string[] {
-    return this.events.map(({ kind }) => kind);
-  }
-
-  decisions() {
-    return this.events.flatMap((event) => (event.kind === "recognised" ? [event.decision] : []));
-  }
-}
-
-const CROP = blank(4, 4);
-
-/** A face at a place; without an embedding it is too poor to match. */
-function face(
-  embedding: Embedding | null,
-  { x = 100, score = 0.8, person = PERSON_ADA, quality = 0.9, other = null as number | null } = {},
-): Sighting {
-  const best = { person, template: person, score };
-  const next = { person: PERSON_BOB, template: PERSON_BOB, score: other ?? 0 };
-  return {
-    box: { x, y: 50, width: 80, height: 80 },
-    widthPx: 80,
-    quality,
-    reasons: embedding === null ? ["blurred"] : [],
-    look: embedding && {
-      embedding,
-      candidates: other === null ? [best] : [best, next],
-      crop: CROP,
-    },
-  };
-}
-
-const poor = (x = 100): Sighting => face(null, { x, quality: 0.1 });
 
 tracking("begins once, is decided once, and ends when its face is gone", () => {
   const door = new Door();

@@ -50,7 +50,7 @@ class Running {
           bundle: { format: 1, device: DEVICE, url, username: DEVICE, password: PASSWORD },
           version: "test",
           objects: { read: () => null },
-          put: createPut({ ca: undefined }),
+          put: createPut({ ca: undefined, local: true }),
           clock,
           random: () => 0.2,
           logger: silentLogger,

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
 import * as assert from "uvu/assert";
 import { createBroker } from "../../../cloud-sync/mqtt/embedded-broker.ts";
 import { isNetworkDown, type Link, openLink } from "../../../edge/sync/link.ts";
@@ -184,5 +186,40 @@ if (needsMosquitto() && needsProgram("openssl", "openssl")) {
     }),
   );
 }
+
+linking(
+  "a packet longer than any that the centre sends ends the session at its header",
+  async () => {
+    let sent = 0;
+    const server = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => {
+        // CONNACK of MQTT 5; then a PUBLISH of 200 MiB.
+        socket.write(Buffer.from([0x20, 0x03, 0, 0, 0]));
+        socket.write(Buffer.from([0x30, 0x80, 0x80, 0x80, 0x64]));
+        const part = Buffer.alloc(64 * 1024);
+        const more = (): void => {
+          while (!socket.destroyed && sent < 200 * 1024 * 1024) {
+            sent += part.length;
+            if (!socket.write(part)) {
+              socket.once("drain", more);
+              return;
+            }
+          }
+        };
+        setTimeout(more, 100);
+      });
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = Object(server.address());
+    const bundle = { format: 1, device: DEVICE, url: `mqtt://127.0.0.1:${port}` } as const;
+    const nothing = { will: null, channels: [], message: () => assert.unreachable() };
+    const link = await openLink({ bundle, ...nothing }, forever);
+    await link.ended;
+    assert.ok(sent < 8 * 1024 * 1024, `${sent} bytes were taken`);
+    await link.close();
+    server.close();
+  },
+);
 
 linking.run();

@@ -100,6 +100,19 @@ if (needsPostgres()) {
     assert.equal(templates, [{ subject: story.kept }]);
   });
 
+  models("a template that was removed says since when", async () => {
+    await told();
+    await project();
+    const [before] = await rows("SELECT template, removed_at FROM porchlight_read.templates");
+    assert.is(before?.["removed_at"], null);
+    story.fact("template.removed", { template: before?.["template"] }, story.kept);
+    await told();
+    await project();
+    const [after] = await rows("SELECT template, pack, removed_at FROM porchlight_read.templates");
+    assert.is(after?.["template"], before?.["template"]);
+    assert.ok(after?.["removed_at"] !== null && after?.["pack"] !== null);
+  });
+
   models("a visitor who came late or in pieces is put together", async () => {
     const visit = randomUUID();
     const ended = { durationMs: 5, frames: 1, outcome: "unknown", reason: "absent", visit };

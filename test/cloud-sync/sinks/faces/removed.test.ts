@@ -1,0 +1,83 @@
+import { randomUUID } from "node:crypto";
+import * as assert from "uvu/assert";
+import type { StoredEntry } from "../../../../cloud-sync/log/event-log.ts";
+import { createFaceEncodings } from "../../../../cloud-sync/sinks/faces/sink.ts";
+import { type Embedding, embeddingToBytes } from "../../../../shared/log/embedding.ts";
+import { startFast } from "../../../support/engines.ts";
+import { randomEmbedding, seeded } from "../../../support/facts.ts";
+import { suite } from "../../../support/suite.ts";
+
+const removing = suite("face encodings of removed templates");
+
+const LOG = randomUUID();
+const DEVICE = randomUUID();
+const PACK = "test@1";
+const unaborted = new AbortController().signal;
+
+function entry(
+  position: number,
+  type: string,
+  subject: string,
+  data: object,
+  plain = "",
+): StoredEntry {
+  const sealed = plain === "" ? null : { biometric: Buffer.from(plain).toString("base64") };
+  return {
+    position: BigInt(position),
+    log: LOG,
+    seq: position,
+    hash: "",
+    body: JSON.stringify({ clock: "synced", data, sealed }),
+    type,
+    at: 0,
+    subject,
+    actor: "device",
+    receivedAt: new Date(0),
+  };
+}
+
+function added(position: number, subject: string, face: Embedding, pack = PACK): StoredEntry {
+  const template = `00000000-0000-4000-8000-${String(position).padStart(12, "0")}`;
+  const content = { crop: null, embedding: embeddingToBytes(face).toString("base64"), photo: null };
+  const data = { template, pack, dimension: face.length };
+  return entry(position, "template.added", subject, data, JSON.stringify(content));
+}
+
+removing("are found no more, whatever comes again", async () => {
+  const server = await startFast();
+  const database = await server.fresh();
+  const faces = createFaceEncodings({
+    database,
+    devicesOf: async () => new Map([[LOG, DEVICE]]),
+    open: async (_, sealed) => Buffer.from(sealed, "base64"),
+  });
+  await faces.sink.open(unaborted);
+  const [own, other] = [randomUUID(), randomUUID()];
+  const random = seeded(14);
+  const looks = [randomEmbedding(random), randomEmbedding(random)];
+  const all = [1, 2].map((position) =>
+    added(position, own, looks[position - 1] ?? randomEmbedding(random)),
+  );
+  const template = "00000000-0000-4000-8000-000000000001";
+  const probe = randomEmbedding(random);
+  const found = async () => (await faces.nearest(probe, PACK, 5)).map((each) => each.template);
+  await faces.sink.write(all, unaborted);
+  await faces.sink.write([entry(3, "template.removed", other, { template })], unaborted);
+  assert.is((await found()).length, 2, "nobody takes out what is another's");
+  await faces.sink.write([entry(4, "template.removed", own, { template })], unaborted);
+  assert.not((await found()).includes(template));
+  await faces.sink.write(all, unaborted);
+  assert.is((await found()).length, 1);
+  const together = randomUUID();
+  const fifth = "00000000-0000-4000-8000-000000000005";
+  const both = [
+    added(5, together, randomEmbedding(random)),
+    entry(6, "template.removed", together, { template: fifth }),
+  ];
+  await faces.sink.write(both, unaborted);
+  assert.is((await found()).length, 1, "also where both come in one batch");
+  await database.close();
+  await server.stop();
+});
+
+removing.run();

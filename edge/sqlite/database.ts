@@ -12,6 +12,7 @@ import {
 import { dirname } from "node:path";
 import Sqlite from "better-sqlite3";
 import * as sqliteVec from "sqlite-vec";
+import { z } from "zod";
 import { invariant, PorchlightError } from "../../shared/core/errors.ts";
 import { type MigrationFolder, migrate } from "./migrate.ts";
 import { markCopy, openablePath } from "./read-only-copy.ts";
@@ -104,9 +105,20 @@ export function dataVersion(database: Database): number {
   return Number(database.pragma("data_version", { simple: true }));
 }
 
-/** Leaves nothing of what was deleted in the write-ahead log. */
-export function truncateWal(database: Database): void {
-  database.pragma("wal_checkpoint(TRUNCATE)");
+const checkpointRow = z.tuple([z.object({ busy: z.int() })]);
+
+/**
+ * Leaves nothing of what was deleted in the write-ahead log. Waits so long for whoever reads it;
+ * false where they go on, and the log stands.
+ */
+export function truncateWal(database: Database, waitMs: number): boolean {
+  database.pragma(`busy_timeout = ${waitMs}`);
+  try {
+    const [{ busy }] = checkpointRow.parse(database.pragma("wal_checkpoint(TRUNCATE)"));
+    return busy === 0;
+  } finally {
+    database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  }
 }
 
 function createFile({ path, create }: DatabaseOptions): void {

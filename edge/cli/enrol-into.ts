@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import type { AnyDraft } from "../../shared/log/draft.ts";
 import type { Enrolment } from "../recognition/enrol.ts";
+import { appendEnrolled } from "../store/enrolled-crop.ts";
 import type { Store } from "../store/open-store.ts";
 import type { Person } from "../vault/gallery.ts";
 
@@ -12,6 +14,12 @@ export function personNamed({ gallery }: Store, name: string): Person | null {
     exitCode: EXIT.usage,
     hint: "rename one first: porchlight people rename <id> <new name>",
   });
+}
+
+function linkOf({ visits }: Store, id: string | null, person: string, actor: string) {
+  const visit = id === null ? undefined : visits.find(id)?.id;
+  if (visit === undefined) return [];
+  return [{ type: "visit.linked", actor, subject: visit, data: { person, visit } } as const];
 }
 
 /** What an enrolment rests on: who is enrolled, and with which faces. */
@@ -32,6 +40,8 @@ export async function enrolInto(
     readonly name: string;
     readonly actor: string;
     readonly dryRun: boolean;
+    /** That it is from: it is theirs, then, and erasing them erases what was kept of it. */
+    readonly visit: string | null;
     readonly choose: (person: string) => Promise<Enrolment>;
   },
 ): Promise<{ readonly person: string | null; readonly enrolment: Enrolment }> {
@@ -47,9 +57,12 @@ export async function enrolInto(
     if (dryRun || templates.length === 0) return { person: null, enrolment };
     const personal = { profile: { name } };
     const enrolled = { type: "person.enrolled", actor, subject, data: {}, personal } as const;
-    const drafts = [...(known === null ? [enrolled] : []), ...removed, ...templates];
-    if (store.appendUnlessSince(since, GALLERY_TYPES, drafts) !== null)
-      return { person, enrolment };
+    const link = linkOf(store, given.visit, person, actor);
+    const drafts = [...(known === null ? [enrolled] : []), ...removed, ...templates, ...link];
+    const append = (facts: readonly AnyDraft[]) =>
+      store.appendUnlessSince(since, GALLERY_TYPES, facts) ?? [];
+    const cursors = await appendEnrolled({ ...store, append }, drafts, randomUUID);
+    if (cursors.length > 0) return { person, enrolment };
   }
   throw new PorchlightError("person.busy", "others are changing who is enrolled all the time", {
     hint: "try again when they are done: porchlight enroll",

@@ -4,12 +4,11 @@ import { table } from "../../shared/cli/terminal.ts";
 import type { Given } from "../../shared/cli/verb.ts";
 import { EXIT, type ExitCode, PorchlightError } from "../../shared/core/errors.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
-import { knownEntry, parseEntry } from "../../shared/log/entry.ts";
 import { visionOptions } from "../config/options.ts";
-import { openPersonal } from "../log/open-entry.ts";
 import { chooseTemplates, type PhotoReport } from "../recognition/enrol.ts";
 import { lookAtPhotos, type Photo } from "../recognition/enrol-photos.ts";
 import { thresholdProblems, thresholdsOf } from "../recognition/thresholds.ts";
+import { visitCrops } from "../store/enrolled-crop.ts";
 import type { Store } from "../store/open-store.ts";
 import { openVision } from "../vision/vision.ts";
 import { cameraFrames, configuredCamera } from "./camera-frames.ts";
@@ -58,22 +57,19 @@ async function* cameraPhotos(invocation: Invocation): AsyncGenerator<Photo> {
   }
 }
 
-/** The crops that were sealed with a visit's decision. */
-function visitPhotos({ visits, log, keyring }: Store, id: string): Photo[] {
-  const visit = visits.find(id);
-  const seq = visit?.decidedSeq ?? null;
-  const stored = seq === null ? undefined : log.readAfter(seq - 1, 1)[0];
-  const entry = stored?.body == null ? null : knownEntry(parseEntry(stored.body));
-  const personal = entry?.type === "visit.recognised" ? openPersonal(entry, keyring) : null;
-  if (personal === null) {
+/** The crops that were kept with a visit's decision. */
+function visitPhotos(store: Store, id: string): Photo[] {
+  const visit = store.visits.find(id);
+  const crops = visit === null ? [] : visitCrops(store, visit);
+  if (crops.length === 0) {
     throw new PorchlightError("visit.unknown", `no visit ${id} with faces that can be opened`, {
       exitCode: EXIT.notFound,
       hint: "see the visits: porchlight visits list",
     });
   }
-  return personal.biometric.crops.map((crop, i) => ({
+  return crops.map((bytes, i) => ({
     name: `visit ${id} ${i + 1}`,
-    bytes: Buffer.from(crop, "base64"),
+    bytes,
     source: "visit" as const,
   }));
 }
@@ -187,7 +183,10 @@ export const enroll: Verb = verb({
         alike: values.alike,
       };
       const choose = (person: string) => chooseTemplates(person, looked, options, actor);
-      const { person, enrolment } = await enrolInto(store, { name, actor, dryRun, choose });
+      const { person, enrolment } = await enrolInto(store, {
+        ...{ name, actor, dryRun, choose },
+        visit: values["from-visit"] ?? null,
+      });
       const reports = [...enrolment.reports.map((each) => named(each, store)), ...unread];
       for (const template of enrolment.doubtful) {
         const id = template.slice(0, 8);

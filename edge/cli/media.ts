@@ -5,7 +5,7 @@ import { oneOperand } from "../../shared/cli/verb.ts";
 import { bytes } from "../../shared/cli/words.ts";
 import { EXIT, messageOf, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 import { replaceFile } from "../host/atomic-file.ts";
-import { openMedia } from "../vault/media.ts";
+import { openObject } from "../vault/objects.ts";
 import { type Verb, verb } from "./verb.ts";
 
 /** A face in the clear: for its owner alone. */
@@ -38,7 +38,7 @@ export const mediaShow: Verb = verb({
     const { out } = values;
     const { media, mediaFiles: files, log, keyring } = store();
     const item = media.find(id);
-    const picture = item === null ? null : openMedia(item, { log, keyring, files });
+    const picture = item === null ? null : openObject(item, { log, keyring, files });
     if (item === null || picture === null) {
       throw new PorchlightError(
         "media.unknown",

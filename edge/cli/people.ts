@@ -12,6 +12,22 @@ import { findPerson } from "./find-person.ts";
 import { askedNames, checkedName, nameKey } from "./names.ts";
 import { type Verb, verb } from "./verb.ts";
 
+/** As long as SQLite waits for any lock. */
+const REMOVE_WAIT_MS = 5_000;
+
+/** `destroyed`: the keys are out of the vault, and something else still holds what it was. */
+function unfinished(id: string, destroyed: boolean): PorchlightError {
+  const who = id.slice(0, 8);
+  const message = destroyed
+    ? `${who} is not erased yet: the keys are out of the vault, and another process still reads a file that had them`
+    : `${who} is not erased yet: the log says so, and the vault could not follow it`;
+  return new PorchlightError("erasure.unfinished", message, {
+    remedy: "retry",
+    hint: destroyed
+      ? "see who reads it: fuser -v DATA/vault/vault.db DATA/log/log.db; the daemon goes on by itself, see: porchlight status"
+      : "make room on the disk; the daemon goes on by itself, see: porchlight status",
+  });
+}
 const SHORT_ID = 8;
 /** Shortest part of a template's id that is taken for it. */
 const PREFIX_MIN = 4;
@@ -150,15 +166,19 @@ export const peopleRemove: Verb = verb({
   operands: oneOperand("<name or id>"),
   async run({ store, terminal, actor, values, operands }) {
     const [who = ""] = await askedNames(operands, terminal);
-    const { gallery, append } = store();
+    const { gallery, append, erasing, links } = store();
     const { id, name, templates } = findPerson(gallery, who);
-    const question = `Erase ${name} and ${templates} templates for good?`;
+    const visits = links.visitsOf(id).length;
+    const question = `Erase ${name}, ${templates} templates and the pictures of ${visits} visits for good?`;
     if (!values.yes && !(await confirmed(terminal, question))) {
       terminal.note("nothing was erased");
       return EXIT.failed;
     }
     append([{ type: "person.erased", actor, subject: id, data: { reason: "requested" } }]);
-    terminal.data({ id, erased: true }, `erased ${id.slice(0, 8)}: the keys are destroyed`);
+    erasing.finish(REMOVE_WAIT_MS);
+    if (!erasing.isGone(id)) throw unfinished(id, erasing.pending().includes(id));
+    const words = `erased ${id.slice(0, 8)} and ${visits} visits: the keys are destroyed`;
+    terminal.data({ id, erased: true, visits }, words);
     return EXIT.ok;
   },
 });

@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
+import type { DeviceConfig } from "../config/schema.ts";
 import { logPath } from "../log/open-log.ts";
 import { vaultPath } from "../vault/open-vault.ts";
 import { type DaemonCamera, daemonCamera } from "./daemon-client.ts";
@@ -21,6 +22,27 @@ function diskWords(disk: {
   return `${room}; ${bytes(written)} written a day${over} of ${bytes(budget)}`;
 }
 
+function pictureWords(pictures: {
+  readonly snapshotBytes: number;
+  readonly snapshotBudgetBytes: number;
+  readonly cropBytes: { readonly visits: number };
+  readonly cropBudgetBytes: number;
+  readonly retentionDays: DeviceConfig["retention"];
+}): string {
+  const { retentionDays, cropBytes } = pictures;
+  const { strangers, people } = retentionDays;
+  const of = (used: number, budget: number): string => `${bytes(used)} of ${bytes(budget)}`;
+  const size = `snapshots ${of(pictures.snapshotBytes, pictures.snapshotBudgetBytes)}, crops ${of(cropBytes.visits, pictures.cropBudgetBytes)}`;
+  const days = (each: { readonly crops: number; readonly snapshots: number }): string =>
+    each.crops === each.snapshots ? `${each.crops}` : `${each.snapshots} and ${each.crops}`;
+  return `${size}; strangers' go after ${days(strangers)} days, people's after ${days(people)}`;
+}
+
+/** Whoever erases is told whether that is done. */
+function erasingWords(pending: number): string {
+  return pending === 0 ? "" : `; NOT ERASED YET: ${pending}, another process reads the store`;
+}
+
 function cameraWords(camera: DaemonCamera | null): string {
   if (camera === null) return "no daemon runs: systemctl status porchlight";
   const { state = "replay", sinceMs, reason, lastFrameAtMs } = camera;
@@ -38,7 +60,7 @@ export const status: Verb = verb({
   operands: NO_OPERANDS,
   async run({ store: open, config, terminal }) {
     const store = open();
-    const { gallery, visits, latest, log, retention, reserve } = store;
+    const { gallery, visits, latest, log, retention, reserve, erasing } = store;
     const head = log.head();
     const started = latest.of("daemon.started");
     const stopped = latest.of("daemon.stopped");
@@ -61,6 +83,14 @@ export const status: Verb = verb({
         writtenBytesPerDay: telemetry?.data.metrics["storeWrittenBytesPerDay"] ?? null,
         budgetBytesPerDay: config().buffer.writtenMiBPerDay * MIB,
       },
+      pictures: {
+        snapshotBytes: store.media.bytes(),
+        snapshotBudgetBytes: config().media.maxMiB * MIB,
+        cropBytes: store.crops.bytes(),
+        cropBudgetBytes: config().media.cropsMaxMiB * MIB,
+        retentionDays: config().retention,
+      },
+      erasing: erasing.pending().length,
       pack: model === null ? null : `${model.data.name}@${model.data.version}`,
       startedAtMs: started?.atMs ?? null,
       stoppedAtMs: stopped?.atMs ?? null,
@@ -76,7 +106,8 @@ export const status: Verb = verb({
       `log         ${head.seq} entries (${size})`,
       `buffer      ${bytes(facts.buffer.usedBytes)} of ${bytes(facts.buffer.budgetBytes)}`,
       `disk        ${diskWords(facts.disk)}`,
-      `people      ${facts.people}, ${facts.templates} templates`,
+      `people      ${facts.people}, ${facts.templates} templates${erasingWords(facts.erasing)}`,
+      `pictures    ${pictureWords(facts.pictures)}`,
       `visits      ${facts.visits}, last ${last}`,
       `camera      ${cameraWords(camera)}`,
       `model pack  ${facts.pack ?? `${config().models.pack} (not started yet)`}`,

@@ -7,7 +7,7 @@ import { setting } from "../../shared/core/setting.ts";
 import { cameraConfigSchema } from "../camera/config.ts";
 import { buttonConfigSchema } from "../doorbell/config.ts";
 import { bufferConfigSchema } from "../log/config.ts";
-import { mediaConfigSchema } from "../media/config.ts";
+import { mediaConfigSchema, retentionConfigSchema } from "../media/config.ts";
 import { recognitionConfigSchema } from "../recognition/config.ts";
 import { syncConfigSchema } from "../sync/config.ts";
 import { modelsConfigSchema } from "../vision/config.ts";
@@ -48,6 +48,7 @@ const settingsSchema = z.strictObject({
   models: modelsConfigSchema,
   recognition: recognitionConfigSchema,
   media: mediaConfigSchema,
+  retention: retentionConfigSchema,
   telemetry: z
     .strictObject({
       intervalS: z

@@ -8,6 +8,7 @@ import { ownerSocketPath } from "../config/paths.ts";
 import type { DeviceConfig } from "../config/schema.ts";
 import type { Notifier } from "../host/sd-notify.ts";
 import { createGroupCommit } from "../log/group-commit.ts";
+import { storeVisitCrops, type VisitCrops } from "../media/crops.ts";
 import { createSnapshots, type Snapshots } from "../media/snapshots.ts";
 import { createTracker } from "../recognition/track.ts";
 import { createVisitBudget } from "../recognition/visit-budget.ts";
@@ -50,6 +51,8 @@ export interface DaemonParts {
 /** Telemetry may wait for company this long; a durable entry never does. */
 const TELEMETRY_WAIT_MS = 1_000;
 const TELEMETRY_GROUP = 100;
+/** From the first file of an enrolment to its entries, on a slow machine. */
+const ENROLMENT_MS_MAX = 600_000;
 /** Runs until the camera ends or the signal is aborted. */
 export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promise<void> {
   // A store in trouble does not stop the daemon: what it cannot take waits, the door is watched.
@@ -115,7 +118,7 @@ export async function runDaemon(given: DaemonParts, signal: AbortSignal): Promis
           logger,
           monotonicMs: clock.monotonicMs,
           maxSidePx: config.recognition.maxSidePx,
-          snapshots,
+          ...picturesOf(given, snapshots, housekeeping),
         },
         signal,
       );
@@ -168,8 +171,7 @@ function untilAborted(signal: AbortSignal): Promise<void> {
 function housekeepingOf({ store, config, clock, logger }: DaemonParts): Housekeeping {
   return createHousekeeping({
     store,
-    buffer: () => config().buffer,
-    mediaMaxMiB: () => config().media.maxMiB,
+    config,
     writeVolume: createWriteVolume({ clock }),
     clock,
     logger,
@@ -187,21 +189,36 @@ function noCamera(): PorchlightError {
   );
 }
 
+function picturesOf(
+  { store, logger, newId }: DaemonParts,
+  snapshots: Snapshots | null,
+  housekeeping: Housekeeping,
+) {
+  const append = appendOrDrop({ store, logger }, "snapshot");
+  const parts = { files: store.mediaFiles, append, newId, logger };
+  const storeCrops = async (crops: VisitCrops): Promise<void> => {
+    if (housekeeping.acceptsPictures("crops")) await storeVisitCrops(crops, parts);
+  };
+  return { snapshots, storeCrops, isErased: store.keyring.isErased };
+}
+
 /** Null where none are wanted. Orphaned files that a crash has left are removed either way. */
 function openSnapshots(parts: DaemonParts, housekeeping: Housekeeping): Snapshots | null {
   const { store, config, newId, logger } = parts;
-  const { media, mediaFiles, log } = store;
+  const { media, crops, mediaFiles, log } = store;
   // A vault that could not follow, on a full disk, has not applied yet what is there.
   if (store.followed().seq === log.head().seq) {
-    const lost = mediaFiles.sweep(media.isKnown);
-    if (lost > 0) logger.info("snapshots without an entry were removed", { lost });
+    const isKnown = (sha256: string) => media.isKnown(sha256) || crops.isKnown(sha256);
+    // A command may be about to write the entry of one that it has just made.
+    const lost = mediaFiles.sweep(isKnown, parts.clock.now() - ENROLMENT_MS_MAX);
+    if (lost > 0) logger.info("pictures without an entry were removed", { lost });
   }
   if (!config().media.snapshots) return null;
   return createSnapshots({
     config: () => config().media,
     files: mediaFiles,
     append: appendOrDrop(parts, "snapshot"),
-    hasRoom: housekeeping.acceptsSheddable,
+    hasRoom: () => housekeeping.acceptsPictures("media"),
     newId,
     logger,
   });

@@ -4,6 +4,7 @@ import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import type { AnyDraft } from "../../shared/log/draft.ts";
 import type { Camera, Frame } from "../camera/frame.ts";
+import type { VisitCrops } from "../media/crops.ts";
 import type { Snapshots } from "../media/snapshots.ts";
 import type { Sighting, TrackEvent, Tracker } from "../recognition/track.ts";
 import type { Gallery } from "../vault/gallery.ts";
@@ -47,6 +48,9 @@ export interface PipelineParts {
   readonly monotonicMs: () => number;
   /** Faces narrower than this many pixels are found in frames at most this large. */
   readonly maxSidePx: number;
+  readonly isErased: (person: string) => boolean;
+  /** Does not throw where the disk is full: they may be missing. */
+  readonly storeCrops: (crops: VisitCrops) => Promise<void>;
   /** Null where none are wanted: then no frame is held either. */
   readonly snapshots: Pick<Snapshots, "take"> | null;
 }
@@ -150,38 +154,31 @@ async function sightingOf(
 async function appendEvents(events: readonly TrackEvent[], parts: PipelineParts): Promise<void> {
   const erased = new Set<string>();
   for (const given of events) {
-    const { event, seq } = await appendEvent(given, parts, erased);
-    if (seq === undefined) continue;
-    parts.observer.event(event, seq);
-    if (event.kind !== "recognised" || event.image === null) continue;
-    // After the decision, which does not wait for it.
-    const { visit, image } = event;
-    parts.snapshots?.take({ visit, subject: subjectOf(event), image });
+    const event = stillKnown(given, parts, erased);
+    const [cursor] = parts.append([draftOf(event)]);
+    if (cursor === undefined) continue;
+    parts.observer.event(event, cursor.seq);
+    if (event.kind !== "recognised") continue;
+    // After the decision, which does not wait for pictures.
+    const { visit, revision, image } = event;
+    const crops = await Promise.all(event.crops.map(encodeCrop));
+    await parts.storeCrops({ visit, revision, crops });
+    if (image !== null) parts.snapshots?.take({ visit, subject: visit, image });
   }
 }
 
 /**
- * Appends one event, about the visit alone where its person was erased since: nothing can be sealed
- * for them any more. `erased` are the visits of which that was found.
+ * The event, about the visit alone where its person was erased since. `erased` are the visits of
+ * which that was found.
  */
-async function appendEvent(
-  given: TrackEvent,
-  parts: PipelineParts,
-  erased: Set<string>,
-): Promise<{ readonly event: TrackEvent; readonly seq: number | undefined }> {
-  const event = erased.has(given.visit) ? withoutPerson(given) : given;
-  try {
-    const [cursor] = parts.append([await draftOf(event)]);
-    return { event, seq: cursor?.seq };
-  } catch (error) {
-    const person = event.kind === "recognised" ? event.decision.person : null;
-    const gone = error instanceof PorchlightError && error.code === "subject.erased";
-    if (!gone || person === null) throw error;
-    parts.logger.info("visit of an erased person is logged as unknown", { visit: event.visit });
+function stillKnown(given: TrackEvent, parts: PipelineParts, erased: Set<string>): TrackEvent {
+  const person = given.kind === "recognised" ? given.decision.person : null;
+  if (person !== null && parts.isErased(person) && !erased.has(given.visit)) {
+    parts.logger.info("visit of an erased person is logged as unknown", { visit: given.visit });
     parts.tracker.forget(person);
-    erased.add(event.visit);
-    return await appendEvent(event, parts, erased);
+    erased.add(given.visit);
   }
+  return erased.has(given.visit) ? withoutPerson(given) : given;
 }
 
 /** What is left of an event when the person it was about is nobody any more. */
@@ -202,12 +199,11 @@ function withoutPerson(event: TrackEvent): TrackEvent {
   return { ...event, decision: { ...decision, ...nobody, frames } };
 }
 
-/** A known face is that person's data; anybody else's belongs to the visitor of this visit. */
-function subjectOf({ visit, decision }: Extract<TrackEvent, { kind: "recognised" }>): string {
-  return decision.person ?? visit;
-}
-
-async function draftOf(event: TrackEvent): Promise<AnyDraft> {
+/**
+ * What is kept of a visit is sealed under keys of the visit, whoever it was: its decision links it
+ * to them, and who erases them follows that.
+ */
+function draftOf(event: TrackEvent): AnyDraft {
   const actor = "device";
   if (event.kind === "started") {
     const { visit, camera } = event;
@@ -218,12 +214,6 @@ async function draftOf(event: TrackEvent): Promise<AnyDraft> {
     return { type: "visit.ended", actor, data };
   }
   const { visit, revision, decision } = event;
-  const crops = await Promise.all(event.crops.map(encodeCrop));
-  return {
-    type: "visit.recognised",
-    actor,
-    subject: subjectOf(event),
-    data: { visit, revision, decision },
-    personal: { biometric: { crops: crops.map((crop) => crop.toString("base64")) } },
-  };
+  const data = { visit, revision, decision };
+  return { type: "visit.recognised", actor, subject: visit, data };
 }

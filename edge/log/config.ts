@@ -24,9 +24,21 @@ export const bufferConfigSchema = z
       .meta(
         setting("Retention", "what may be shed is, when it is older than this, days", "at once"),
       ),
+    minHours: z
+      .int()
+      .min(0)
+      .max(8_760)
+      .default(24)
+      .meta(
+        setting(
+          "Shedding floor",
+          "nothing younger is shed for a budget: hours; a full disk may take it all the same",
+          "at once",
+        ),
+      ),
     shed: z
-      .array(z.enum(["telemetry", "media"]))
-      .default(["telemetry", "media"])
+      .array(z.enum(["telemetry", "media", "crops"]))
+      .default(["telemetry", "media", "crops"])
       .meta(
         setting(
           "Shedding order",

@@ -20,7 +20,8 @@ export interface LiveOutbox {
   remove(position: number): void;
   /** Drops what has expired. */
   prune(): void;
-  clear(): void;
+  /** Removes what is about these people or visits. */
+  removeAbout(subjects: readonly string[]): void;
 }
 
 /**
@@ -44,7 +45,10 @@ export function createLiveOutbox(database: Database, clock: Clock): LiveOutbox {
     "SELECT position, channel, at, monotonic_ms, payload FROM live ORDER BY position",
   );
   const remove = database.prepare("DELETE FROM live WHERE position = ?");
-  const clear = database.prepare("DELETE FROM live");
+  const removeAbout = database.prepare(
+    `DELETE FROM live WHERE json_extract(payload, '$.person') = @subject
+       OR json_extract(payload, '$.visit') = @subject`,
+  );
   const unremoved = new Set<number>();
   const removeRow = (position: number): void => {
     try {
@@ -71,6 +75,8 @@ export function createLiveOutbox(database: Database, clock: Clock): LiveOutbox {
     prune() {
       for (const { position, stale } of read()) if (stale) removeRow(position);
     },
-    clear: () => void clear.run(),
+    removeAbout: database.transaction((subjects: readonly string[]) => {
+      for (const subject of subjects) removeAbout.run({ subject });
+    }),
   };
 }

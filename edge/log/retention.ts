@@ -6,7 +6,7 @@
 import { z } from "zod";
 import type { Clock } from "../../shared/core/clock.ts";
 import type { AnyDraft } from "../../shared/log/draft.ts";
-import type { Entry, EntryType } from "../../shared/log/entry.ts";
+import type { EntryType } from "../../shared/log/entry.ts";
 import type { Database } from "../sqlite/database.ts";
 import type { EventLog } from "./event-log.ts";
 
@@ -14,6 +14,7 @@ import type { EventLog } from "./event-log.ts";
 export const SHEDDABLE = {
   telemetry: "telemetry.sampled",
   media: "media.captured",
+  crops: "crop.captured",
 } as const satisfies Record<string, EntryType>;
 type Sheddable = keyof typeof SHEDDABLE;
 
@@ -24,6 +25,8 @@ export function isSheddable(type: EntryType): boolean {
 export interface BufferPolicy {
   readonly maxMiB: number;
   readonly maxDays: number;
+  /** Nothing younger is shed for the budget's sake; default 0. */
+  readonly minHours?: number;
   /** In the order in which it goes. */
   readonly shed: readonly Sheddable[];
 }
@@ -47,8 +50,9 @@ export interface Retention {
 export interface RetentionOptions {
   readonly database: Database;
   readonly log: Pick<EventLog, "appendWith" | "head">;
-  readonly clock: Clock;
-  readonly clockState: (nowMs: number) => Entry["clock"];
+  readonly clock: Pick<Clock, "monotonicMs">;
+  /** The last place that is known to be older; null where none is. */
+  readonly olderThan: (ageMs: number) => { readonly log: string; readonly seq: number } | null;
 }
 
 /** It begins here and goes on to there: few large steps wear a card less than many small ones. */
@@ -65,10 +69,11 @@ const RANGES_MAX = 200;
 const AGE_EVERY_MS = 3_600_000;
 
 const MIB = 1024 * 1024;
+const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
 export function createRetention(options: RetentionOptions): Retention {
-  const { database, clock, clockState } = options;
+  const { database, clock, olderThan } = options;
   const shed = createShedder(options);
   let emptying = false;
   let agedMs = Number.NEGATIVE_INFINITY;
@@ -81,11 +86,6 @@ export function createRetention(options: RetentionOptions): Retention {
       freeBytes: free * pageBytes,
     };
   };
-  /** A clock that was never set calls everything old, or nothing. */
-  const oldest = ({ maxDays }: BufferPolicy): number | null => {
-    const nowMs = clock.now();
-    return clockState(nowMs) === "synced" ? nowMs - maxDays * DAY_MS : null;
-  };
   return {
     use,
     step(policy, wantedFreeBytes = 0) {
@@ -96,16 +96,18 @@ export function createRetention(options: RetentionOptions): Retention {
       const tooMuch = emptying || freeBytes < wantedFreeBytes;
       const due = clock.monotonicMs() - agedMs >= AGE_EVERY_MS;
       if (!tooMuch && !due) return "within";
-      const before = tooMuch ? Number.POSITIVE_INFINITY : oldest(policy);
-      for (const name of policy.shed) if (shed(SHEDDABLE[name], before)) return "shed";
+      const { minHours = 0, maxDays } = policy;
+      const ageMs = tooMuch ? minHours * HOUR_MS : maxDays * DAY_MS;
+      const upTo = ageMs === 0 ? "head" : olderThan(ageMs);
+      for (const name of policy.shed) if (shed(SHEDDABLE[name], upTo)) return "shed";
       if (due) agedMs = clock.monotonicMs();
       return tooMuch ? "over" : "within";
     },
   };
 }
 
-const looked = z.tuple([z.int(), z.string().nullable(), z.int().nullable()]);
-const placeRow = z.object({ first: z.int(), end: z.int() });
+const looked = z.tuple([z.int(), z.int(), z.int().nullable()]);
+const placeRow = z.object({ log: z.string(), first: z.int(), end: z.int() });
 
 interface Candidate {
   readonly position: number;
@@ -118,10 +120,12 @@ interface Look {
   readonly to: number;
 }
 
-/** Empties entries of a type from before a time (null: none); says whether it moved on. */
+type UpTo = ReturnType<RetentionOptions["olderThan"]> | "head";
+
+/** Empties entries of a type up to a place (null: none); says whether it moved on. */
 function createShedder({ database, log }: RetentionOptions) {
   const place = database.prepare(
-    `SELECT first_position AS first, (SELECT max(position) FROM entries) AS end
+    `SELECT uuid AS log, first_position AS first, (SELECT max(position) FROM entries) AS end
      FROM logs ORDER BY id DESC LIMIT 1`,
   );
   const done = database.prepare("SELECT position FROM shed WHERE type = ?").pluck();
@@ -134,14 +138,16 @@ function createShedder({ database, log }: RetentionOptions) {
   const remove = database.prepare("DELETE FROM entries WHERE position = ?");
   const restore = database.prepare("INSERT INTO entries (position, hash) VALUES (?, ?)");
 
-  return (type: EntryType, before: number | null): boolean => {
-    if (before === null) return false;
+  return (type: EntryType, upTo: UpTo): boolean => {
+    if (upTo === null) return false;
     let moved = false;
     log.appendWith(() => {
-      const { first, end } = placeRow.parse(place.get());
+      const { log: current, first, end: last } = placeRow.parse(place.get());
+      if (upTo !== "head" && upTo.log !== current) return [];
+      const end = upTo === "head" ? last : Math.min(last, first + upTo.seq - 1);
       // Only in the log of now: one that is closed takes no entry that would explain it.
       const from = Math.max(first - 1, z.int().optional().parse(done.get(type)) ?? 0);
-      const { found, to } = look({ type, from, end, before });
+      const { found, to } = look({ type, from, end });
       moved = to > from;
       if (moved) move.run(type, to);
       // Deleted and written again, all at once: SQLite joins pages when rows go, never when they
@@ -160,44 +166,34 @@ interface Where {
   /** Looked at is what follows this position, up to and with `end`. */
   readonly from: number;
   readonly end: number;
-  /** Only what is older than this, ms since the epoch. */
-  readonly before: number;
 }
 
 function createLook(database: Database) {
-  // A type stands at the end of its entry, where no text inside `data` can imitate it; the rest is
-  // taken apart only where that fits.
+  // A type stands at the end of its entry, where no text inside `data` can imitate it.
   const rows = database
     .prepare<{ type: string; from: number; end: number }, unknown>(
-      `SELECT position,
-         CASE WHEN substr(body, -length(@type)) = @type
-           THEN json_extract(body, '$.clock') || ' ' || json_extract(body, '$.at') END,
+      `SELECT position, coalesce(substr(body, -length(@type)) = @type, 0),
          length(CAST(body AS BLOB))
        FROM entries WHERE position > @from AND position <= @end ORDER BY position LIMIT ${LOOKED_AT_MAX}`,
     )
     .raw();
-  return ({ type, from, end, before }: Where): Look => {
+  return ({ type, from, end }: Where): Look => {
     const found: Candidate[] = [];
-    let old = 0;
     let to = from;
     let bytes = 0;
     let ranges = 0;
     for (const row of rows.iterate({ type: `"type":"${type}"}`, from, end })) {
-      const [position, time, length] = looked.parse(row);
+      const [position, isOfType, length] = looked.parse(row);
       bytes += length ?? 0;
-      if (time !== null && length !== null) {
-        const [clock, at] = time.split(" ");
-        // Order is by place: an entry without a clock is as old as the next one that has it.
-        if (clock === "synced" && Number(at) >= before) break;
+      if (isOfType === 1 && length !== null) {
         if (found.at(-1)?.position !== position - 1) ranges++;
         if (ranges > RANGES_MAX) break;
         found.push({ position, bytes: length });
-        if (clock === "synced" || before === Number.POSITIVE_INFINITY) old = found.length;
       }
-      if (old === found.length) to = position;
+      to = position;
       if (found.length === ENTRIES_MAX || bytes > BYTES_MAX) break;
     }
-    return { found: found.slice(0, old), to };
+    return { found, to };
   };
 }
 

@@ -31,6 +31,48 @@ export const mediaConfigSchema = z
           "at once",
         ),
       ),
+    cropsMaxMiB: z
+      .int()
+      .min(16)
+      .max(1_048_576)
+      .default(512)
+      .meta(
+        setting(
+          "Crop budget",
+          "above this the oldest crops of visits are shed, MiB, if buffer.shed has crops",
+          "at once",
+        ),
+      ),
+  })
+  .prefault({});
+
+const days = (fallback: number, name: string, of: string) =>
+  z
+    .int()
+    .min(1)
+    .max(36_500)
+    .default(fallback)
+    .meta(setting(name, `${of} cannot be opened any more after this, days`, "at once"));
+
+/** How long pictures can be opened, by whose they are: then their keys are destroyed. */
+export const retentionConfigSchema = z
+  .strictObject({
+    strangers: z
+      .strictObject({
+        crops: days(7, "Strangers' crops", "crops of visitors who are linked to nobody"),
+        snapshots: days(
+          7,
+          "Strangers' snapshots",
+          "snapshots of visitors who are linked to nobody",
+        ),
+      })
+      .prefault({}),
+    people: z
+      .strictObject({
+        crops: days(90, "People's crops", "crops of visits of people who are enrolled"),
+        snapshots: days(90, "People's snapshots", "snapshots of visits of people who are enrolled"),
+      })
+      .prefault({}),
   })
   .prefault({});
 

@@ -19,8 +19,11 @@ export interface MediaFiles {
   /** Null when they are there no longer, or are others than they were. */
   read(sha256: string): Buffer | null;
   remove(sha256: string): void;
-  /** Removes orphans, whose entry was never written. Returns how many there were. */
-  sweep(isKnown: (sha256: string) => boolean): number;
+  /**
+   * Removes orphans, whose entry was never written, and who were made before that time. Returns how
+   * many there were.
+   */
+  sweep(isKnown: (sha256: string) => boolean, madeBeforeMs: number): number;
 }
 
 export interface MediaFilesOptions {
@@ -78,12 +81,13 @@ export function createMediaFiles({ folder, newId }: MediaFilesOptions): MediaFil
       }
     },
     remove: (sha256) => rmSync(pathOf(sha256), { force: true }),
-    sweep(isKnown) {
+    sweep(isKnown, madeBeforeMs) {
       const lost = filesIn(folder).filter((path) => {
         const name = path.slice(path.lastIndexOf("/") + 1);
-        return (
-          name.startsWith(UNFINISHED) || (hashSchema.safeParse(name).success && !isKnown(name))
-        );
+        const isObject = hashSchema.safeParse(name).success;
+        if (!name.startsWith(UNFINISHED) && (!isObject || isKnown(name))) return false;
+        const made = statSync(join(folder, path), { throwIfNoEntry: false })?.mtimeMs;
+        return made !== undefined && made < madeBeforeMs;
       });
       for (const path of lost) rmSync(join(folder, path), { force: true });
       return lost.length;

@@ -12,6 +12,7 @@ import {
 import { dirname } from "node:path";
 import Sqlite from "better-sqlite3";
 import * as sqliteVec from "sqlite-vec";
+import { z } from "zod";
 import { invariant, PorchlightError } from "../../shared/core/errors.ts";
 import { type MigrationFolder, migrate } from "./migrate.ts";
 import { markCopy, openablePath } from "./read-only-copy.ts";
@@ -29,6 +30,8 @@ export interface DatabaseOptions {
   readonly vectors?: boolean;
   /** For what may be lost with the power: a commit waits for no disk. Default: it does. */
   readonly synchronous?: "FULL" | "NORMAL";
+  /** Pages kept in memory, KiB; default: the gallery of a household and the tail of the log. */
+  readonly cacheKiB?: number;
   readonly now: () => number;
 }
 
@@ -39,7 +42,6 @@ const PAGE_BYTES = 4096;
 const PLAIN_HEADER = "SQLite format 3\0";
 /** The daemon and a command share a file; the longest write (a projection batch) takes well under a second. */
 const BUSY_TIMEOUT_MS = 2_000;
-/** 8 MiB of pages: the gallery of a household and the tail of the log stay in memory. */
 const CACHE_KIB = 8_192;
 
 /**
@@ -64,7 +66,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     database.pragma("secure_delete = ON");
     database.pragma("temp_store = MEMORY");
     database.pragma("trusted_schema = OFF");
-    database.pragma(`cache_size = -${CACHE_KIB}`);
+    database.pragma(`cache_size = -${options.cacheKiB ?? CACHE_KIB}`);
     if (options.vectors) sqliteVec.load(database);
     migrate(database, options.migrations, { path, now: options.now });
     return database;
@@ -103,9 +105,20 @@ export function dataVersion(database: Database): number {
   return Number(database.pragma("data_version", { simple: true }));
 }
 
-/** Leaves nothing of what was deleted in the write-ahead log. */
-export function truncateWal(database: Database): void {
-  database.pragma("wal_checkpoint(TRUNCATE)");
+const checkpointRow = z.tuple([z.object({ busy: z.int() })]);
+
+/**
+ * Leaves nothing of what was deleted in the write-ahead log. Waits so long for whoever reads it;
+ * false where they go on, and the log stands.
+ */
+export function truncateWal(database: Database, waitMs: number): boolean {
+  database.pragma(`busy_timeout = ${waitMs}`);
+  try {
+    const [{ busy }] = checkpointRow.parse(database.pragma("wal_checkpoint(TRUNCATE)"));
+    return busy === 0;
+  } finally {
+    database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  }
 }
 
 function createFile({ path, create }: DatabaseOptions): void {

@@ -1,6 +1,7 @@
-import { chmodSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { invariant } from "../../shared/core/errors.ts";
+import { invariant, systemCodeOf } from "../../shared/core/errors.ts";
 import {
   type AppliedMigration,
   appliedSchema,
@@ -8,7 +9,7 @@ import {
   type Migration,
   parseMigrations,
 } from "../../shared/core/migrations.ts";
-import { publishFile } from "../host/atomic-file.ts";
+import { publishFile, syncFolder } from "../host/atomic-file.ts";
 import type { Database } from "./database.ts";
 
 /** A folder of `0001-name.sql` and `0001-name.down.sql`. Forward only in production. */
@@ -18,6 +19,15 @@ export interface MigrateContext {
   readonly path: string;
   readonly now: () => number;
 }
+
+/** For the reserve, and for what the migrations themselves write. */
+const SPARE_BYTES = 64 * 1024 * 1024;
+/** A copy is a way back from an update: after a month nobody takes it. */
+const KEPT_MS = 30 * 86_400_000;
+/** A repaired file and its write-ahead log are of one moment. */
+const SAME_MS = 3_600_000;
+const PARTIAL = /\.partial-(\d+)(-journal)?$/;
+const WHOLE = /\.before-(\d+|rebuild(-wal|-shm)?)$/;
 
 const appliedRows = z.array(appliedSchema);
 
@@ -31,7 +41,8 @@ export function readMigrations(folder: MigrationFolder): readonly Migration[] {
 /**
  * Applies what is missing, one transaction each. Safe in two processes at once: the row is
  * inserted first, so whoever comes second waits, sees the row and goes on.
- * A database that already holds something is copied to `<path>.before-NNNN` first.
+ * A database that already holds something is copied to `<path>.before-NNNN` first, where what
+ * follows could lose anything of it and the disk has room: each is a transaction either way.
  */
 export function migrate(
   database: Database,
@@ -45,9 +56,13 @@ export function migrate(
     program: "porchlight",
     wayBack: "restore the copy it made: <file>.before-NNNN",
   });
+  removeStaleBackups(context);
   const missing = migrations.filter(({ number }) => number > applied.length);
   if (missing.length === 0) return;
-  if (applied.length > 0) backUp(database, applied.length, context.path);
+  const isAtRisk = applied.length > 0 && !missing.every(({ up }) => isAdditive(up));
+  if (isAtRisk && hasRoomFor(database, context.path)) {
+    backUp(database, applied.length, context.path);
+  }
   for (const migration of missing) apply(database, migration, context.now());
 }
 
@@ -67,13 +82,60 @@ export function migrateDown(database: Database, folder: MigrationFolder, number:
   }
 }
 
-/** Copies made before migrations hold keys too: erasure removes them. */
+/** Copies made before migrations and repairs hold keys and names too: erasure removes them, for good. */
 export function removeBackups(path: string): void {
-  const slash = path.lastIndexOf("/");
-  const folder = path.slice(0, slash + 1);
-  for (const file of readdirSync(folder === "" ? "." : folder)) {
-    if (file.startsWith(`${path.slice(slash + 1)}.before-`)) rmSync(`${folder}${file}`);
+  const backups = backupsOf(path);
+  for (const backup of backups) rmSync(backup, { force: true });
+  if (backups.length > 0) syncFolder(dirname(path));
+}
+
+/** What is there stays as it is: tables, indexes and columns only come. */
+function isAdditive(sql: string): boolean {
+  const statements = sql.replace(/--.*$/gm, "").split(";");
+  return statements.every((statement) =>
+    /^\s*(CREATE (UNIQUE |VIRTUAL )?(TABLE|INDEX)\b|ALTER TABLE \S+ ADD\b|$)/i.test(statement),
+  );
+}
+
+/** A copy is as large as the database, and must not take the last of the disk. */
+function hasRoomFor(database: Database, path: string): boolean {
+  const pragma = (name: string): number => Number(database.pragma(name, { simple: true }));
+  const { bavail, bsize } = statfsSync(dirname(path));
+  return bavail * bsize >= pragma("page_count") * pragma("page_size") + SPARE_BYTES;
+}
+
+/** Halves whose process is gone, and all but the last copy, which is kept for a while. */
+function removeStaleBackups({ path, now }: MigrateContext): void {
+  const whole: { readonly file: string; readonly ageMs: number }[] = [];
+  for (const file of backupsOf(path)) {
+    const pid = PARTIAL.exec(file)?.[1];
+    const stats = statSync(file, { throwIfNoEntry: false });
+    if (pid !== undefined && !isRunning(Number(pid))) rmSync(file, { force: true });
+    if (WHOLE.test(file) && stats !== undefined) {
+      whole.push({ file, ageMs: now() - stats.mtimeMs });
+    }
   }
+  const youngestMs = Math.min(...whole.map(({ ageMs }) => ageMs));
+  for (const { file, ageMs } of whole) {
+    if (ageMs > KEPT_MS || ageMs > youngestMs + SAME_MS) rmSync(file, { force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCodeOf(error) === "EPERM";
+  }
+}
+
+/** Whole copies and halves of them. */
+function backupsOf(path: string): string[] {
+  const folder = dirname(path);
+  return readdirSync(folder)
+    .filter((file) => file.startsWith(`${basename(path)}.before-`))
+    .map((file) => join(folder, file));
 }
 
 function readApplied(database: Database): AppliedMigration[] {

@@ -7,28 +7,32 @@ import type { AnyDraft } from "../../shared/log/draft.ts";
 import { type KnownEntry, knownEntry, parseEntry } from "../../shared/log/entry.ts";
 import { diskFull, isDiskFull } from "../host/disk-full.ts";
 import { createEventLog, type EventLog } from "../log/event-log.ts";
-import { createKeyOutbox, type KeyOutbox } from "../log/key-outbox.ts";
+import { createKeyOutbox } from "../log/key-outbox.ts";
 import { createLiveNotifier } from "../log/live-messages.ts";
 import { createLiveOutbox } from "../log/live-outbox.ts";
-import { type LogOptions, openLogDatabase } from "../log/open-log.ts";
+import { type LogOptions, logPath, openLogDatabase } from "../log/open-log.ts";
 import { createLogReader, type LogReader } from "../log/reader.ts";
 import { createRetention, isSheddable, type Retention } from "../log/retention.ts";
 import { createMediaFiles, type MediaFiles, mediaFolder } from "../media/media-files.ts";
-import { dataVersion, truncateWal } from "../sqlite/database.ts";
+import { type Database, dataVersion, truncateWal } from "../sqlite/database.ts";
 import { createDiskReserve, type DiskReserve } from "../sqlite/disk-reserve.ts";
 import { storeFailure } from "../sqlite/failure.ts";
-import { removeBackups } from "../sqlite/migrate.ts";
 import { protectCopy } from "../sqlite/read-only-copy.ts";
-import { createErasure } from "../vault/erasure.ts";
+import { createAges } from "../vault/ages.ts";
+import { type Crops, createCrops } from "../vault/crops.ts";
+import { createErasure, createSubjectEraser } from "../vault/erasure.ts";
 import { createGallery, type Gallery } from "../vault/gallery.ts";
 import { createKeyring, type Keyring } from "../vault/keyring.ts";
 import { createLatest, type Latest } from "../vault/latest-entries.ts";
+import { createLinks, type Links } from "../vault/links.ts";
 import { createMedia, type Media } from "../vault/media.ts";
 import { openVaultDatabase, type VaultOptions, vaultPath } from "../vault/open-vault.ts";
 import { createProjectionRunner, type ProjectionSource } from "../vault/projection-runner.ts";
 import { createVisits, type Visits } from "../vault/visits.ts";
 import { type ConditionalAppend, conditionalAppend } from "./conditional-append.ts";
 import { refuseUnfinished } from "./create-store.ts";
+import { createErasing, type Erasing } from "./erasing.ts";
+import { createExpiry, type Expiry } from "./expiry.ts";
 import { createRelease, type Release } from "./key-release.ts";
 
 export interface StoreOptions extends LogOptions, VaultOptions {
@@ -45,6 +49,10 @@ export interface Store {
   readonly visits: Visits;
   readonly latest: Latest;
   readonly media: Media;
+  readonly crops: Crops;
+  readonly links: Pick<Links, "visitsOf">;
+  /** What is not gone yet of those who were erased. */
+  readonly erasing: Erasing;
   /** Their sealed files. */
   readonly mediaFiles: MediaFiles;
   /**
@@ -56,6 +64,8 @@ export interface Store {
   readonly appendUnlessSince: ConditionalAppend;
   /** Sheds what the policy allows when log.db is over its budget. */
   readonly retention: Retention;
+  /** Lets the pictures of visits fade with their age. */
+  readonly expiry: Expiry;
   /** Room on the disk for what matters, once everything else is full. */
   readonly reserve: DiskReserve;
   /** Wraps newly released keys into the outbox, and revokes those that are released no longer. */
@@ -71,6 +81,9 @@ export interface Store {
   close(): void;
 }
 
+/** Frames wait meanwhile: whoever erases waits longer, by a call of their own. */
+const FOLLOWING_WAIT_MS = 100;
+
 /** Opens both files and follows the log to its head before anything is served. */
 export function openStore(options: StoreOptions): Store {
   const { folder, newId, clock } = options;
@@ -84,45 +97,35 @@ export function openStore(options: StoreOptions): Store {
   const log = createEventLog({ database, keyring, announce, ...options });
   const live = createLiveOutbox(database, clock);
   const released = createKeyOutbox(database, clock);
-  const retention = createRetention({ database, log, ...options });
+  const ages = createAges({ vault, ...options });
+  const retention = createRetention({ database, log, clock, olderThan: ages.olderThan });
   const visits = createVisits(vault);
   const latest = createLatest(vault);
   const mediaFiles = createMediaFiles({ folder: mediaFolder(folder), newId });
-  const media = createMedia({ vault, files: mediaFiles, keyring });
-  const erasure = createErasure(keyring, {
-    removeCopies: () => removeBackups(vaultPath(folder)),
-    revoke: () => revokeDestroyed(released, keyring),
-    truncateWal() {
-      // A name may be waiting there to be sent.
-      live.clear();
-      truncateWal(database);
-      truncateWal(vault);
-    },
+  const media = createMedia({ vault, files: mediaFiles });
+  const crops = createCrops({ vault, files: mediaFiles });
+  const eraser = createSubjectEraser(vault, keyring);
+  const links = createLinks(vault, eraser);
+  const erasing = createErasing({
+    ...{ log: database, vault, eraser, links, keyring, live, released },
+    logPath: logPath(folder),
+    vaultPath: vaultPath(folder),
   });
+  const finishErasing = () => erasing.finish(FOLLOWING_WAIT_MS);
+  const erasure = createErasure({ eraser, links, finish: finishErasing });
   const source = sourceOf(log, createLogReader(database), options.passedOver);
-  const runner = createProjectionRunner(vault, source, [erasure, gallery, visits, latest, media]);
-  // The log has it: on a full disk, or beside another writer, the vault reads it later.
-  const follow = (): void => {
-    try {
-      reserve.run(runner.catchUp);
-    } catch (error) {
-      if (!isDiskFull(error) && storeFailure(error)?.remedy !== "retry") throw error;
-    }
-  };
-  let seen = -1;
-  const catchUp = (): void => {
-    const version = dataVersion(database);
-    if (version === seen) return;
-    follow();
-    seen = version;
-  };
+  const projections = [links, erasure, gallery, visits, latest, media, crops, ages];
+  const runner = createProjectionRunner(vault, source, projections);
+  const { follow, catchUp } = createFollower(database, () => reserve.run(runner.catchUp));
+  const append = createAppend(log, reserve, follow);
   const close = (): void => {
     vault.close();
     database.close();
   };
   try {
-    truncateWal(vault);
+    truncateWal(vault, FOLLOWING_WAIT_MS);
     catchUp();
+    finishErasing();
     for (const each of [database, vault]) protectCopy(each);
   } catch (error) {
     close();
@@ -135,21 +138,16 @@ export function openStore(options: StoreOptions): Store {
     visits,
     latest,
     media,
+    crops,
+    links,
+    erasing,
     mediaFiles,
     retention: followed(retention, reserve, follow),
+    expiry: createExpiry({ vault, ages, append }),
     reserve,
     release: createRelease({ vault, keyring, rows: released }),
     pruneLive: live.prune,
-    append(drafts) {
-      const spare = drafts.every(({ type }) => isSheddable(type));
-      try {
-        const cursors = spare ? log.append(drafts) : reserve.run(() => log.append(drafts));
-        follow();
-        return cursors;
-      } catch (error) {
-        throw isDiskFull(error) ? diskFull(error) : error;
-      }
-    },
+    append,
     appendUnlessSince: conditionalAppend({ log, reserve, follow }),
     catchUp,
     rebuild: runner.rebuild,
@@ -163,12 +161,38 @@ function namesOf(gallery: Pick<Gallery, "person">, { liveNames = false }: StoreO
   return (person: string) => (liveNames ? (gallery.person(person)?.name ?? null) : null);
 }
 
-/** Keys that were handed over, and are not in the vault any more. */
-function revokeDestroyed(released: KeyOutbox, { export: keyOf }: Pick<Keyring, "export">): void {
-  const gone = released
-    .all()
-    .filter(({ site, subject, class: of }) => site !== null && keyOf(subject, of) === null);
-  if (gone.length > 0) released.revoke(gone);
+function createAppend(log: EventLog, reserve: DiskReserve, follow: () => void): Store["append"] {
+  return (drafts) => {
+    const spare = drafts.every(({ type }) => isSheddable(type));
+    try {
+      const cursors = spare ? log.append(drafts) : reserve.run(() => log.append(drafts));
+      follow();
+      return cursors;
+    } catch (error) {
+      throw isDiskFull(error) ? diskFull(error) : error;
+    }
+  };
+}
+
+/** `catchUp` costs nothing where nothing was appended by others, and nothing is left to follow. */
+function createFollower(database: Database, read: () => void) {
+  let seen: number | null = null;
+  // The log has it: on a full disk, or beside another writer, the vault reads it later.
+  const follow = (): void => {
+    try {
+      read();
+    } catch (error) {
+      if (!isDiskFull(error) && storeFailure(error)?.remedy !== "retry") throw error;
+      seen = null;
+    }
+  };
+  const catchUp = (): void => {
+    const version = dataVersion(database);
+    if (version === seen) return;
+    seen = version;
+    follow();
+  };
+  return { follow, catchUp };
 }
 
 /** What it has shed is applied to the vault when it returns. */

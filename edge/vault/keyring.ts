@@ -13,6 +13,8 @@ export interface Keyring extends SubjectKeys {
   /** Marks a subject as erased: it never gets a key again. */
   markErased(subject: string, seq: number): void;
   isErased(subject: string): boolean;
+  /** Whether it has a key of any class. */
+  holds(subject: string): boolean;
   /** Which keys of these classes there are. */
   names(classes: readonly PersonalClass[]): readonly KeyPlace[];
   /** Changes whenever keys were made or destroyed here. */
@@ -36,6 +38,7 @@ export function createKeyring(vault: Database): Keyring {
   const erase = vault.prepare("INSERT OR IGNORE INTO erased_subjects VALUES (?, ?)");
   const erased = vault.prepare("SELECT 1 FROM erased_subjects WHERE subject = ?");
   const names = vault.prepare("SELECT subject, class FROM subject_keys WHERE class = ?");
+  const any = vault.prepare("SELECT 1 FROM subject_keys WHERE subject = ? LIMIT 1");
   const keyOf = (subject: string, personalClass: PersonalClass): Buffer | undefined =>
     keyRow.parse(select.get(subject, personalClass))?.key;
   let changes = 0;
@@ -67,6 +70,7 @@ export function createKeyring(vault: Database): Keyring {
     },
     markErased: (subject, seq) => void erase.run(subject, seq),
     isErased,
+    holds: (subject) => any.get(subject) !== undefined,
     names: (classes) => classes.flatMap((each) => nameRows.parse(names.all(each))),
     changes: () => changes,
     export: (subject, personalClass) => keyOf(subject, personalClass) ?? null,

@@ -1,12 +1,8 @@
 /** Which snapshots there are: a projection of the log into the vault, and the files go with it. */
 import { z } from "zod";
-import { type EntryOf, type KnownEntry, knownEntry, parseEntry } from "../../shared/log/entry.ts";
-import { unsealObject } from "../../shared/log/seal.ts";
-import type { EventLog } from "../log/event-log.ts";
-import { openPersonal } from "../log/open-entry.ts";
-import type { MediaFiles } from "../media/media-files.ts";
+import type { EntryOf, KnownEntry } from "../../shared/log/entry.ts";
 import type { Database } from "../sqlite/database.ts";
-import type { Keyring } from "./keyring.ts";
+import { createObjectRows, type ObjectParts, type ObjectRows } from "./objects.ts";
 import type { Projection } from "./projection-runner.ts";
 
 export interface MediaItem {
@@ -23,20 +19,11 @@ export interface MediaItem {
   readonly seq: number;
 }
 
-export interface Media extends Projection<KnownEntry> {
+export interface Media extends Projection<KnownEntry>, Pick<ObjectRows, "isKnown" | "bytes"> {
   /** Of one visit, as they were captured. */
   ofVisit(visit: string): readonly MediaItem[];
   /** By its id, or by an unambiguous start of it. */
   find(idOrPrefix: string): MediaItem | null;
-  isKnown(sha256: string): boolean;
-  /** Of all of them together, as they lie on the disk. */
-  bytes(): number;
-}
-
-export interface MediaParts {
-  readonly vault: Database;
-  readonly files: Pick<MediaFiles, "remove">;
-  readonly keyring: Pick<Keyring, "destroy">;
 }
 
 const itemRow = z
@@ -60,38 +47,17 @@ const itemRow = z
       atMs: at,
     }),
   );
-const goneRows = z.array(z.object({ id: z.string(), sha256: z.string(), subject: z.string() }));
-
-export function createMedia({ vault, files, keyring }: MediaParts): Media {
+export function createMedia(parts: ObjectParts): Media {
+  const { vault } = parts;
   const many = (sql: string, ...parameters: unknown[]): MediaItem[] =>
     z.array(itemRow).parse(vault.prepare(`SELECT * FROM media ${sql}`).all(...parameters));
-  /** The file first: a row without one can be removed again, a file without a row is lost. */
-  const remove = (where: string, ...parameters: unknown[]): string[] => {
-    const select = vault.prepare(`SELECT id, sha256, subject FROM media WHERE ${where}`);
-    const gone = goneRows.parse(select.all(...parameters));
-    const forget = vault.prepare("DELETE FROM media WHERE id = ?");
-    for (const { id, sha256 } of gone) {
-      files.remove(sha256);
-      forget.run(id);
-    }
-    return gone.map(({ subject }) => subject);
-  };
+  const table = { table: "media", sheds: "media.captured", class: "media" } as const;
+  const rows = createObjectRows(parts, table);
   return {
     name: "media",
     apply(entry) {
       if (entry.type === "media.captured") insert(vault, entry);
-      else if (entry.type === "buffer.shed" && entry.data.types.includes("media.captured")) {
-        const { ranges, from, to } = entry.data;
-        for (const [first, last] of ranges ?? [[from, to]]) {
-          remove("log = ? AND seq BETWEEN ? AND ?", entry.log, first, last);
-        }
-      } else if (entry.type === "person.erased" && entry.subject !== null) {
-        const { subject } = entry;
-        remove("subject = ?", subject);
-        // Taken while it was not known yet who it was: a key of the visitor opens it.
-        const visits = "visit IN (SELECT id FROM visits WHERE person = ?)";
-        for (const visitor of remove(visits, subject)) keyring.destroy(visitor, ["media"]);
-      }
+      else rows.follow(entry);
     },
     reset: () => void vault.exec("DELETE FROM media"),
     ofVisit: (visit) => many("WHERE visit = ? ORDER BY seq", visit),
@@ -100,10 +66,8 @@ export function createMedia({ vault, files, keyring }: MediaParts): Media {
       const found = many("WHERE id >= ? AND id < ? LIMIT 2", idOrPrefix, `${idOrPrefix}g`);
       return found.length === 1 ? (found[0] ?? null) : null;
     },
-    isKnown: (sha256) =>
-      vault.prepare("SELECT 1 FROM media WHERE sha256 = ?").get(sha256) !== undefined,
-    // total(): as a float, whatever the entries say.
-    bytes: () => z.number().parse(vault.prepare("SELECT total(bytes) FROM media").pluck().get()),
+    isKnown: rows.isKnown,
+    bytes: rows.bytes,
   };
 }
 
@@ -115,21 +79,4 @@ function insert(vault: Database, entry: EntryOf<"media.captured">): void {
       ...[media, visit, entry.subject ?? visit, kind, sha256, bytes, widthPx, heightPx],
       ...[entry.at, entry.log, entry.seq],
     );
-}
-
-export interface OpenMediaParts {
-  readonly log: Pick<EventLog, "head" | "readAfter">;
-  readonly keyring: Pick<Keyring, "open">;
-  readonly files: Pick<MediaFiles, "read">;
-}
-
-/** What was captured, or null where its key, its entry or its file is gone. */
-export function openMedia(item: MediaItem, { log, keyring, files }: OpenMediaParts): Buffer | null {
-  if (log.head().log !== item.log) return null;
-  const [stored] = log.readAfter(item.seq - 1, 1);
-  const entry = stored?.body == null ? null : knownEntry(parseEntry(stored.body));
-  const personal = entry?.type === "media.captured" ? openPersonal(entry, keyring) : null;
-  const sealed = files.read(item.sha256);
-  if (personal === null || sealed === null) return null;
-  return unsealObject(Buffer.from(personal.media.key, "base64"), item.id, sealed);
 }

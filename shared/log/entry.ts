@@ -114,6 +114,28 @@ export const ENTRY_DATA = {
     visit: subjectSchema,
     widthPx: count,
   }),
+  /** This visit was that person's, as it turned out later: what erases the one erases the other. */
+  "visit.linked": z.strictObject({ person: subjectSchema, visit: subjectSchema }),
+  /** A crop of a visit's decision, in a file like a snapshot; those of earlier revisions are gone. */
+  "crop.captured": z.strictObject({
+    bytes: count,
+    crop: z.uuid().lowercase(),
+    revision: z.int().min(1),
+    sha256: hashSchema,
+    visit: subjectSchema,
+  }),
+  /** The crop that a template was made from, in a file. */
+  "crop.enrolled": z.strictObject({
+    bytes: count,
+    crop: z.uuid().lowercase(),
+    sha256: hashSchema,
+    template: z.uuid(),
+  }),
+  /** Keys of its subject were destroyed, by age: what they have sealed cannot be read any more. */
+  "keys.destroyed": z.strictObject({
+    classes: z.array(z.enum(PERSONAL_CLASSES)).min(1),
+    reason: z.literal("retention"),
+  }),
   /**
    * The content of these entries was shed to save space: `ranges` are runs of them, first and last
    * seq; from `from` to `to` where there are none. Exactly `count` entries, `bytes` long.
@@ -139,8 +161,9 @@ export const ENTRY_PERSONAL = {
   "person.enrolled": z.strictObject({ profile: z.strictObject({ name: z.string() }) }),
   "person.renamed": z.strictObject({ profile: z.strictObject({ name: z.string() }) }),
   /**
-   * `embedding`: little-endian float32; `crop`: JPEG with room around the face; `photo`: SHA-256 of
-   * the file it came from, to know the same photo again. Sealed too: it would find the photo.
+   * `embedding`: little-endian float32; `photo`: SHA-256 of the file it came from, to know the same
+   * photo again, sealed because it would find the photo; `crop`: JPEG with room around the face, in
+   * logs written before crops were files.
    */
   "template.added": z.strictObject({
     biometric: z.strictObject({
@@ -149,12 +172,18 @@ export const ENTRY_PERSONAL = {
       photo: hashSchema.nullable(),
     }),
   }),
-  /** Best crops of a visit, best first, so that its visitor can be enrolled later. */
+  /** Of logs written before crops were files: the best of a visit, best first. */
   "visit.recognised": z.strictObject({
     biometric: z.strictObject({ crops: z.array(base64).max(3) }),
   }),
-  /** The key that opens the object, and the SHA-256 of what is in it. */
+  /** The key that opens the object, and the SHA-256 of what is in it; so for a crop. */
   "media.captured": z.strictObject({ media: z.strictObject({ digest: hashSchema, key: base64 }) }),
+  "crop.captured": z.strictObject({
+    biometric: z.strictObject({ digest: hashSchema, key: base64 }),
+  }),
+  "crop.enrolled": z.strictObject({
+    biometric: z.strictObject({ digest: hashSchema, key: base64 }),
+  }),
 } as const;
 
 export type PersonalType = keyof typeof ENTRY_PERSONAL;
@@ -163,8 +192,8 @@ export type EntryPersonal<T extends EntryType> = T extends PersonalType
   : never;
 
 /**
- * An entry is at most this large, sealed content included. A crop is about 30 kB; three of nothing
- * but noise are 830 kB. A message to the centre has 1 MiB.
+ * An entry is at most this large, sealed content included: three crops of nothing but noise, as they
+ * once stood in one, are 830 kB. A message to the centre has 1 MiB.
  */
 export const ENTRY_BYTES_MAX = 896 * 1024;
 

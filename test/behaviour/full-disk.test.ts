@@ -1,6 +1,7 @@
 import { type ChildProcess, spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { closeSync, existsSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,11 +10,12 @@ import { createAckedStore, UNSIGNED_SITE } from "../../edge/log/acked.ts";
 import { openLog } from "../../edge/log/open-log.ts";
 import { RESERVE_BYTES } from "../../edge/sqlite/disk-reserve.ts";
 import { systemClock } from "../../shared/core/clock.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 import { startAgent } from "../support/agent-process.ts";
 import { CentreLink } from "../support/centre-link.ts";
 import { json, porchlight, startDaemon } from "../support/cli.ts";
 import { deviceOf } from "../support/device.ts";
-import { pressed, sampled, visit } from "../support/facts.ts";
+import { enrolled, erased, pressed, sampled, visit } from "../support/facts.ts";
 import { needsMosquitto, startMosquitto } from "../support/mosquitto.ts";
 import { bundledPeople, writeScenes } from "../support/people.ts";
 import { rejects } from "../support/rejects.ts";
@@ -234,6 +236,40 @@ full("does not end the daemon: it goes on watching, says so, and is well again a
     written,
     "each press that was reported is in the log",
   );
+});
+
+full("lets nobody say that a person is erased while their keys are there", () => {
+  const disk = diskOf(48);
+  if (disk === null) return;
+  const seen = new Set<string>();
+  for (let room = 4_096; room <= 196_608; room += 12_288) {
+    const person = randomUUID();
+    const folder = join(disk.path, `${room}`);
+    const at = testStore(systemClock, () => "synced", { path: folder, remove: () => undefined });
+    opened.push(() => at.store.close());
+    at.store.append([enrolled(person, "Ana")]);
+    const ballast = join(disk.path, `ballast-${room}`);
+    writeFileSync(ballast, Buffer.alloc(room));
+    disk.fill();
+    unlinkSync(ballast);
+    const before = at.store.log.head().seq;
+    try {
+      at.store.append([erased(person)]);
+    } catch (error) {
+      assert.ok(error instanceof PorchlightError && error.code === "disk.full");
+    }
+    at.store.erasing.finish(20);
+    const { keyring, erasing, log } = at.store;
+    if (erasing.isGone(person)) assert.not(keyring.holds(person));
+    if (keyring.holds(person)) assert.not(erasing.isGone(person));
+    seen.add(`${log.head().seq > before ? "logged" : "refused"} ${erasing.isGone(person)}`);
+    disk.free();
+    if (log.head().seq > before) {
+      at.store.catchUp();
+      assert.ok(at.store.erasing.finish(20) && erasing.isGone(person), "once there is room");
+    }
+  }
+  assert.ok(seen.has("logged false"), [...seen].join());
 });
 
 full.run();

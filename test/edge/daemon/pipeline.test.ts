@@ -6,6 +6,7 @@ import { type PipelineParts, runPipeline } from "../../../edge/daemon/pipeline.t
 import type { Actor } from "../../../edge/demo/cast.ts";
 import { castFromGroups } from "../../../edge/demo/cast.ts";
 import { composeVisit, emptyPorch } from "../../../edge/demo/scenes.ts";
+import { storeVisitCrops } from "../../../edge/media/crops.ts";
 import { enrol } from "../../../edge/recognition/enrol.ts";
 import { createTracker } from "../../../edge/recognition/track.ts";
 import { encodeJpeg } from "../../../edge/vision/image.ts";
@@ -98,6 +99,12 @@ async function run(
     logger: silentLogger,
     monotonicMs,
     maxSidePx: 1280,
+    isErased: store.keyring.isErased,
+    storeCrops: (crops) =>
+      storeVisitCrops(crops, {
+        ...{ files: store.mediaFiles, append: store.append, newId: randomUUID },
+        logger: silentLogger,
+      }),
     snapshots: null,
   };
   await runPipeline(camera, parts, new AbortController().signal);

@@ -3,7 +3,7 @@ import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { createSnapshots, type Snapshots } from "../../../edge/media/snapshots.ts";
-import { openMedia } from "../../../edge/vault/media.ts";
+import { openObject } from "../../../edge/vault/objects.ts";
 import { decodeImage, encodeJpeg, encodePng } from "../../../edge/vision/image.ts";
 import { silentLogger } from "../../../shared/core/logger.ts";
 import { filesIn } from "../../support/bytes.ts";
@@ -64,7 +64,7 @@ snapshots(
       assert.not(holdsJpeg(sealed), "no JPEG begins in it");
       const full = join(at.options.folder, "media", path);
       assert.is(statSync(full).mode & 0o777, 0o640, "the agent may read it");
-      const picture = openMedia(item, { log, keyring, files });
+      const picture = openObject(item, { log, keyring, files });
       assert.ok(picture !== null && isJpeg(picture));
       const { width, height } = await decodeImage(picture);
       assert.equal([width, height], [item.widthPx, item.heightPx]);
@@ -123,7 +123,7 @@ snapshots("go with the person they are of, also where they were taken of a stran
   );
   const { log, keyring } = at.store;
   const files = { read: () => Buffer.alloc(100) };
-  for (const item of items) assert.is(openMedia(item, { log, keyring, files }), null, "no key");
+  for (const item of items) assert.is(openObject(item, { log, keyring, files }), null, "no key");
   await shoot(taking, first, person);
   assert.is(objectsOf(at).size, 2, "a picture that came too late leaves nothing");
   at.remove();
@@ -149,9 +149,9 @@ snapshots("a file whose entry was never written is swept, and no other", async (
   await at.store.mediaFiles.write(Buffer.from("its entry was never written"));
   writeFileSync(join(at.options.folder, "media", "unfinished-1"), "half");
   const { media, mediaFiles } = at.reopen();
-  assert.is(mediaFiles.sweep(media.isKnown), 2);
+  assert.is(mediaFiles.sweep(media.isKnown, Date.now() + 1_000), 2);
   assert.is(objectsOf(at).size, 2);
-  assert.is(mediaFiles.sweep(media.isKnown), 0);
+  assert.is(mediaFiles.sweep(media.isKnown, Date.now() + 1_000), 0);
   at.remove();
 });
 

@@ -1,11 +1,10 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as assert from "uvu/assert";
 import { logPath } from "../../../edge/log/open-log.ts";
 import { type Database, openDatabase } from "../../../edge/sqlite/database.ts";
-import { migrateDown, readMigrations, removeBackups } from "../../../edge/sqlite/migrate.ts";
+import { migrateDown, readMigrations } from "../../../edge/sqlite/migrate.ts";
 import { openStore } from "../../../edge/store/open-store.ts";
 import { vaultPath } from "../../../edge/vault/open-vault.ts";
 import { normalise } from "../../../shared/log/embedding.ts";
@@ -15,52 +14,13 @@ import { rejects } from "../../support/rejects.ts";
 import { testStore } from "../../support/store.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
+import { Versions } from "../../support/versions.ts";
 
 const migrating = suite("migrations");
 const OURS = ["log", "vault"].map((room) => ({
   room,
   folder: new URL(`../../../edge/${room}/migrations/`, import.meta.url),
 }));
-
-/** A database with migrations of its own, so that there can be a next version. */
-class Versions {
-  readonly #temp = tempFolder("migrate");
-  readonly key = randomBytes(32);
-  readonly path = join(this.#temp.path, "some.db");
-  readonly folder = join(this.#temp.path, "migrations");
-
-  constructor() {
-    mkdirSync(this.folder);
-    this.add(1, "CREATE TABLE facts (a TEXT)", "DROP TABLE facts");
-  }
-
-  add(number: number, up: string, down: string): void {
-    const file = join(this.folder, `${String(number).padStart(4, "0")}-step`);
-    writeFileSync(`${file}.sql`, `${up};\n`);
-    writeFileSync(`${file}.down.sql`, `${down};\n`);
-  }
-
-  open(path = this.path): Database {
-    const migrations = pathToFileURL(`${this.folder}/`);
-    const { key } = this;
-    return openDatabase({ path, key, migrations, create: true, now: () => 1 });
-  }
-
-  /** Opened and closed, with a fact in it. */
-  use(fact: string): void {
-    const database = this.open();
-    database.prepare("INSERT INTO facts (a) VALUES (?)").run(fact);
-    database.close();
-  }
-
-  copies(): string[] {
-    return readdirSync(this.#temp.path).filter((file) => file.includes(".before-"));
-  }
-
-  remove(): void {
-    this.#temp.remove();
-  }
-}
 
 function schemaOf(database: Database): unknown[] {
   const sql = "SELECT type, name, sql FROM sqlite_schema WHERE name <> 'migrations' ORDER BY name";
@@ -194,46 +154,6 @@ migrating("one that fails leaves what was there, and the next try goes on from i
   assert.equal(tables(database), ["facts", "migrations", "more"]);
   assert.equal(database.prepare("SELECT a FROM facts").pluck().all(), ["kept"]);
   database.close();
-  at.remove();
-});
-
-migrating("before the first of a run a copy is made: encrypted, private, and whole", () => {
-  const at = new Versions();
-  at.use("kept");
-  assert.equal(at.copies(), [], "a new file has nothing to copy");
-  at.add(2, "DROP TABLE facts", "CREATE TABLE facts (a TEXT)");
-  at.add(3, "CREATE TABLE more (a TEXT)", "DROP TABLE more");
-  at.open().close();
-  assert.equal(at.copies(), ["some.db.before-0002"], "one copy a run, under the first number");
-  const copy = `${at.path}.before-0002`;
-  assert.is(statSync(copy).mode & 0o777, 0o600);
-  const older = new Versions();
-  const migrations = pathToFileURL(`${older.folder}/`);
-  const { key } = at;
-  const database = openDatabase({
-    ...{ path: copy, key, migrations, create: false, now: () => 1 },
-  });
-  assert.equal(database.prepare("SELECT a FROM facts").pluck().all(), ["kept"]);
-  database.close();
-  at.open().close();
-  assert.is(at.copies().length, 1, "no run, no copy");
-  older.remove();
-  at.remove();
-});
-
-migrating("a copy cut off half-way, or of an earlier run, is not taken for this run's", () => {
-  const at = new Versions();
-  at.use("kept");
-  const copy = `${at.path}.before-0002`;
-  writeFileSync(`${copy}.partial-${process.pid}`, "half");
-  writeFileSync(copy, "of an earlier run");
-  at.add(2, "CREATE TABLE more (a TEXT)", "DROP TABLE more");
-  at.open().close();
-  assert.equal(at.copies(), ["some.db.before-0002"]);
-  assert.ok(statSync(copy).size >= 4096);
-  removeBackups(at.path);
-  assert.equal(at.copies(), []);
-  assert.ok(existsSync(at.path));
   at.remove();
 });
 

@@ -1,0 +1,2 @@
+DROP TABLE visit_people;
+DELETE FROM projections WHERE name = 'links';

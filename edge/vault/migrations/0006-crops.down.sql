@@ -1,0 +1,2 @@
+DROP TABLE crops;
+DELETE FROM projections WHERE name = 'crops';

@@ -267,8 +267,8 @@ export function createCentralLog(database: Database): CentralLog {
         }
       };
       const { seq, hash } = state;
-      const head = { seq, hash, from: "the head of the log" };
-      return verifyPages(links(), [head, ...witnesses], kept);
+      const head = { log, seq, hash, from: "the head of the log" };
+      return verifyPages(log, links(), [head, ...witnesses], kept);
     },
     async *export(log, after, archived) {
       for await (const page of pages(await stateOf(log), after, archived)) {

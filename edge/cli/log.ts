@@ -1,16 +1,14 @@
-import { existsSync } from "node:fs";
-import { flag, number, text, usageError } from "../../shared/cli/options.ts";
+import { z } from "zod";
+import { flag, number, text } from "../../shared/cli/options.ts";
 import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import { pause } from "../../shared/core/retry.ts";
-import { lineOf, type Witness } from "../../shared/log/chain.ts";
-import { parseEntry } from "../../shared/log/entry.ts";
-import { keySources } from "../config/paths.ts";
-import { keyPath } from "../host/key-file.ts";
+import { lineOf } from "../../shared/log/chain.ts";
+import { type Entry, parseEntry } from "../../shared/log/entry.ts";
 import type { EventLog, StoredEntry } from "../log/event-log.ts";
 import type { OpenLog } from "../log/open-log.ts";
-import { type Invocation, type Verb, verb } from "./verb.ts";
+import { type Verb, verb } from "./verb.ts";
 
 const POLL_MS = 250;
 const READ_ENTRIES = 1_000;
@@ -26,9 +24,28 @@ function* entriesAfter(log: EventLog, seq: number): Generator<StoredEntry> {
   }
 }
 
+/** Null where the bytes are no entry that this version can read. */
+function readable(body: string): Entry | null {
+  try {
+    return parseEntry(body);
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof z.ZodError) return null;
+    throw error;
+  }
+}
+
+/** An entry, or its place where it has no content or none that can be read. */
+function factsOf(stored: StoredEntry): object {
+  const { seq, hash, body } = stored;
+  if (body !== null && readable(body) === null) return { seq, hash, unreadable: true };
+  return { ...Object(JSON.parse(lineOf(stored))), hash };
+}
+
 function wordsOf(stored: StoredEntry): string {
   if (stored.body === null) return `${stored.seq}  (shed)`;
-  const { seq, at, clock, type, actor, data, sealed } = parseEntry(stored.body);
+  const entry = readable(stored.body);
+  if (entry === null) return `${stored.seq}  (no entry: porchlight log verify)`;
+  const { seq, at, clock, type, actor, data, sealed } = entry;
   const time = `${dateOf(at)}${clock === "unsynced" ? "?" : ""}`;
   const under = sealed === null ? "" : `  sealed: ${Object.keys(sealed).join(", ")}`;
   return `${seq}  ${time}  ${type}  ${actor}  ${JSON.stringify(data)}${under}`;
@@ -49,10 +66,9 @@ export const logTail: Verb = verb({
     const wanted = values.n;
     const type = values.type;
     const fits = ({ body }: StoredEntry): boolean =>
-      type === undefined || (body !== null && parseEntry(body).type === type);
+      type === undefined || (body !== null && readable(body)?.type === type);
     const show = (stored: StoredEntry): void => {
-      const value: unknown = JSON.parse(lineOf(stored));
-      terminal.data({ ...Object(value), hash: stored.hash }, wordsOf(stored));
+      terminal.data(factsOf(stored), wordsOf(stored));
     };
     const { seq } = log.head();
     const from = type === undefined ? Math.max(0, seq - wanted) : 0;
@@ -70,57 +86,6 @@ export const logTail: Verb = verb({
       await pause(POLL_MS, signal);
     }
     return EXIT.ok;
-  },
-});
-
-/** Witnesses to verify the log against: the vault, and the caller. */
-function witnessesOf(
-  { config, environment, store }: Invocation,
-  given: string | undefined,
-): Witness[] {
-  const witnesses: Witness[] = [];
-  if (given !== undefined) {
-    const [, seq, hash] = /^(\d+):([0-9a-f]{64})$/.exec(given) ?? [];
-    if (seq === undefined || hash === undefined) {
-      throw usageError("--head is SEQ:HASH, the hash in 64 hex digits");
-    }
-    witnesses.push({ seq: Number(seq), hash, from: "--head" });
-  }
-  const vaultKey = keyPath("vault-key", keySources("vault-key", config(), environment));
-  if (existsSync(vaultKey)) witnesses.push({ ...store().followed(), from: "the vault" });
-  return witnesses;
-}
-
-export const logVerify: Verb = verb({
-  name: "log verify",
-  summary: "read and hash the whole log; name the first entry that is wrong",
-  options: { head: text("SEQ:HASH", "a place the log must contain, noted down elsewhere") },
-  example: "porchlight log verify",
-  operands: NO_OPERANDS,
-  async run(invocation) {
-    const { terminal, log: open } = invocation;
-    const log = open();
-    // A broken log may keep the vault from following it: that must not hide what is broken.
-    let witnesses: Witness[] = [];
-    let vaultProblem: unknown;
-    try {
-      witnesses = witnessesOf(invocation, invocation.values.head);
-    } catch (error) {
-      vaultProblem = error;
-    }
-    const started = performance.now();
-    const report = log.verify(witnesses);
-    const seconds = (performance.now() - started) / 1000;
-    if (report.fault === null && vaultProblem !== undefined) throw vaultProblem;
-    const { entries, emptied, fault, head } = report;
-    const rate = Math.round(entries / Math.max(seconds, 0.001)).toLocaleString("en");
-    const shed = emptied === 0 ? "" : `, ${emptied} of them shed`;
-    const words =
-      fault === null
-        ? `the log is whole: ${entries} entries${shed}, ${rate} entries/s\nhead ${head.seq}:${head.hash}`
-        : `entry ${fault.seq} is wrong (${fault.kind}): ${fault.detail}`;
-    terminal.data({ ...report, log: log.head().log, seconds }, words);
-    return fault === null ? EXIT.ok : EXIT.failed;
   },
 });
 

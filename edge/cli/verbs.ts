@@ -7,8 +7,9 @@ import { evaluate } from "./evaluate.ts";
 import { identify } from "./identify.ts";
 import { init } from "./init.ts";
 import { installVerb } from "./install.ts";
-import { logExport, logTail, logVerify } from "./log.ts";
+import { logExport, logTail } from "./log.ts";
 import { logRenew } from "./log-renew.ts";
+import { logVerify } from "./log-verify.ts";
 import { mediaShow } from "./media.ts";
 import {
   modelsBuild,

@@ -60,7 +60,9 @@ try {
     // It appends nothing.
     clockState: () => "unsynced",
     newId: () => "",
+    // What it writes the centre says again; what it reads it reads once.
     synchronous: "NORMAL",
+    cacheKiB: 1_024,
   });
   const { database, reader } = opened;
   const device = deviceOf(reader);

@@ -93,7 +93,7 @@ export function uninstall(layout: Layout, purge: boolean): void {
   for (const name of credentials.filter((each) => each.startsWith(CREDENTIAL_PREFIX))) {
     rmSync(join(layout.credentials, name), { force: true });
   }
-  for (const folder of [layout.state, layout.cameras]) {
+  for (const folder of [layout.state, layout.cameras, layout.feed]) {
     rmSync(folder, { recursive: true, force: true });
   }
   rmSync(dirname(layout.config), { recursive: true, force: true });

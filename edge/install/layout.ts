@@ -17,6 +17,8 @@ export interface Layout {
   readonly models: string;
   /** Sockets of network cameras. */
   readonly cameras: string;
+  /** The socket that the agent is served at. */
+  readonly feed: string;
   /** Says that this is a Jetson, and which. */
   readonly jetsonRelease: string;
   /** Where a Debian package has the units; as the system itself sees it. */
@@ -39,6 +41,7 @@ export function layoutOf(root: string): Layout {
     state: at("/var/lib/porchlight"),
     models: at("/var/lib/porchlight/models"),
     cameras: at("/run/porchlight-camera"),
+    feed: at("/run/porchlight-feed"),
     jetsonRelease: at("/etc/nv_tegra_release"),
     packageUnits: "/usr/lib/systemd/system",
     packageFiles: at("/var/lib/dpkg/info/porchlight.list"),

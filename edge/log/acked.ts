@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Witness } from "../../shared/log/chain.ts";
 import { type Cursor, cursorSchema } from "../../shared/log/cursor.ts";
 import { isDiskFull } from "../host/disk-full.ts";
 import type { Database } from "../sqlite/database.ts";
@@ -58,6 +59,18 @@ export function createAckedStore(database: Database, site: string): AckedStore {
       wasWritten(() => (reason === null ? resume.run(site) : halt.run(site, reason)));
     },
   };
+}
+
+/** What every site has acknowledged, also those that were left, as witnesses of the log. */
+export function ackedWitnesses(database: Database): Witness[] {
+  const rows = database
+    .prepare("SELECT site, log, seq, hash FROM site_acked WHERE seq > 0 ORDER BY at DESC")
+    .all();
+  const acked = z.array(cursorSchema.extend({ site: z.string() })).parse(rows);
+  return acked.map(({ site, ...place }) => ({
+    ...place,
+    from: site === UNSIGNED_SITE ? "the centre (unsigned)" : `the centre ${site.slice(0, 16)}`,
+  }));
 }
 
 function wasWritten(write: () => unknown): boolean {

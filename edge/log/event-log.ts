@@ -4,12 +4,10 @@ import { z } from "zod";
 import type { Clock } from "../../shared/core/clock.ts";
 import { invariant, PorchlightError } from "../../shared/core/errors.ts";
 import {
-  type ChainReport,
   canonicalEntry,
   canonicalJson,
   chainHash,
   type Link,
-  verifyChain,
   type Witness,
 } from "../../shared/log/chain.ts";
 import { type Cursor, startOf } from "../../shared/log/cursor.ts";
@@ -29,6 +27,7 @@ import {
 import type { Database } from "../sqlite/database.ts";
 import { type Announce, LIVE_OUTBOX_MAX, type LivePlace } from "./live-messages.ts";
 import type { SubjectKeys } from "./subject-keys.ts";
+import { type LogReport, verifyLog } from "./verify.ts";
 
 /** An entry as it is stored: `body` are its canonical bytes, null once shed. */
 export interface StoredEntry extends Link {
@@ -60,8 +59,8 @@ export interface EventLog {
   appendWith(change: () => readonly AnyDraft[]): readonly Cursor[];
   /** Entries after `seq` of the current log, oldest first; a place only another log knows throws. */
   readAfter(seq: number, limit: number): readonly StoredEntry[];
-  /** Reads and hashes everything; `witnesses` are places known from outside log.db. */
-  verify(witnesses: readonly Witness[]): ChainReport;
+  /** Verifies every life of the log; `witnesses` are places known from elsewhere. */
+  verify(witnesses: readonly Witness[]): LogReport;
 }
 
 /** One transaction holds at most this many entries, so that a reader never waits long. */
@@ -162,7 +161,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
         body,
       }));
     },
-    verify: (witnesses) => verifyChain(storedLinks(statements.readAll, current().first), witnesses),
+    verify: (witnesses) => verifyLog(database, witnesses),
   };
 }
 
@@ -208,22 +207,7 @@ function prepare(database: Database) {
     readAfter: database.prepare(
       "SELECT position, hash, body FROM entries WHERE position > ? ORDER BY position LIMIT ?",
     ),
-    readAll: database
-      .prepare<[number], [number, Buffer, string | null]>(
-        "SELECT position, hash, body FROM entries WHERE position >= ? ORDER BY position",
-      )
-      .raw(),
   };
-}
-
-/** Rows as they lie there: nothing is assumed of a store that is being verified. */
-function* storedLinks(
-  rows: { iterate(first: number): Iterable<[number, Buffer, string | null]> },
-  first: number,
-): Generator<Link> {
-  for (const [position, hash, body] of rows.iterate(first)) {
-    yield { seq: position - first + 1, hash: hash.toString("hex"), body };
-  }
 }
 
 /** Keys are durable in the vault before the entry they seal is written to the log. */

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Clock } from "../../shared/core/clock.ts";
 import type { Entry } from "../../shared/log/entry.ts";
-import { type Database, openDatabase } from "../sqlite/database.ts";
+import { type Database, type DatabaseOptions, openDatabase } from "../sqlite/database.ts";
 import { protectCopy } from "../sqlite/read-only-copy.ts";
 import { createEventLog, type EventLog } from "./event-log.ts";
 import { createLogReader, type LogReader } from "./reader.ts";
@@ -29,10 +29,10 @@ export function logPath(folder: string): string {
   return join(folder, "log", "log.db");
 }
 
-/** `synchronous`: NORMAL where what is written may be lost with the power. */
-export function openLog(
-  options: LogOptions & { readonly synchronous?: "FULL" | "NORMAL" },
-): OpenLog {
+/** How a process that only passes the log on opens it: database.ts. */
+export type LogAccess = LogOptions & Pick<DatabaseOptions, "synchronous" | "cacheKiB">;
+
+export function openLog(options: LogAccess): OpenLog {
   const database = openLogDatabase(options, false);
   protectCopy(database);
   return {
@@ -43,13 +43,11 @@ export function openLog(
   };
 }
 
-export function openLogDatabase(
-  options: LogOptions & { readonly synchronous?: "FULL" | "NORMAL" },
-  create: boolean,
-): Database {
-  const { synchronous = "FULL" } = options;
+export function openLogDatabase(options: LogAccess, create: boolean): Database {
+  const { synchronous = "FULL", cacheKiB } = options;
   return openDatabase({
     synchronous,
+    ...(cacheKiB !== undefined && { cacheKiB }),
     path: logPath(options.folder),
     key: options.logKey,
     migrations: MIGRATIONS,

@@ -18,6 +18,8 @@ export interface LogReader {
   head(): Cursor;
   /** The same place as it stands here: null when this store has no such log or no such entry. */
   find(log: string, seq: number): Cursor | null;
+  /** The logs' ids, oldest first. */
+  lives(): readonly string[];
   /** The last place of a log that another one follows; null for any other. */
   closedAt(log: string): Cursor | null;
   /**
@@ -59,6 +61,7 @@ export function createLogReader(database: Database, reading: Reading = "all"): L
       const span = logs().find(({ uuid }) => uuid === log);
       return span === undefined ? null : placeIn(span, seq);
     },
+    lives: () => logs().map(({ uuid }) => uuid),
     closedAt(log) {
       const span = logs()
         .slice(0, -1)

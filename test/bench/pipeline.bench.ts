@@ -48,7 +48,7 @@ async function recorded(work: () => Promise<unknown>): Promise<(() => Promise<un
   return runs;
 }
 
-for (const pack of ["default", "opencv", "mobilefacenet"]) {
+for (const pack of ["default", "opencv", "mobilefacenet", "compact", "compact-yunet"]) {
   const packFolder = pack === "default" ? DEFAULT_PACK : await benchPack(pack);
   if (packFolder === null) continue;
   const vision = await openVision({ packFolder, threads: 1, logger: silentLogger });

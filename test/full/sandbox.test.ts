@@ -115,7 +115,8 @@ if (needsMachine()) {
   });
 
   sandbox("nothing outside its own folders can be written, nothing of others read", () => {
-    const mine = /^\/(var\/lib\/porchlight|tmp|var\/tmp|dev|run\/systemd\/notify)(\/|$)/;
+    const mine =
+      /^\/(var\/lib\/porchlight|run\/porchlight-feed|tmp|var\/tmp|dev|run\/systemd\/notify)(\/|$)/;
     // Sockets that every process of the machine may write to, to be heard by systemd.
     const common = /^\/run\/systemd\/(journal|private|userdb|io\.)/;
     const others = lines("writable").filter((path) => !mine.test(path) && !common.test(path));

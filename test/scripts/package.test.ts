@@ -65,8 +65,10 @@ words("bash offers commands, their second words, options, and files", () => {
   const firsts = bash(COMMANDS, "");
   assert.equal(firsts, [...new Set(COMMANDS.verbs.map(({ name }) => name.split(" ")[0]))].sort());
   assert.equal(bash(COMMANDS, "pe"), ["people"]);
-  assert.equal(bash(COMMANDS, "people", "").sort(), ["list", "remove", "rename", "show"]);
-  assert.equal(bash(COMMANDS, "people", "r").sort(), ["remove", "rename"]);
+  const people = COMMANDS.verbs.flatMap(({ name }) => /^people (.*)$/.exec(name)?.[1] ?? []);
+  assert.ok(people.length > 3);
+  assert.equal(bash(COMMANDS, "people", "").sort(), [...people].sort());
+  assert.equal(bash(COMMANDS, "people", "ren").sort(), ["rename"]);
   assert.equal(bash(COMMANDS, "uninstall", "--"), [
     "--root",
     "--purge",
@@ -96,7 +98,7 @@ if (needsProgram("zsh", "zsh")) {
 
   words("zsh offers the same, and says what each is", () => {
     assert.ok(zsh(COMMANDS, "").some((line) => line.startsWith("init:")));
-    assert.ok(zsh(COMMANDS, "").includes("people:list, show, rename, remove"));
+    assert.ok(zsh(COMMANDS, "").some((line) => line.startsWith("people:list, show, ")));
     assert.ok(zsh(COMMANDS, "people", "").some((line) => /^remove:.{10}/.test(line)));
     const options = zsh(COMMANDS, "install", "--");
     assert.ok(

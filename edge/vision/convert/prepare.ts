@@ -1,5 +1,7 @@
 import { decodeModel } from "../onnx/decode.ts";
 import { encodeModel } from "../onnx/encode.ts";
+import { cutDeadChannels } from "./dead-channels.ts";
+import { zeroDenormals } from "./denormals.ts";
 import { expandPrelu } from "./prelu.ts";
 import {
   dequantiseWeights,
@@ -10,7 +12,7 @@ import {
   takeImage,
 } from "./rewrite.ts";
 
-export type Preparation = "yunet" | "sface" | "mobilefacenet" | "none";
+export type Preparation = "yunet" | "sface" | "mobilefacenet" | "compact" | "none";
 
 /**
  * Turns a net as it was published into one of ours, once, when it is pulled: uint8 NHWC RGB in,
@@ -25,6 +27,8 @@ export function prepareNet(preparation: Preparation, published: Uint8Array): Buf
       return prepareSface(published);
     case "mobilefacenet":
       return prepareMobilefacenet(published);
+    case "compact":
+      return prepareCompact(published);
     case "none":
       return Buffer.from(published);
   }
@@ -78,5 +82,27 @@ function prepareMobilefacenet(published: Uint8Array): Buffer {
     meanRgb: IMAGENET_MEAN.map((mean) => mean * 255),
   });
   renameOutput(model, "embedding", ["batch", 128]);
+  return encodeModel(model);
+}
+
+/**
+ * A MobileFaceNet that was trained on (v - 127.5) / 128 of BGR. A third of its channels are dead and
+ * 179,902 of its weights so small that they make denormals: as published it takes 55 ms, without
+ * those 6.9, with PRelu expanded 3.7 and with the dead channels cut 2.8 (one core of an AMD EPYC).
+ */
+function prepareCompact(published: Uint8Array): Buffer {
+  const model = decodeModel(published);
+  flattenOutput(model);
+  zeroDenormals(model);
+  cutDeadChannels(model);
+  expandPrelu(model);
+  rewriteStem(model, { from: [2, 1, 0], scale: [1 / 128, 1 / 128, 1 / 128] });
+  takeImage(model, {
+    batch: "batch",
+    height: 112,
+    width: 112,
+    meanRgb: [127.5, 127.5, 127.5],
+  });
+  renameOutput(model, "embedding", ["batch", 512]);
   return encodeModel(model);
 }

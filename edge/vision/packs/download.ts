@@ -1,7 +1,7 @@
 import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import { messageOf, PorchlightError, systemCodeOf } from "../../../shared/core/errors.ts";
 import { backoffMs, pause } from "../../../shared/core/retry.ts";
-import { sha256OfFile } from "../pack.ts";
+import { digestOfFile } from "../pack.ts";
 
 /** A file of which everything is known but its bytes. */
 export interface Wanted {
@@ -9,7 +9,12 @@ export interface Wanted {
   readonly pack: string;
   readonly file: string;
   readonly bytes: number;
-  readonly sha256: string;
+  readonly digest: Digest;
+}
+
+export interface Digest {
+  readonly algorithm: "sha256" | "sha512";
+  readonly hex: string;
 }
 
 export interface DownloadOptions {
@@ -38,7 +43,7 @@ type Attempt = { readonly done: true } | { readonly done: false; readonly reason
 
 /**
  * Downloads a file to `path`, going on where an earlier download stopped (RFC 9110, section 14).
- * When this returns, the file has the size and sha256 it should have; when what comes is another
+ * When this returns, the file has the size and digest it should have; when what comes is another
  * file, nothing is left at `path`; when the connection fails for good, what came is kept.
  */
 export async function download(
@@ -65,19 +70,20 @@ export async function download(
     await pause(waitMs, signal);
     if (signal.aborted) throw stopped(wanted);
   }
-  const sha256 = await sha256OfFile(path);
-  if (sha256 === wanted.sha256) return;
+  const { algorithm } = wanted.digest;
+  const hex = await digestOfFile(path, algorithm);
+  if (hex === wanted.digest.hex) return;
   await rm(path, { force: true });
   // The part from before may have been of another file: once more, all from this server.
   if (foundBytes > 0) return await download(url, path, wanted, options);
-  throw wrongFile(wanted, `has sha256 ${sha256}`);
+  throw wrongFile(wanted, `has ${algorithm} ${hex}`);
 }
 
 /** The error for a file that is not the one the manifest pins. */
-export function wrongFile({ pack, file, bytes, sha256 }: Wanted, what: string): PorchlightError {
+export function wrongFile({ pack, file, bytes, digest }: Wanted, what: string): PorchlightError {
   return new PorchlightError(
     "model.download.wrong",
-    `${file} ${what}; ${bytes} bytes with sha256 ${sha256} are wanted, so it was not used`,
+    `${file} ${what}; ${bytes} bytes with ${digest.algorithm} ${digest.hex} are wanted, so it was not used`,
     {
       remedy: "reject",
       hint: `get it from somewhere else: porchlight models pull ${pack} --from FOLDER_OR_URL`,

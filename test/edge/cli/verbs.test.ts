@@ -45,7 +45,7 @@ verbs("a wrong command line exits 64, says what was meant and where the help is"
     [["people", "list", "--jsno"], "did you mean --json?"],
     [["people", "show"], "usage: porchlight people show"],
     [["visits", "list", "--limit", "many"], "--limit is a whole number"],
-    [["log", "verify", "--head", "12"], "--head is SEQ:HASH"],
+    [["log", "verify", "--head", "12"], "--head is LOG:SEQ:HASH"],
     [["enroll", "Ada"], "one of them"],
     [["enroll", "  ", "x.jpg"], "a name has 1 to 100"],
   ] as const) {

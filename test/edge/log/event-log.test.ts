@@ -111,7 +111,7 @@ appending("readAfter gives what follows a place, oldest first, and no more than 
   at.remove();
 });
 
-appending("begun anew it counts from 1, names its parent, and verifies on its own", () => {
+appending("begun anew it counts from 1, names its parent, and both lives verify", () => {
   const at = testStore();
   const { log } = at.store;
   log.append([sampled(1), sampled(2)]);
@@ -123,8 +123,16 @@ appending("begun anew it counts from 1, names its parent, and verifies on its ow
   assert.is(opened?.type, "store.opened");
   assert.equal(ENTRY_DATA["store.opened"].parse(opened?.data).parent, parent);
   assert.is(log.append([sampled(3)])[0]?.seq, 2);
-  assert.is(log.verify([]).entries, 2);
-  assert.is(log.verify([]).fault, null);
+  const { entries, fault, lives } = log.verify([]);
+  assert.is(fault, null);
+  assert.is(entries, 5);
+  assert.equal(
+    lives.map(({ log: id, entries: count }) => [id, count]),
+    [
+      [parent.log, 3],
+      [first.log, 2],
+    ],
+  );
   at.remove();
 });
 

@@ -68,12 +68,13 @@ format("its emptied log verifies with the same head; without the explanation it 
       const body = line.startsWith('{"hash"') ? null : line;
       return { seq: i + 1, hash: hashes[i] ?? "", body };
     });
-  const witness = { seq: 5, hash: hashes[4] ?? "", from: "the page" };
+  const { log } = parseEntry(lines[0] ?? "");
+  const witness = { log, seq: 5, hash: hashes[4] ?? "", from: "the page" };
   assert.is(emptied[2], `{"hash":"${hashes[2]}","seq":3}`);
-  const report = verifyChain(links(emptied), [witness]);
+  const report = verifyChain(log, links(emptied), [witness]);
   assert.is(report.fault, null);
   assert.is(report.emptied, 1);
-  assert.is(verifyChain(links(emptied.slice(0, 4)), []).fault?.kind, "emptied");
+  assert.is(verifyChain(log, links(emptied.slice(0, 4)), []).fault?.kind, "emptied");
 });
 
 format("its canonical value is written as it says", () => {

@@ -10,7 +10,7 @@ import { pullPack } from "../../../edge/vision/packs/pull.ts";
 import { openVision, type Vision } from "../../../edge/vision/vision.ts";
 import { silentLogger } from "../../../shared/core/logger.ts";
 import { openDefaultVision } from "../../support/people.ts";
-import { sharedData } from "../../support/shared-data.ts";
+import { noRegistry, sharedData } from "../../support/shared-data.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
 
@@ -60,7 +60,7 @@ function wholeSample(faces: string): Sample {
 
 async function opencvVision(published: string): Promise<Vision> {
   const { signal } = new AbortController();
-  const options = { from: published, signal, random: () => 0 };
+  const options = { from: published, registry: noRegistry, signal, random: () => 0 };
   await pullPack(models.path, readManifest("opencv"), options);
   const packFolder = join(models.path, "opencv");
   return await openVision({ packFolder, threads: 1, logger: silentLogger });

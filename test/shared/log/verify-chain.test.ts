@@ -1,6 +1,7 @@
 import * as assert from "uvu/assert";
 import {
   type ChainFault,
+  canonicalJson,
   chainHash,
   type Link,
   verifyChain,
@@ -16,10 +17,14 @@ interface Fact {
   readonly data: string;
 }
 
+const LOG = "2f1b1e5e-6a53-4c27-9d0e-0f3b6d8f1a11";
 const TICK: Fact = { type: "telemetry.sampled", data: "{}" };
 
 function bodyOf(seq: number, { type, data }: Fact): string {
-  return `{"data":${data},"seq":${seq},"subject":null,"type":"${type}"}`;
+  return (
+    `{"actor":"device","at":1,"clock":"synced","data":${data},"log":"${LOG}","monotonicMs":1,` +
+    `"sealed":null,"seq":${seq},"subject":null,"type":"${type}"}`
+  );
 }
 
 /** A sound chain of these facts. */
@@ -40,11 +45,11 @@ function at(links: readonly Link[], seq: number): Link {
 
 function headOf(links: readonly Link[], from = "the head") {
   const { seq, hash } = at(links, links.length);
-  return { seq, hash, from };
+  return { log: LOG, seq, hash, from };
 }
 
 function faultOf(links: readonly Link[], sound: readonly Link[]): ChainFault | null {
-  return verifyChain(links, [headOf(sound)]).fault;
+  return verifyChain(LOG, links, [headOf(sound)]).fault;
 }
 
 /** The links with one of them replaced. */
@@ -55,11 +60,11 @@ function replaced(links: readonly Link[], seq: number, change: Partial<Link>): L
 const sound = chain(Array.from({ length: 9 }, () => TICK));
 
 faults("a sound log has none, and its head and length are reported", () => {
-  const report = verifyChain(sound, [headOf(sound)]);
+  const report = verifyChain(LOG, sound, [headOf(sound)]);
   assert.is(report.fault, null);
   assert.is(report.entries, 9);
   assert.equal(report.head, { seq: 9, hash: at(sound, 9).hash });
-  assert.is(verifyChain([], []).head.hash, GENESIS_HASH);
+  assert.is(verifyChain(LOG, [], []).head.hash, GENESIS_HASH);
 });
 
 faults("a changed body", () => {
@@ -73,7 +78,7 @@ faults("a body that is the same value in other bytes", () => {
   const body = at(sound, 4).body?.replace('"data"', ' "data"') ?? "";
   const fault = faultOf(replaced(sound, 4, { body }), sound);
   assert.equal([fault?.seq, fault?.kind], [4, "changed"]);
-  assert.match(fault?.detail ?? "", /not canonical/);
+  assert.match(fault?.detail ?? "", /as an entry: /);
 });
 
 faults("a changed hash", () => {
@@ -91,7 +96,7 @@ faults("a consistent hash over a body that claims another seq", () => {
   const body = bodyOf(5, TICK);
   const forged: Link = { seq: 4, hash: chainHash(at(sound, 3).hash, body), body };
   const links = [...sound.slice(0, 3), forged];
-  assert.is(verifyChain(links, []).fault?.seq, 4);
+  assert.is(verifyChain(LOG, links, []).fault?.seq, 4);
 });
 
 faults("an entry missing in the middle, its place empty or closed up", () => {
@@ -134,22 +139,30 @@ faults("a forged head: the whole tail rewritten, consistently, against a witness
     6,
   );
   const forged = [...start, ...tail];
-  assert.is(verifyChain(forged, [headOf(forged)]).fault, null, "alone it cannot be told");
-  const report = verifyChain(forged, [headOf(forged), { ...at(sound, 7), from: "the vault" }]);
+  assert.is(verifyChain(LOG, forged, [headOf(forged)]).fault, null, "alone it cannot be told");
+  const report = verifyChain(LOG, forged, [
+    headOf(forged),
+    { ...at(sound, 7), log: LOG, from: "the vault" },
+  ]);
   assert.equal([report.fault?.seq, report.fault?.kind], [7, "forged-head"]);
   assert.is(report.fault?.detail, "the vault has another hash for this entry");
 });
 
 faults("two witnesses of one place that disagree: the log cannot satisfy both", () => {
-  const other = { seq: 7, hash: "a".repeat(64), from: "central" };
+  const other = { log: LOG, seq: 7, hash: "a".repeat(64), from: "central" };
   for (const witnesses of [
-    [{ ...at(sound, 7), from: "the vault" }, other],
-    [other, { ...at(sound, 7), from: "the vault" }],
+    [{ ...at(sound, 7), log: LOG, from: "the vault" }, other],
+    [other, { ...at(sound, 7), log: LOG, from: "the vault" }],
   ]) {
-    const { fault } = verifyChain(sound, witnesses);
+    const { fault } = verifyChain(LOG, sound, witnesses);
     assert.equal([fault?.seq, fault?.kind], [7, "forged-head"]);
     assert.match(fault?.detail ?? "", /central/);
   }
+});
+
+faults("a witness of another log says nothing about this one", () => {
+  const other = { ...headOf(sound), log: LOG.replace("2", "3"), hash: "a".repeat(64), seq: 99 };
+  assert.is(verifyChain(LOG, sound, [other]).fault, null);
 });
 
 faults("an emptied entry that nobody says was shed", () => {
@@ -159,7 +172,7 @@ faults("an emptied entry that nobody says was shed", () => {
 
 const shedding = (from: number, to: number, more: object = {}): Fact => ({
   type: "buffer.shed",
-  data: JSON.stringify({ count: to - from + 1, from, to, ...more }),
+  data: canonicalJson({ count: to - from + 1, from, to, ...more }),
 });
 
 faults("an emptied entry is fine when a later buffer.shed names it, and is counted", () => {
@@ -167,11 +180,11 @@ faults("an emptied entry is fine when a later buffer.shed names it, and is count
   const emptied = links.map((link) =>
     link.seq >= 2 && link.seq <= 4 ? { ...link, body: null } : link,
   );
-  const report = verifyChain(emptied, [headOf(links)]);
+  const report = verifyChain(LOG, emptied, [headOf(links)]);
   assert.is(report.fault, null);
   assert.is(report.emptied, 3);
   const toomany = emptied.map((link) => (link.seq === 5 ? { ...link, body: null } : link));
-  assert.equal(verifyChain(toomany, []).fault?.seq, 5);
+  assert.equal(verifyChain(LOG, toomany, []).fault?.seq, 5);
 });
 
 faults("a buffer.shed with runs explains those alone, and not what was kept between them", () => {
@@ -185,9 +198,9 @@ faults("a buffer.shed with runs explains those alone, and not what was kept betw
   const links = chain([...Array.from({ length: 6 }, () => TICK), shedding(2, 5, runs)]);
   const without = (...seqs: number[]): Link[] =>
     links.map((link) => (seqs.includes(link.seq) ? { ...link, body: null } : link));
-  assert.is(verifyChain(without(2, 3, 5), [headOf(links)]).fault, null);
-  assert.is(verifyChain(without(2), []).fault, null, "elsewhere they may still be there");
-  const { fault } = verifyChain(without(2, 3, 4, 5), []);
+  assert.is(verifyChain(LOG, without(2, 3, 5), [headOf(links)]).fault, null);
+  assert.is(verifyChain(LOG, without(2), []).fault, null, "elsewhere they may still be there");
+  const { fault } = verifyChain(LOG, without(2, 3, 4, 5), []);
   assert.equal([fault?.seq, fault?.kind], [4, "emptied"]);
 });
 
@@ -231,21 +244,21 @@ faults("a buffer.shed whose figures do not agree explains nothing", () => {
   ];
   for (const more of wrong) {
     const links = chain([...Array.from({ length: 6 }, () => TICK), shedding(2, 4, more)]);
-    const { fault } = verifyChain(replaced(links, 3, { body: null }), []);
+    const { fault } = verifyChain(LOG, replaced(links, 3, { body: null }), []);
     assert.equal([fault?.seq, fault?.kind], [3, "emptied"], JSON.stringify(more));
   }
 });
 
 faults("an emptied entry is not excused by an earlier buffer.shed", () => {
   const links = chain([TICK, shedding(1, 9), TICK, TICK]);
-  const { fault } = verifyChain(replaced(links, 3, { body: null }), [headOf(links)]);
+  const { fault } = verifyChain(LOG, replaced(links, 3, { body: null }), [headOf(links)]);
   assert.equal([fault?.seq, fault?.kind], [3, "emptied"]);
 });
 
 faults("a changed hash of an emptied entry shows in the next one", () => {
   const links = chain([...Array.from({ length: 6 }, () => TICK), shedding(3, 3)]);
   const forged = replaced(links, 3, { body: null, hash: "f".repeat(64) });
-  assert.equal(verifyChain(forged, [headOf(links)]).fault?.seq, 4);
+  assert.equal(verifyChain(LOG, forged, [headOf(links)]).fault?.seq, 4);
 });
 
 faults("page by page as in one go, wherever the pages end", async () => {
@@ -257,7 +270,7 @@ faults("page by page as in one go, wherever the pages end", async () => {
         for (let i = 0; i < links.length; i += size) yield links.slice(i, i + size);
       }
       const witnesses = [headOf(sound)];
-      assert.equal(await verifyPages(pages(), witnesses), verifyChain(links, witnesses));
+      assert.equal(await verifyPages(LOG, pages(), witnesses), verifyChain(LOG, links, witnesses));
     }
   }
 });

@@ -8,6 +8,7 @@ import { modelsOf } from "../../../../edge/vision/pack-schema.ts";
 import { type Pulled, type PullOptions, pullPack } from "../../../../edge/vision/packs/pull.ts";
 import { type Answer, serveFiles, withRanges } from "../../../support/file-server.ts";
 import { rejects } from "../../../support/rejects.ts";
+import { noRegistry } from "../../../support/shared-data.ts";
 import { suite } from "../../../support/suite.ts";
 import { tempFolder } from "../../../support/temp.ts";
 import { until } from "../../../support/until.ts";
@@ -42,7 +43,7 @@ function manifest(url = "https://publisher.invalid"): Manifest {
   return { pack: { ...pack, name: "tiny" }, sources };
 }
 
-const QUICK = { random: () => 0.5, firstRetryMs: 1, stallMs: 1_000 };
+const QUICK = { registry: noRegistry, random: () => 0.5, firstRetryMs: 1, stallMs: 1_000 };
 /** The folder of the attempt that runs. */
 let current = "";
 

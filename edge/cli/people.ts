@@ -25,7 +25,7 @@ function unfinished(id: string, destroyed: boolean): PorchlightError {
     remedy: "retry",
     hint: destroyed
       ? "see who reads it: fuser -v DATA/vault/vault.db DATA/log/log.db; the daemon goes on by itself, see: porchlight status"
-      : "make room on the disk; the daemon goes on by itself, see: porchlight status",
+      : "is the disk full (df), or does another process write to it (fuser -v DATA/vault/vault.db)? The daemon goes on by itself, see: porchlight status",
   });
 }
 const SHORT_ID = 8;

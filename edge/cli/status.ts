@@ -39,8 +39,10 @@ function pictureWords(pictures: {
 }
 
 /** Whoever erases is told whether that is done. */
-function erasingWords(pending: number): string {
-  return pending === 0 ? "" : `; NOT ERASED YET: ${pending}, another process reads the store`;
+function erasingWords({ erasing, behind }: { erasing: number; behind: number }): string {
+  if (behind > 0)
+    return `; the vault has not followed ${behind} entries, erasures may be among them`;
+  return erasing === 0 ? "" : `; NOT ERASED YET: ${erasing}, another process reads the store`;
 }
 
 function cameraWords(camera: DaemonCamera | null): string {
@@ -91,6 +93,8 @@ export const status: Verb = verb({
         retentionDays: config().retention,
       },
       erasing: erasing.pending().length,
+      behind:
+        store.followed().hash === head.hash ? 0 : Math.max(1, head.seq - store.followed().seq),
       pack: model === null ? null : `${model.data.name}@${model.data.version}`,
       startedAtMs: started?.atMs ?? null,
       stoppedAtMs: stopped?.atMs ?? null,
@@ -106,7 +110,7 @@ export const status: Verb = verb({
       `log         ${head.seq} entries (${size})`,
       `buffer      ${bytes(facts.buffer.usedBytes)} of ${bytes(facts.buffer.budgetBytes)}`,
       `disk        ${diskWords(facts.disk)}`,
-      `people      ${facts.people}, ${facts.templates} templates${erasingWords(facts.erasing)}`,
+      `people      ${facts.people}, ${facts.templates} templates${erasingWords(facts)}`,
       `pictures    ${pictureWords(facts.pictures)}`,
       `visits      ${facts.visits}, last ${last}`,
       `camera      ${cameraWords(camera)}`,

@@ -84,7 +84,7 @@ export function migrateDown(database: Database, folder: MigrationFolder, number:
 
 /** Copies made before migrations and repairs hold keys and names too: erasure removes them, for good. */
 export function removeBackups(path: string): void {
-  const backups = backupsOf(path);
+  const backups = [...backupsOf(path), ...besides(path, ".rebuilt")];
   for (const backup of backups) rmSync(backup, { force: true });
   if (backups.length > 0) syncFolder(dirname(path));
 }
@@ -132,9 +132,13 @@ function isRunning(pid: number): boolean {
 
 /** Whole copies and halves of them. */
 function backupsOf(path: string): string[] {
+  return besides(path, ".before-");
+}
+
+function besides(path: string, more: string): string[] {
   const folder = dirname(path);
   return readdirSync(folder)
-    .filter((file) => file.startsWith(`${basename(path)}.before-`))
+    .filter((file) => file.startsWith(`${basename(path)}${more}`))
     .map((file) => join(folder, file));
 }
 

@@ -29,6 +29,8 @@ export interface AgesParts {
 
 /** What is asked for are days. */
 const STEP_MS = 3_600_000;
+/** A page less for most entries; so much uptime is lost with a start of the machine. */
+const WRITE_EVERY_MS = 600_000;
 /** A clock that calls it earlier than the first version of this program was never set. */
 const EARLIEST_MS = Date.UTC(2025, 0, 1);
 
@@ -45,8 +47,8 @@ const boundaryRow = z.object({ id: z.int(), log: z.string(), seq: z.int() });
 
 export function createAges({ vault, clock, clockState }: AgesParts): Ages {
   const sql = prepare(vault);
-  const uptimeAt = (monotonicMs: number): number => {
-    const last = uptimeRow.optional().parse(sql.uptime.get());
+  const lastUptime = () => uptimeRow.optional().parse(sql.uptime.get());
+  const uptimeAt = (monotonicMs: number, last = lastUptime()): number => {
     if (last === undefined) return 0;
     // Since the machine was started anew, if its clock began anew.
     const since = monotonicMs - last.monotonic_ms;
@@ -57,8 +59,10 @@ export function createAges({ vault, clock, clockState }: AgesParts): Ages {
     apply(entry) {
       const { log, seq, monotonicMs } = entry;
       const at = entry.clock === "synced" && entry.at >= EARLIEST_MS ? entry.at : null;
-      const uptimeMs = uptimeAt(monotonicMs);
-      sql.moveUptime.run(uptimeMs, monotonicMs);
+      const before = lastUptime();
+      const uptimeMs = uptimeAt(monotonicMs, before);
+      const since = monotonicMs - (before?.monotonic_ms ?? Number.POSITIVE_INFINITY);
+      if (!(since >= 0 && since < WRITE_EVERY_MS)) sql.moveUptime.run(uptimeMs, monotonicMs);
       if (at !== null) sql.lower.run(at, at);
       const last = ageRow.optional().parse(sql.last.get());
       if (last === undefined || beginsStep(last, { log, uptimeMs, at })) {

@@ -84,7 +84,13 @@ story("every one arrives as it was sealed, across a kill of agent and centre", a
   await ran(["sync", "join", bundle]);
   const watched = await collect(startDaemon(at));
   assert.is(watched.code, 0, watched.err);
-  const own = new Map([...filesIn(media)].map(([path, bytes]) => [path.slice(3), bytes]));
+  const files = new Map([...filesIn(media)].map(([path, bytes]) => [path.slice(3), bytes]));
+  const lines = (await ran(["log", "export"])).split("\n");
+  const captured = lines.filter((line) => line.endsWith('"type":"media.captured"}'));
+  const own = new Map(
+    captured.map((line) => JSON.parse(line).data.sha256).map((name) => [name, files.get(name)]),
+  );
+  assert.ok(files.size > own.size, "crops of faces lie there as well, and stay");
   assert.ok(own.size >= 6, `${own.size} objects of three visits in two sizes`);
 
   const first = startSync(at);

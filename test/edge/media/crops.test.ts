@@ -135,4 +135,13 @@ crops("that a full disk does not take, or of somebody erased, end nothing", asyn
   at.remove();
 });
 
+crops("whose entry a command is about to write are no orphans yet", async () => {
+  const at = testStore();
+  const sha256 = await at.store.mediaFiles.write(randomBytes(5_000));
+  assert.is(at.store.mediaFiles.sweep(at.store.crops.isKnown, Date.now() - 600_000), 0);
+  assert.ok(at.store.mediaFiles.read(sha256) !== null);
+  assert.is(at.store.mediaFiles.sweep(at.store.crops.isKnown, Date.now() + 1_000), 1);
+  at.remove();
+});
+
 crops.run();

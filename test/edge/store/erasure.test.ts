@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, statSync, writeFileSync } from "node:fs";
 import * as assert from "uvu/assert";
+import { createKeyOutbox } from "../../../edge/log/key-outbox.ts";
 import { createLiveOutbox } from "../../../edge/log/live-outbox.ts";
 import { openPersonal } from "../../../edge/log/open-entry.ts";
 import { logPath, openLog } from "../../../edge/log/open-log.ts";
@@ -136,6 +137,8 @@ erasure("removes every copy of both files, whole, half and repaired", () => {
   const copies = [logPath(at.options.folder), vaultPath(at.options.folder)].flatMap((path) =>
     ["0008", "0008.partial-77", "rebuild", "rebuild-wal"].map((end) => `${path}.before-${end}`),
   );
+  // What a repair that was cut off has left.
+  copies.push(`${vaultPath(at.options.folder)}.rebuilt`);
   for (const copy of copies) writeFileSync(copy, "a name");
   at.store.append([erased(person)]);
   assert.equal(copies.filter(existsSync), []);
@@ -156,6 +159,31 @@ erasure("takes back what waits to be sent about them, and nothing of anybody els
   at.store.append([erased(person)]);
   assert.is(waiting().length, 4);
   assert.not(waiting().some((payload) => payload.includes(person) || payload.includes(id)));
+  close();
+  at.remove();
+});
+
+erasure("takes back keys of their visits that a site was given", () => {
+  const at = testStore();
+  const [person, id, other] = [randomUUID(), randomUUID(), randomUUID()];
+  at.store.append([enrolled(person, "Ana"), decided(id, null, 1), decided(other, null, 1)]);
+  const { database, close } = openLog(at.options);
+  const released = createKeyOutbox(database, systemClock);
+  const key = { class: "biometric", site: "a site", wrapped: Buffer.from("wrapped") } as const;
+  released.handOver([
+    { ...key, subject: id },
+    { ...key, subject: other },
+  ]);
+  at.store.append([linked(id, person)]);
+  at.store.append([erased(person)]);
+  const words = released.next(10).map(({ subject, wrapped }) => [subject, wrapped === null]);
+  assert.equal(
+    words.sort(),
+    [
+      [id, true],
+      [other, false],
+    ].sort(),
+  );
   close();
   at.remove();
 });

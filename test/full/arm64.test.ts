@@ -96,8 +96,16 @@ if (needsEmulator() && needsPackaging()) {
       assert.is(added.code, 0, added.err);
       const joined = await emulated.porchlight("sync", "join", at("bundle"), ...data);
       assert.is(joined.code, 0, joined.err);
+      // A doorbell that only rings: no camera is emulated.
+      writeFileSync(
+        at("button.yaml"),
+        `data: ${data[1]}\nbutton: {device: ${at("no-button")}, name: door}\n`,
+      );
+      const daemon = emulated.daemon("--config", at("button.yaml"));
       const sent = await emulated.agent("--until-acked", ...data);
+      daemon.stop();
       assert.is(sent.code, 0, sent.err);
+      assert.is((await daemon.ended).code, 0);
       const here = await emulated.porchlight("log", "export", ...data);
       const held = await porchlightCloud(["log", "export", "--device", device, ...there]);
       assert.is(held.out, here.out);

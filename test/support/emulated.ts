@@ -70,6 +70,12 @@ export class Emulated {
     return this.#run(this.door, join(this.door, "dist/edge/cli/porchlight.js"), args);
   }
 
+  /** The daemon, until it is stopped: it serves the feed. */
+  daemon(...args: string[]): { readonly ended: Promise<Ran>; stop(): void } {
+    const child = this.#start(this.door, join(this.door, "dist/edge/main.js"), args);
+    return { ended: collect(child), stop: () => void child.kill("SIGTERM") };
+  }
+
   /** The agent, without the verb that would start it as another process. */
   agent(...args: string[]): Promise<Ran> {
     return this.#run(this.door, join(this.door, "dist/edge/agent/main.js"), args);
@@ -82,9 +88,13 @@ export class Emulated {
   }
 
   #run(program: string, file: string, args: readonly string[]): Promise<Ran> {
+    return collect(this.#start(program, file, args));
+  }
+
+  #start(program: string, file: string, args: readonly string[]) {
     const command = ["-L", SYSROOT, join(program, "bin/node"), file, ...args];
     const env = userEnvironment({ PORCHLIGHT_MODELS_DIRECTORY: this.models });
-    return collect(spawn(EMULATOR, command, { env, stdio: ["ignore", "pipe", "pipe"] }));
+    return spawn(EMULATOR, command, { env, stdio: ["ignore", "pipe", "pipe"] });
   }
 }
 

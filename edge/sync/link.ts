@@ -1,4 +1,5 @@
 /** One MQTT session of this device. The only home of mqtt on it. */
+import { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
 import {
@@ -71,6 +72,8 @@ async function open(options: LinkOptions, protocol: 4 | 5, signal: AbortSignal):
   const { bundle, channels, message } = options;
   const { device } = bundle;
   const client = mqtt.connect(bundle.url, connectOptions(options, protocol));
+  // A press does not wait until an earlier packet is acknowledged (Nagle's algorithm, RFC 896).
+  if (client.stream instanceof Socket) client.stream.setNoDelay(true);
   const scanner = new PacketScanner(PACKET_BYTES_MAX);
   client.stream.on("data", (chunk: Buffer) => {
     if (!scanner.accepts(chunk)) client.stream.destroy(new Error("an MQTT packet is too long"));

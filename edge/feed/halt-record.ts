@@ -7,6 +7,8 @@ import type { AckedPlace } from "./ports.ts";
 export class HaltRecord {
   readonly #store: Pick<AckedPlace, "halted" | "halt">;
   readonly #logger: Logger;
+  /** What is written down; undefined before it was read. An ack must not read it each time. */
+  #written: string | null | undefined;
 
   constructor(store: Pick<AckedPlace, "halted" | "halt">, logger: Logger) {
     this.#store = store;
@@ -14,12 +16,20 @@ export class HaltRecord {
   }
 
   put(halted: Halt, { log, seq }: Pick<Cursor, "log" | "seq">): void {
-    const level = this.#store.halted() === halted ? "debug" : "error";
+    const level = this.#stored() === halted ? "debug" : "error";
     this.#logger[level](HALTED[halted], { log, seq, reason: halted });
     this.#store.halt(halted);
+    this.#written = halted;
   }
 
   clear(): void {
-    if (this.#store.halted() !== null) this.#store.halt(null);
+    if (this.#stored() === null) return;
+    this.#store.halt(null);
+    this.#written = null;
+  }
+
+  #stored(): string | null {
+    if (this.#written === undefined) this.#written = this.#store.halted();
+    return this.#written;
   }
 }

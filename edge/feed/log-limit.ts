@@ -1,4 +1,5 @@
 import type { LogFields, Logger, LogLevel } from "../../shared/core/logger.ts";
+import { createBucket } from "./bucket.ts";
 
 /** Messages in a row, and how long until there may be another: an agent fills no journal. */
 const BURST = 20;
@@ -9,18 +10,13 @@ export function createLogLimit(
   monotonicMs: () => number,
   write: (level: LogLevel, message: string, fields: LogFields) => void,
 ): Logger {
-  let left = BURST;
-  let atMs = monotonicMs();
+  const bucket = createBucket({ burst: BURST, perMs: 1 / EVERY_MS, monotonicMs });
   let suppressed = 0;
   const limited = (level: LogLevel, message: string, fields: LogFields): void => {
-    const now = monotonicMs();
-    left = Math.min(BURST, left + (now - atMs) / EVERY_MS);
-    atMs = now;
-    if (left < 1) {
+    if (!bucket.take()) {
       suppressed++;
       return;
     }
-    left--;
     write(level, message, suppressed === 0 ? fields : { ...fields, suppressed });
     suppressed = 0;
   };

@@ -14,6 +14,7 @@ import {
   UP_BYTES_MAX,
 } from "../../shared/protocol/feed.ts";
 import { type SocketPath, socketPath } from "../host/unix-socket.ts";
+import { createBucket } from "./bucket.ts";
 import { type FeedParts, FeedSession } from "./session.ts";
 import { createWorkBudget } from "./work-budget.ts";
 
@@ -51,7 +52,11 @@ export async function serveFeed(options: FeedServerOptions): Promise<FeedServer>
   const { path, clock, logger } = options;
   const { monotonicMs } = clock;
   const budget = createWorkBudget(monotonicMs);
-  const accepts = createAcceptLimit(monotonicMs);
+  const accepts = createBucket({
+    burst: ACCEPTS_BURST,
+    perMs: ACCEPTS_PER_S / 1_000,
+    monotonicMs,
+  });
   let current: Connection | null = null;
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -59,7 +64,7 @@ export async function serveFeed(options: FeedServerOptions): Promise<FeedServer>
     socket.once("close", () => sockets.delete(socket));
     // What goes wrong with a socket is its close.
     socket.on("error", () => undefined);
-    if (!accepts()) {
+    if (!accepts.take()) {
       socket.destroy();
       return;
     }
@@ -193,20 +198,6 @@ function refuse(socket: Socket, code: string, message: string): void {
   socket.end(encodeFrame({ type: "refused", code, message }));
   socket.resume();
   setTimeout(() => socket.destroy(), HELLO_TIMEOUT_MS).unref();
-}
-
-/** A bucket of connections. */
-function createAcceptLimit(monotonicMs: () => number): () => boolean {
-  let left = ACCEPTS_BURST;
-  let atMs = monotonicMs();
-  return () => {
-    const now = monotonicMs();
-    left = Math.min(ACCEPTS_BURST, left + ((now - atMs) / 1_000) * ACCEPTS_PER_S);
-    atMs = now;
-    if (left < 1) return false;
-    left--;
-    return true;
-  };
 }
 
 /** Gives back what is to be released once the server is closed. */

@@ -1,47 +1,14 @@
 import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
-import type { StoredEntry } from "../../../../cloud-sync/log/event-log.ts";
 import { createFaceEncodings } from "../../../../cloud-sync/sinks/faces/sink.ts";
-import { type Embedding, embeddingToBytes } from "../../../../shared/log/embedding.ts";
 import { startFast } from "../../../support/engines.ts";
+import { added, DEVICE, entry, LOG, PACK } from "../../../support/face-entries.ts";
 import { randomEmbedding, seeded } from "../../../support/facts.ts";
 import { suite } from "../../../support/suite.ts";
 
 const removing = suite("face encodings of removed templates");
 
-const LOG = randomUUID();
-const DEVICE = randomUUID();
-const PACK = "test@1";
 const unaborted = new AbortController().signal;
-
-function entry(
-  position: number,
-  type: string,
-  subject: string,
-  data: object,
-  plain = "",
-): StoredEntry {
-  const sealed = plain === "" ? null : { biometric: Buffer.from(plain).toString("base64") };
-  return {
-    position: BigInt(position),
-    log: LOG,
-    seq: position,
-    hash: "",
-    body: JSON.stringify({ clock: "synced", data, sealed }),
-    type,
-    at: 0,
-    subject,
-    actor: "device",
-    receivedAt: new Date(0),
-  };
-}
-
-function added(position: number, subject: string, face: Embedding, pack = PACK): StoredEntry {
-  const template = `00000000-0000-4000-8000-${String(position).padStart(12, "0")}`;
-  const content = { crop: null, embedding: embeddingToBytes(face).toString("base64"), photo: null };
-  const data = { template, pack, dimension: face.length };
-  return entry(position, "template.added", subject, data, JSON.stringify(content));
-}
 
 removing("are found no more, whatever comes again", async () => {
   const server = await startFast();

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
 import { createKeyring } from "../../../../cloud-sync/keyring/keyring.ts";
-import type { StoredEntry } from "../../../../cloud-sync/log/event-log.ts";
 import { createDatabase, type Database } from "../../../../cloud-sync/postgres/database.ts";
 import {
   createFaceEncodings,
@@ -10,11 +9,12 @@ import {
 import { createLogOwners } from "../../../../cloud-sync/sinks/support/device-of-log.ts";
 import { PorchlightError } from "../../../../shared/core/errors.ts";
 import { silentLogger } from "../../../../shared/core/logger.ts";
-import { cosine, type Embedding, embeddingToBytes } from "../../../../shared/log/embedding.ts";
+import { cosine } from "../../../../shared/log/embedding.ts";
 import { siteIdOf } from "../../../../shared/log/site-key.ts";
 import { wrapKey } from "../../../../shared/log/wrap.ts";
 import { Central } from "../../../support/central.ts";
 import { startFast } from "../../../support/engines.ts";
+import { added, DEVICE, entry, LOG, PACK } from "../../../support/face-entries.ts";
 import { randomEmbedding, seeded, PACK as TEST_PACK } from "../../../support/facts.ts";
 import { batchOf } from "../../../support/links.ts";
 import { needsPgvector, startPgvector } from "../../../support/pgvector.ts";
@@ -26,39 +26,7 @@ import { suite } from "../../../support/suite.ts";
 const exactly = suite("face encodings, searched in memory");
 const byVector = suite("face encodings, searched by pgvector");
 
-const LOG = randomUUID();
-const DEVICE = randomUUID();
-const PACK = "test@1";
 const unaborted = new AbortController().signal;
-
-function entry(
-  position: number,
-  type: string,
-  subject: string,
-  data: object,
-  plain = "",
-): StoredEntry {
-  const sealed = plain === "" ? null : { biometric: Buffer.from(plain).toString("base64") };
-  return {
-    position: BigInt(position),
-    log: LOG,
-    seq: position,
-    hash: "",
-    body: JSON.stringify({ clock: "synced", data, sealed }),
-    type,
-    at: 0,
-    subject,
-    actor: "device",
-    receivedAt: new Date(0),
-  };
-}
-
-function added(position: number, subject: string, face: Embedding, pack = PACK): StoredEntry {
-  const template = `00000000-0000-4000-8000-${String(position).padStart(12, "0")}`;
-  const content = { crop: null, embedding: embeddingToBytes(face).toString("base64"), photo: null };
-  const data = { template, pack, dimension: face.length };
-  return entry(position, "template.added", subject, data, JSON.stringify(content));
-}
 
 function promises(tests: typeof exactly, start: () => Promise<PostgresServer>): void {
   let server: PostgresServer | undefined;

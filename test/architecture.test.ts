@@ -16,7 +16,7 @@ const EDGE = table("edge", {
   camera: "config",
   doorbell: "config",
   "vision/onnx": "",
-  vision: "config",
+  vision: "config vision/onnx",
   "vision/convert": "vision/onnx",
   "vision/packs": "host vision vision/convert",
   recognition: "vision vision/onnx",

@@ -4,7 +4,6 @@
  */
 import { readFileSync } from "node:fs";
 import type { Clock } from "../shared/core/clock.ts";
-import { messageOf } from "../shared/core/errors.ts";
 import type { Logger } from "../shared/core/logger.ts";
 import { type Check, live, ready as readyRoute } from "./api/health.ts";
 import { createMetrics } from "./api/metrics.ts";
@@ -24,6 +23,7 @@ import { createBroker, type EmbeddedBroker } from "./mqtt/embedded-broker.ts";
 import { createMqttTransport } from "./mqtt/external-broker.ts";
 import type { Transport } from "./mqtt/transport.ts";
 import type { Database } from "./postgres/database.ts";
+import { databaseProblem } from "./postgres/health.ts";
 import { openDatabase } from "./postgres/open.ts";
 import {
   createRunningSinks,
@@ -181,20 +181,12 @@ async function assemble(
 }
 
 function checksOf(database: Database, transport: Transport): readonly Check[] {
-  const asked = async (): Promise<string | null> => {
-    try {
-      await database.query("SELECT 1");
-      return null;
-    } catch (error) {
-      return messageOf(error);
-    }
-  };
   let stands = false;
   void transport.ready.then(() => {
     stands = true;
   });
   return [
-    { name: "database", problem: asked },
+    { name: "database", problem: () => databaseProblem(database) },
     { name: "broker", problem: async () => (stands ? null : "no connection yet") },
   ];
 }

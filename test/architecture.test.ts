@@ -43,7 +43,7 @@ const CENTRE = table("cloud-sync", {
   config: "",
   host: "config",
   postgres: "config host",
-  objects: "config",
+  objects: "config host",
   mqtt: "host",
   http: "host",
   log: "postgres",

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { replaceFile } from "./atomic-file.ts";
+import { heirOf } from "./heir.ts";
 import { isAlive } from "./process-alive.ts";
 
 const runSchema = z.strictObject({
@@ -16,7 +17,7 @@ export type Run = z.infer<typeof runSchema>;
 
 export function writeRun(data: string, run: Run): void {
   const path = pathIn(data);
-  replaceFile(path, `${JSON.stringify(run)}\n`, { mode: 0o644 });
+  replaceFile(path, `${JSON.stringify(run)}\n`, { mode: 0o644, ...heirOf(data) });
 }
 
 /** Leaves the run file of another centre alone. */

@@ -1,5 +1,5 @@
 /** The run file: the addresses of a running centre, for other commands on the same folder. */
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { replaceFile } from "./atomic-file.ts";
@@ -11,11 +11,15 @@ const runSchema = z.strictObject({
   database: z.string(),
   mqtt: z.string(),
   http: z.string(),
+  /** Absent in the run file of an earlier version. */
+  metrics: z.string().optional(),
 });
 export type Run = z.infer<typeof runSchema>;
 
 export function writeRun(data: string, run: Run): void {
   const path = pathIn(data);
+  // With servers of others, nothing else may have been put there yet.
+  mkdirSync(resolve(data), { recursive: true, mode: 0o700 });
   replaceFile(path, `${JSON.stringify(run)}\n`, { mode: 0o644 });
 }
 

@@ -21,48 +21,38 @@ export interface KeptLetter {
 export const LETTERS_PER_DEVICE_MAX = 1_000;
 export const LETTER_BYTES_PER_DEVICE_MAX = 16 * 1024 * 1024;
 
-/** All in one statement: the size of a payload that is kept elsewhere is read without it (TOAST). */
-const ADD = `WITH letters AS (
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[]) WITH ORDINALITY
-      AS letter (device, reason, payload, place)),
-  devices AS (SELECT DISTINCT device FROM letters),
-  held AS (
-    SELECT device, count(kept.bytes) AS letters, coalesce(sum(kept.bytes), 0) AS bytes
-    FROM devices LEFT JOIN LATERAL (
+/** The size of a payload that is kept elsewhere is read without it (TOAST). */
+const STATE = `SELECT device, held.letters, held.bytes, newest.log, newest.seq, newest.hash
+  FROM unnest($1::uuid[]) AS device
+  CROSS JOIN LATERAL (
+    SELECT count(*) AS letters, coalesce(sum(bytes), 0)::bigint AS bytes FROM (
       SELECT octet_length(payload) AS bytes FROM dead_letters
-      WHERE dead_letters.device = devices.device ORDER BY id DESC LIMIT ${LETTERS_PER_DEVICE_MAX}
-    ) AS kept ON true GROUP BY device),
-  counted AS (
-    SELECT letters.*, held.letters + row_number() OVER own AS letters,
-      held.bytes + sum(octet_length(payload)) OVER own AS bytes
-    FROM letters JOIN held USING (device) WINDOW own AS (PARTITION BY device ORDER BY place)),
-  taken AS (
-    SELECT * FROM counted
-    WHERE letters <= ${LETTERS_PER_DEVICE_MAX} AND bytes <= ${LETTER_BYTES_PER_DEVICE_MAX}),
-  added AS (
-    INSERT INTO dead_letters (device, reason, payload)
-    SELECT device, reason, payload FROM taken ORDER BY place)
-  SELECT place, place IN (SELECT place FROM taken) AS stored, newest.log, newest.seq, newest.hash
-  FROM letters LEFT JOIN LATERAL (
-    SELECT log, head_seq AS seq, head_hash AS hash FROM logs WHERE logs.device = letters.device
-    ORDER BY created_at DESC, log LIMIT 1) AS newest ON true
-  ORDER BY place`;
+      WHERE dead_letters.device = device.device ORDER BY id DESC LIMIT ${LETTERS_PER_DEVICE_MAX}
+    ) AS kept) AS held
+  LEFT JOIN LATERAL (
+    SELECT log, head_seq AS seq, head_hash AS hash FROM logs WHERE logs.device = device.device
+    ORDER BY created_at DESC, log LIMIT 1) AS newest ON true`;
+const ADD = `INSERT INTO dead_letters (device, reason, payload)
+  SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[])`;
 
-const rows = z.array(
+const integer = z.bigint().transform(Number);
+const states = z.array(
   z
     .object({
-      stored: z.boolean(),
+      device: z.string(),
+      letters: integer,
+      bytes: integer,
       log: z.string().nullable(),
-      seq: z.bigint().transform(Number).nullable(),
+      seq: integer.nullable(),
       hash: z
         .instanceof(Buffer)
         .transform((bytes) => bytes.toString("hex"))
         .pipe(hashSchema)
         .nullable(),
     })
-    .transform(({ stored, log, seq, hash }): KeptLetter => {
+    .transform(({ device, letters, bytes, log, seq, hash }) => {
       const known = log !== null && seq !== null && hash !== null;
-      return { stored, newest: known ? { log, seq, hash } : null };
+      return { device, letters, bytes, newest: known ? { log, seq, hash } : null };
     }),
 );
 
@@ -71,11 +61,24 @@ export async function addDeadLetters(
   database: Pick<Database, "query">,
   letters: readonly Letter[],
 ): Promise<readonly KeptLetter[]> {
-  return rows.parse(
-    await database.query(ADD, [
-      letters.map(({ device }) => device),
-      letters.map(({ reason }) => plainLine(reason)),
-      letters.map(({ payload }) => payload),
-    ]),
-  );
+  const devices = [...new Set(letters.map(({ device }) => device))];
+  const rows = states.parse(await database.query(STATE, [devices]));
+  const held = new Map(rows.map((row) => [row.device, { ...row }]));
+  const kept = letters.map(({ device, payload }): KeptLetter => {
+    const own = held.get(device);
+    if (own === undefined) return { stored: false, newest: null };
+    const fits = own.bytes + payload.length <= LETTER_BYTES_PER_DEVICE_MAX;
+    const stored = fits && own.letters < LETTERS_PER_DEVICE_MAX;
+    if (stored) own.letters++;
+    if (stored) own.bytes += payload.length;
+    return { stored, newest: own.newest };
+  });
+  const added = letters.filter((_, i) => kept[i]?.stored === true);
+  if (added.length === 0) return kept;
+  await database.query(ADD, [
+    added.map(({ device }) => device),
+    added.map(({ reason }) => plainLine(reason)),
+    added.map(({ payload }) => payload),
+  ]);
+  return kept;
 }

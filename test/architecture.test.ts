@@ -44,13 +44,14 @@ const CENTRE = table("cloud-sync", {
   host: "config",
   postgres: "config host",
   objects: "config host",
-  mqtt: "host",
-  http: "host",
+  fairness: "",
+  mqtt: "config fairness host",
+  http: "fairness host",
   log: "postgres",
-  ingest: "log mqtt",
+  ingest: "fairness log mqtt",
   fleet: "host postgres",
   keyring: "config host mqtt postgres",
-  uploads: "config host http mqtt objects postgres",
+  uploads: "config fairness host http mqtt objects postgres",
   lifecycle: "log objects postgres",
   // What a sink is; what every sink may use; one room a store; what runs them.
   "sinks/sink.ts": "log",
@@ -61,9 +62,9 @@ const CENTRE = table("cloud-sync", {
     "config keyring log postgres sinks/* sinks/runner sinks/sink.ts sinks/support",
   // Readers are no sinks.
   queries: "keyring objects postgres",
-  api: "http ingest keyring postgres sinks/runner uploads",
+  api: "fairness http ingest keyring mqtt postgres sinks/runner uploads",
   "centre.ts":
-    "api config fleet host http ingest keyring log mqtt postgres sinks/registry.ts sinks/runner uploads",
+    "api config fairness fleet host http ingest keyring log mqtt postgres sinks/registry.ts sinks/runner uploads",
   cli: "centre.ts config fleet host keyring lifecycle log mqtt objects postgres queries sinks/registry.ts sinks/runner",
 });
 

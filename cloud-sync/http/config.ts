@@ -15,7 +15,7 @@ export const httpConfig = z
       .meta(
         setting(
           "Listen address",
-          "where health and metrics are served; with TLS, unless it is loopback",
+          "where uploads and health are served; with TLS, unless it is loopback",
         ),
       ),
     port: z
@@ -23,7 +23,28 @@ export const httpConfig = z
       .min(0)
       .max(65_535)
       .default(8480)
-      .meta(setting("Port", "of health, metrics and uploads; 0: any that is free")),
+      .meta(setting("Port", "of health and uploads; 0: any that is free")),
+    metrics: z
+      .strictObject({
+        host: z
+          .string()
+          .default("127.0.0.1")
+          .meta(
+            setting("Metrics address", "where metrics are served; with TLS, unless it is loopback"),
+          ),
+        port: z
+          .int()
+          .min(0)
+          .max(65_535)
+          .optional()
+          .meta(
+            setting(
+              "Metrics port",
+              "of metrics and health (default: http.port + 1); 0: any that is free",
+            ),
+          ),
+      })
+      .prefault({}),
     url: httpUrl
       .optional()
       .meta(

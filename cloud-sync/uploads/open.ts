@@ -9,7 +9,7 @@ import type { FolderStore } from "../objects/folder.ts";
 import { openFolder, openObjects } from "../objects/open.ts";
 import type { Database } from "../postgres/database.ts";
 import { createUploads, type Uploads } from "./grants.ts";
-import { createUploadDoor, UPLOAD_PATH } from "./receive-route.ts";
+import { createUploadDoor, UPLOAD_PATH, type UploadDoorStats } from "./receive-route.ts";
 
 export interface UploadParts {
   readonly config: CloudConfig;
@@ -27,6 +27,8 @@ const SECRET_BYTES = 32;
 export function openUploads(parts: UploadParts): {
   readonly uploads: Uploads;
   readonly routes: Readonly<Record<string, Route>>;
+  /** Null where objects go to S3. */
+  readonly doorStats: () => UploadDoorStats | null;
 } {
   const { config, clock, newId } = parts;
   const { now } = clock;
@@ -35,6 +37,7 @@ export function openUploads(parts: UploadParts): {
     return {
       uploads: createUploads({ ...parts, now, objects: openObjects(config, newId) }),
       routes: {},
+      doorStats: () => null,
     };
   }
   const url = (): string => reachable(config, parts.url());
@@ -49,6 +52,7 @@ export function openUploads(parts: UploadParts): {
   return {
     uploads: createUploads({ ...parts, now, objects: folder }),
     routes: { [`PUT ${UPLOAD_PATH}`]: door.route },
+    doorStats: door.stats,
   };
 }
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../shared/core/clock.ts";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
+import { plainLine } from "../../shared/core/printable.ts";
 import { createWakeSignal, type WakeSignal } from "../../shared/core/wake-signal.ts";
 import { compressBatch } from "../../shared/protocol/batch.ts";
 import type { Bundle } from "../../shared/protocol/bundle.ts";
@@ -226,7 +227,7 @@ class Session {
       const status = body === null ? null : await put(target, body, this.#stop.signal);
       this.#feed.send({ type: "put.done", sha256, status });
     } catch (error) {
-      this.#feed.send({ type: "put.failed", sha256, reason: messageOf(error).slice(0, 512) });
+      this.#feed.send({ type: "put.failed", sha256, reason: plainLine(messageOf(error)) });
     }
   }
 

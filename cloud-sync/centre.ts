@@ -9,7 +9,7 @@ import type { Logger } from "../shared/core/logger.ts";
 import { createStopStack, type StopStack } from "../shared/core/stop-stack.ts";
 import { createSupervisor, type Supervisor } from "../shared/core/supervise.ts";
 import { whileAway } from "../shared/core/while-away.ts";
-import { live, problemOf, ready as readyRoute } from "./api/health.ts";
+import { live, ready as readyRoute } from "./api/health.ts";
 import { limitCounters } from "./api/limit-counters.ts";
 import { createMetrics } from "./api/metrics.ts";
 import type { CloudConfig } from "./config/schema.ts";
@@ -28,6 +28,7 @@ import type { EmbeddedBroker } from "./mqtt/embedded-broker.ts";
 import { openTransport } from "./mqtt/open.ts";
 import type { Transport } from "./mqtt/transport.ts";
 import type { Database } from "./postgres/database.ts";
+import { databaseProblem } from "./postgres/health.ts";
 import { openDatabase } from "./postgres/open.ts";
 import {
   createRunningSinks,
@@ -67,6 +68,9 @@ export interface ReadyCentre {
   reload(): Promise<void>;
 }
 
+/** At a start, a person looks: a wrong password, right or certificate is theirs to mend. */
+const WRONGLY_SET_UP = /^database\.(denied|rights|tls|refused)$/;
+
 /**
  * Runs until the signal is aborted, and ends in order: tasks, servers, the database. Whatever fails
  * in a start, or later, undoes all of it. Throws what keeps it from running, or from going on.
@@ -104,7 +108,11 @@ async function runParts(
   const fail = (error: unknown): void => failed.abort(error);
   const { database, close } = await openDatabase(config, { logger, random, failed: fail }, signal);
   started.push("database", close);
-  const centre = await whileAway(() => assemble(options, database, identity), options, signal);
+  const centre = await whileAway(
+    () => assemble(options, database, identity),
+    { ...options, away: ({ code }) => !WRONGLY_SET_UP.test(code) },
+    signal,
+  );
   if (centre === null) return;
   const running = AbortSignal.any([signal, failed.signal]);
   for (const listener of centre.listeners) {
@@ -179,7 +187,7 @@ async function assemble(
   const health = {
     "GET /health/live": live,
     "GET /health/ready": readyRoute([
-      { name: "database", problem: () => problemOf(database) },
+      { name: "database", problem: () => databaseProblem(database) },
       { name: "broker", problem: async () => transport.problem() },
     ]),
   };

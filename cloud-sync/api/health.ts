@@ -1,8 +1,6 @@
 /** Whether the centre lives, and whether it is of use: what a supervisor or a load balancer asks. */
 import type { ServerResponse } from "node:http";
-import { messageOf } from "../../shared/core/errors.ts";
 import type { Route } from "../http/server.ts";
-import type { Database } from "../postgres/database.ts";
 import { atMostOnceASecond } from "./at-most-once-a-second.ts";
 
 /** Something the centre needs, and why it does not have it now; null when it has. */
@@ -27,16 +25,6 @@ export function ready(checks: readonly Check[]): Route {
     const byName = Object.fromEntries(results.map(([name, problem]) => [name, problem ?? "ok"]));
     reply(response, failed.length === 0 ? 200 : 503, { ready: failed.length === 0, ...byName });
   };
-}
-
-/** Why a database does not answer; null when it does. */
-export async function problemOf(database: Pick<Database, "query">): Promise<string | null> {
-  try {
-    await database.query("SELECT 1");
-    return null;
-  } catch (error) {
-    return messageOf(error);
-  }
 }
 
 function reply(response: ServerResponse, status: number, body: unknown): void {

@@ -13,6 +13,7 @@ import type { CloudConfig } from "../config/schema.ts";
 import { createDevices } from "../fleet/devices.ts";
 import { createDeadLetters } from "../log/dead-letters.ts";
 import { createCentralLog } from "../log/event-log.ts";
+import type { Database } from "../postgres/database.ts";
 import { openDatabase } from "../postgres/open.ts";
 import { COMMANDS, type COMMON_OPTIONS } from "./commands.ts";
 import type { Invocation, OpenCentre } from "./verb.ts";
@@ -58,7 +59,7 @@ function prepare(
     now: systemClock.now,
     write: (line) => process.stderr.write(line),
   });
-  const open = async (): Promise<OpenCentre> => {
+  const connect = async (): Promise<Database> => {
     let gone: unknown;
     const failed = (error: unknown): void => {
       gone ??= error;
@@ -69,8 +70,12 @@ function prepare(
       await end();
       if (gone !== undefined) throw gone;
     };
+    return database;
+  };
+  const open = async (): Promise<OpenCentre> => {
+    const database = await connect();
     const log = createCentralLog(database);
-    await log.open();
+    await log.ensureMigrated();
     const [deadLetters, devices] = [createDeadLetters(database, log), createDevices(database)];
     return { database, log, deadLetters, devices };
   };
@@ -81,6 +86,7 @@ function prepare(
       configFile: configFile ?? "",
       logger,
       config: loaded,
+      database: connect,
       centre() {
         opened ??= open();
         return opened;

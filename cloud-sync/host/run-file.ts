@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { replaceFile } from "./atomic-file.ts";
+import { heirOf } from "./heir.ts";
 import { isAlive } from "./process-alive.ts";
 
 const runSchema = z.strictObject({
@@ -20,7 +21,7 @@ export function writeRun(data: string, run: Run): void {
   const path = pathIn(data);
   // With servers of others, nothing else may have been put there yet.
   mkdirSync(resolve(data), { recursive: true, mode: 0o700 });
-  replaceFile(path, `${JSON.stringify(run)}\n`, { mode: 0o644 });
+  replaceFile(path, `${JSON.stringify(run)}\n`, { mode: 0o644, ...heirOf(data) });
 }
 
 /** Leaves the run file of another centre alone. */

@@ -10,7 +10,7 @@ import {
 } from "../../shared/log/chain.ts";
 import { type Cursor, hashSchema } from "../../shared/log/cursor.ts";
 import type { Database } from "../postgres/database.ts";
-import { type MigrationFolder, migrate } from "../postgres/migrate.ts";
+import { ensureMigrated, type MigrationFolder, migrate } from "../postgres/migrate.ts";
 import { addDeadLetters, type KeptLetter, type Letter } from "./add-dead-letters.ts";
 import { type Arrival, appendAll, type BatchOutcome } from "./append.ts";
 
@@ -41,8 +41,10 @@ export interface LogState extends Cursor {
 }
 
 export interface CentralLog {
-  /** Brings the schema up to date. */
+  /** Brings the schema up to date: for `start` and `migrate` alone. */
   open(): Promise<void>;
+  /** Throws `store.schema.missing` or `.older` where that has not been done. */
+  ensureMigrated(): Promise<void>;
   /**
    * Ingests batches, in order, in one transaction; resolves once it is committed, with the outcome
    * of each. What is rejected is kept: divergent branches in `forks`, the rest as dead letters.
@@ -221,6 +223,7 @@ export function createCentralLog(database: Database): CentralLog {
 
   return {
     open: () => migrate(database, LOG_MIGRATIONS),
+    ensureMigrated: () => ensureMigrated(database, LOG_MIGRATIONS),
     append(arrivals, signal) {
       invariant(arrivals.length <= ARRIVALS_MAX, `at most ${ARRIVALS_MAX} batches in one commit`);
       return database.transaction((each) => appendAll(each, arrivals), signal);

@@ -16,7 +16,8 @@ export function versionOf(vectors: boolean): number {
  * never comes back to what it was, so that a search in memory knows what it has to forget.
  */
 export function tables(vectors: boolean): string {
-  return `DROP SCHEMA IF EXISTS ${SCHEMA} CASCADE;
+  return `SELECT FROM porchlight_migrations LIMIT 1;
+DROP SCHEMA IF EXISTS ${SCHEMA} CASCADE;
 ${vectors ? "CREATE EXTENSION IF NOT EXISTS vector;" : ""}
 CREATE SCHEMA ${SCHEMA};
 CREATE TABLE ${SCHEMA}.projection (version integer NOT NULL, position bigint NOT NULL,

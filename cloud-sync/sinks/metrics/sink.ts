@@ -40,7 +40,8 @@ const HOURS_AT_ONCE = 50;
 const total = `measurement text NOT NULL, field text NOT NULL, device uuid NOT NULL,
   at timestamptz NOT NULL, count bigint NOT NULL, sum float8 NOT NULL, min float8 NOT NULL,
   max float8 NOT NULL, PRIMARY KEY (measurement, field, device, at)`;
-const TABLES = `DROP SCHEMA IF EXISTS ${SCHEMA} CASCADE;
+const TABLES = `SELECT FROM porchlight_migrations LIMIT 1;
+DROP SCHEMA IF EXISTS ${SCHEMA} CASCADE;
 CREATE SCHEMA ${SCHEMA};
 CREATE TABLE ${SCHEMA}.projection (version integer NOT NULL, position bigint NOT NULL);
 INSERT INTO ${SCHEMA}.projection VALUES (${VERSION}, 0);

@@ -11,7 +11,8 @@ export type Row = Readonly<Record<string, string | number | boolean | null>>;
  * Each `…_position` is that of the entry which the columns beside it come from: a later one wins.
  */
 export function createTables(schema: string): string {
-  return `CREATE SCHEMA ${schema};
+  return `SELECT FROM porchlight_migrations LIMIT 1;
+CREATE SCHEMA ${schema};
 CREATE TABLE ${schema}.projection (version integer NOT NULL, position bigint NOT NULL);
 INSERT INTO ${schema}.projection VALUES (${READ_MODELS_VERSION}, 0);
 CREATE TABLE ${schema}.devices (

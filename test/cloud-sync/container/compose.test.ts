@@ -113,6 +113,8 @@ if (needsMosquitto() && needsPostgres()) {
       const { out } = await porchlight(["log", "export", ...door]);
       const device: string = JSON.parse(out.split("\n")[0] ?? "").data.device;
       const bundle = join(temp.path, "bundle");
+      const migrated = await porchlightCloud(["migrate"], cloud);
+      assert.is(migrated.code, 0, migrated.err);
       const added = await porchlightCloud(["devices", "add", device, "--out", bundle], cloud);
       assert.is(added.code, 0, added.err);
       const acl = await porchlightCloud(["devices", "acl"], cloud);

@@ -68,6 +68,9 @@ export interface ReadyCentre {
   reload(): Promise<void>;
 }
 
+/** At a start, a person looks: a wrong password, right or certificate is theirs to mend. */
+const WRONGLY_SET_UP = /^database\.(denied|rights|tls|refused)$/;
+
 /**
  * Runs until the signal is aborted, and ends in order: tasks, servers, the database. Whatever fails
  * in a start, or later, undoes all of it. Throws what keeps it from running, or from going on.
@@ -105,7 +108,11 @@ async function runParts(
   const fail = (error: unknown): void => failed.abort(error);
   const { database, close } = await openDatabase(config, { logger, random, failed: fail }, signal);
   started.push("database", close);
-  const centre = await whileAway(() => assemble(options, database, identity), options, signal);
+  const centre = await whileAway(
+    () => assemble(options, database, identity),
+    { ...options, away: ({ code }) => !WRONGLY_SET_UP.test(code) },
+    signal,
+  );
   if (centre === null) return;
   const running = AbortSignal.any([signal, failed.signal]);
   for (const listener of centre.listeners) {

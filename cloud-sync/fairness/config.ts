@@ -14,7 +14,7 @@ export const fairnessConfig = z
       .meta(
         setting(
           "Log rate",
-          "of each device, KiB a second unpacked, after the first 8 MiB: more waits its turn",
+          "of each device, KiB a second unpacked, after the first 4 MiB: more waits its turn",
         ),
       ),
   })

@@ -2,7 +2,6 @@
 export interface RecentMap<T> {
   /** What is there; else what is made. */
   get(key: string, make: () => T): T;
-  peek(key: string): T | undefined;
   set(key: string, value: T): void;
   delete(key: string): void;
 }
@@ -22,7 +21,6 @@ export function createRecentMap<T>(sizeMax: number): RecentMap<T> {
       set(key, value);
       return value;
     },
-    peek: (key) => map.get(key),
     set,
     delete: (key) => void map.delete(key),
   };

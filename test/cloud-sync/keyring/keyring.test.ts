@@ -117,6 +117,39 @@ if (needsPostgres()) {
     assert.is(await opens(keyring, a.sealed()), null);
   });
 
+  keyrings(
+    "without room for rows a device has no new ones, and takes back what is here",
+    async () => {
+      const { database } = central;
+      const a = await door();
+      const keyring = createKeyring({ database, site });
+      const released = await a.released(1);
+      assert.ok(await keyring.keep(a.device, siteId, [released]));
+      await database.query(
+        `INSERT INTO released_keys (device, subject, class, number, site, wrapped, changed)
+       SELECT $1, gen_random_uuid(), 'profile', 1, sha256('x'), NULL, i FROM generate_series(1, 499999) i`,
+        [a.device],
+      );
+      const rows = async () =>
+        (
+          await database.query("SELECT count(*) AS rows FROM released_keys WHERE device = $1", [
+            a.device,
+          ])
+        )[0];
+      const words = Array.from({ length: 100 }, () => ({
+        ...{ ...released, subject: randomUUID(), number: 9, wrapped: null },
+      }));
+      const full = createKeyring({ database, site });
+      assert.ok(await full.keep(a.device, siteId, words), "they take nothing back");
+      assert.not(await full.keep(a.device, siteId, [{ ...released, subject: randomUUID() }]));
+      assert.equal(await rows(), { rows: 500_000n });
+      assert.ok(await full.keep(a.device, siteId, [{ ...released, number: 2, wrapped: null }]));
+      assert.is(await opens(full, a.sealed()), null);
+      const b = await door();
+      assert.ok(await full.keep(b.device, siteId, [await b.released(1)]), "another has room");
+    },
+  );
+
   keyrings("who was erased has no key any more, and never gets one again", async () => {
     const { database } = central;
     const [a, b] = [await door(), await door()];

@@ -35,10 +35,16 @@ export const MESSAGE_LIMITS: Readonly<Partial<Record<Channel, MessageLimit>>> = 
  */
 export const LOG_BURST_BYTES = 4 * MIB;
 /**
- * In one group commit: what comes meanwhile from another device waits for its end. 160 entries take
- * about 4 ms; a larger batch is not divided.
+ * In one group commit, what it may send in so many seconds, 64 KiB by default: what comes meanwhile
+ * from another device waits for its end. 160 entries take about 4 ms; a larger batch is not divided.
  */
-export const LOG_SHARE_BYTES = 64 * KIB;
+export const LOG_SHARE_S = 1 / 16;
+/**
+ * While no other device has sent anything for so long, it may have so many times as much: a month's
+ * log of one door is then here in seconds.
+ */
+export const ALONE_MS = 1_000;
+export const ALONE_FACTOR = 16;
 /** What an undecodable batch costs of that budget, whatever its size: four a second. */
 export const NONSENSE_BYTES = 256 * KIB;
 /** Undecodable batches in a row before its session is ended: a broken program, or worse. */

@@ -29,18 +29,24 @@ export const MESSAGE_LIMITS: Readonly<Partial<Record<Channel, MessageLimit>>> = 
 };
 
 /**
- * Bytes of its log, unpacked, that are committed for a device: 10,000 entries of 400 bytes at once,
- * then (by default) 2,600 a second, 260 times what a door writes. Then the other devices are not
- * slower for it.
+ * Bytes of its log, unpacked and with 200 for each entry, that are committed for a device: 3,500
+ * entries of 400 bytes at once, then (by default) 870 a second, 87 times what a busy door writes.
+ * Sinks keep up with that, and the other devices are not slower for it.
  */
-export const LOG_BURST_BYTES = 4 * MIB;
+export const LOG_BURST_BYTES = 2 * MIB;
 /**
- * In one group commit: what comes meanwhile from another device waits for its end. 160 entries take
- * about 4 ms; a larger batch is not divided.
+ * In one group commit, what it may send in so many seconds, 64 KiB by default: what comes meanwhile
+ * from another device waits for its end. 160 entries take about 4 ms; a larger batch is not divided.
  */
-export const LOG_SHARE_BYTES = 64 * KIB;
+export const LOG_SHARE_S = 1 / 8;
+/**
+ * While no other device has sent anything for so long, it may have so many times as much: a month's
+ * log of one door is then here in seconds.
+ */
+export const ALONE_MS = 1_000;
+export const ALONE_FACTOR = 16;
 /** What an undecodable batch costs of that budget, whatever its size: four a second. */
-export const NONSENSE_BYTES = 256 * KIB;
+export const NONSENSE_BYTES = 128 * KIB;
 /** Undecodable batches in a row before its session is ended: a broken program, or worse. */
 export const NONSENSE_MAX = 50;
 /** Waiting to be committed: twice the window of a device, and 8 batches of the largest size. */

@@ -20,7 +20,7 @@ import type { Cursor } from "../../shared/log/cursor.ts";
 import type { Batch } from "../../shared/protocol/batch.ts";
 import type { Nack } from "../../shared/protocol/wire.ts";
 import type { LogBudget } from "../fairness/device-budget.ts";
-import { LOG_WAITING_BYTES, LOG_WAITING_MAX, NONSENSE_BYTES } from "../fairness/limits.ts";
+import { LOG_WAITING_BYTES, LOG_WAITING_MAX } from "../fairness/limits.ts";
 import type { BatchOutcome } from "../log/append.ts";
 import type { CentralLog } from "../log/event-log.ts";
 import { type AdmissionLimits, AdmissionWindow } from "./admission-window.ts";
@@ -240,7 +240,7 @@ class LogIngest implements Ingest {
         gaps.set(cursor.log, { device, answer: { nack: { ...cursor, reason: "gap" }, nonce } });
       } else if (kind === "limited") {
         this.#stats.limited++;
-        this.#budget?.charge(device, NONSENSE_BYTES);
+        this.#budget?.chargeNonsense(device);
       } else this.#refuse(item, outcome);
     }
     for (const [log, { device, answer }] of acks) {
@@ -258,7 +258,7 @@ class LogIngest implements Ingest {
       this.#options.answer(device, { nack: { ...cursor, reason: "fork" }, nonce: batch.nonce });
       return;
     }
-    this.#budget?.charge(device, NONSENSE_BYTES);
+    this.#budget?.chargeNonsense(device);
     this.#window.readmit(device, bytes);
     const known = cursor.log === batch.log && cursor.seq > 0 ? cursor : null;
     const refused = { reason: reason ?? kind, cursor: known, nonce: batch.nonce };

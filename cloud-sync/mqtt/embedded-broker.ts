@@ -5,6 +5,7 @@
  * until the window has taken it. Until then nothing more is read from that device: TCP holds it
  * back, and nothing piles up here.
  */
+import { setMaxListeners } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, Server as TlsServer } from "node:tls";
 import { Aedes, type Client, type PublishPacket } from "aedes";
@@ -104,6 +105,8 @@ class Broker implements EmbeddedBroker {
       "without TLS, only loopback connections are accepted",
     );
     this.#options = options;
+    // Each connection that is held waits for it.
+    setMaxListeners(CONNECTIONS_MAX, this.#stopping.signal);
     this.#login = createLogin({ authenticate, isKnown, sessions: this.#sessions, logger });
     this.ready = new Promise((resolve) => {
       this.#listens = resolve;

@@ -4,6 +4,7 @@
  * mqtt.js reads the next message of a connection when the handler of the last one is done, and a
  * PUBACK goes out then: a window that is full stops the reading, so the broker keeps the rest.
  */
+import { Socket } from "node:net";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import { invariant, messageOf, numericCodeOf } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
@@ -142,6 +143,8 @@ class MqttTransport implements Transport {
   /** One connection, to its end; says why it ended, or "again" when it is to be tried otherwise. */
   async #session(name: string, signal: AbortSignal, stands: () => void): Promise<string> {
     const client = mqtt.connect(this.#options.broker.url, this.#connectOptions(name));
+    // An answer does not wait until an earlier packet is acknowledged (Nagle's algorithm, RFC 896).
+    if (client.stream instanceof Socket) client.stream.setNoDelay(true);
     let failure: unknown = new Error("the connection was closed");
     client.on("error", (error) => {
       failure = error;

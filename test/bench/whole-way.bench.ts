@@ -105,6 +105,8 @@ async function onServers(name: string, run: boolean): Promise<void> {
     PORCHLIGHT_CLOUD_DATABASE_URL: databaseUrl,
     PORCHLIGHT_CLOUD_MQTT_URL: broker.url,
     PORCHLIGHT_CLOUD_LOG_LEVEL: "error",
+    // The question is how fast it goes, and one device is to show it too.
+    PORCHLIGHT_CLOUD_FAIRNESS_LOG_KIB_PER_SECOND: "1048576",
     PORCHLIGHT_CLOUD_SINKS_RUN: String(run),
   });
   const database = createDatabase({ url: databaseUrl, logger: silentLogger, random: Math.random });

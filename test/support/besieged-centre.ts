@@ -39,6 +39,8 @@ export interface Besieged {
   /** Measures for so many seconds, with these attacks at once; none for the undisturbed figures. */
   siege(attacks: readonly Attack[], seconds: number): Promise<Siege>;
   peakMiB(): number;
+  /** What it said on standard error: nothing, if all is as it should be. */
+  err(): string;
   /** Its exit code. */
   stop(): Promise<number | null>;
 }
@@ -91,6 +93,7 @@ export async function besiegedCentre(mosquitto: string | null, devices: number):
       };
     },
     peakMiB: () => peakMiB(centre.child.pid ?? 0),
+    err: centre.err,
     async stop() {
       await honest.end();
       const code = await centre.stop();

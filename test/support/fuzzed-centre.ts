@@ -7,6 +7,7 @@ import { honestDevice, honestLog } from "./honest-device.ts";
 import { startMosquitto } from "./mosquitto.ts";
 import { startPostgres } from "./postgres.ts";
 import { tempFolder } from "./temp.ts";
+import { until } from "./until.ts";
 import { peakMiB } from "./usage.ts";
 
 const MEMORY_MIB_MAX = 512;
@@ -42,6 +43,12 @@ export async function fuzzCentres(count: number): Promise<void> {
     await device.end();
     assert.is((await fetch(`${ofOthers.ready.http}/health/ready`)).status, 200);
     assert.ok(peakMiB(ofOthers.child.pid ?? 0) < MEMORY_MIB_MAX);
+    await broker.kill();
+    await until("health knows that the broker is away", async () => {
+      const response = await fetch(`${ofOthers.ready.http}/health/ready`);
+      const { broker: problem } = Object(await response.json());
+      return response.status === 503 && String(problem).startsWith("0 of");
+    });
   } finally {
     assert.is(await ofOthers.stop(), 0, ofOthers.err());
   }

@@ -62,7 +62,7 @@ const CENTRE = table("cloud-sync", {
     "config keyring log postgres sinks/* sinks/runner sinks/sink.ts sinks/support",
   // Readers are no sinks.
   queries: "keyring objects postgres",
-  api: "fairness http ingest keyring mqtt postgres sinks/runner uploads",
+  api: "config fairness host http ingest keyring mqtt postgres sinks/runner uploads",
   "centre.ts":
     "api config fairness fleet host http ingest keyring log mqtt postgres sinks/registry.ts sinks/runner uploads",
   cli: "centre.ts config fleet host keyring lifecycle log mqtt objects postgres queries sinks/registry.ts sinks/runner",

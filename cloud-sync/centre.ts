@@ -17,6 +17,7 @@ import { createDeviceBudget } from "./fairness/device-budget.ts";
 import { createDevices, type Devices } from "./fleet/devices.ts";
 import { createPresenceBook } from "./fleet/presence.ts";
 import { watchDevices } from "./fleet/revoke-sessions.ts";
+import { createSiteDevices } from "./fleet/site-devices.ts";
 import { isLoopback } from "./host/addresses.ts";
 import { type Identity, openIdentity } from "./host/tls-identity.ts";
 import { type Api, type ApiOptions, createApi } from "./http/server.ts";
@@ -25,8 +26,9 @@ import { openKeyring } from "./keyring/open.ts";
 import { openSigningKey } from "./keyring/signing-key.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import type { EmbeddedBroker } from "./mqtt/embedded-broker.ts";
+import { onlyOurs } from "./mqtt/only-ours.ts";
 import { openTransport } from "./mqtt/open.ts";
-import type { Transport } from "./mqtt/transport.ts";
+import type { Receiver, Transport } from "./mqtt/transport.ts";
 import type { Database } from "./postgres/database.ts";
 import { databaseProblem } from "./postgres/health.ts";
 import { openDatabase } from "./postgres/open.ts";
@@ -151,10 +153,10 @@ async function assemble(
     logBytesPerSecond: config.fairness.logKibPerSecond * 1_024,
     monotonicMs: clock.monotonicMs,
   });
-  const { transport, own } = openTransport({ ...options, devices, budget, identity });
   const publish: Transport["publish"] = (...message) => transport.publish(...message);
   const presence = createPresenceBook({ database, now: clock.now, logger });
-  const { released, opening } = await openKeyring({ config, database, publish, logger });
+  const { released, opening, site } = await openKeyring({ config, database, publish, logger });
+  const { transport, own } = openTransport({ ...options, devices, budget, identity, site });
   const service = createIngestService({
     log,
     transport,
@@ -175,14 +177,15 @@ async function assemble(
     publish,
     url: () => api.url(),
   });
-  transport.attach({
+  const receiver: Receiver = {
     onBatch: (...batch) => service.ingest.take(...batch),
     onMessage: {
       status: presence.hear,
       "upload/request": uploads.hear,
       keys: (...message) => released.hear(...message),
     },
-  });
+  };
+  transport.attach(own === null ? ofThisSite(receiver, database, options) : receiver);
   const supervisor = createSupervisor({ logger, random });
   const health = {
     "GET /health/live": live,
@@ -225,6 +228,13 @@ async function assemble(
     }),
     reload: () => reload(options, listeners),
   };
+}
+
+/** A broker of others has devices of others, too; our own lets in nobody else. */
+function ofThisSite(receiver: Receiver, database: Database, options: CentreOptions): Receiver {
+  const { clock, logger } = options;
+  const { isOurs } = createSiteDevices({ database, monotonicMs: clock.monotonicMs, logger });
+  return onlyOurs(receiver, isOurs, createBoundary("broker message", logger));
 }
 
 interface Tasks extends Pick<CentreOptions, "config" | "logger"> {

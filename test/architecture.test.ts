@@ -49,7 +49,7 @@ const CENTRE = table("cloud-sync", {
   http: "fairness host",
   log: "postgres",
   ingest: "fairness log mqtt",
-  fleet: "host postgres",
+  fleet: "fairness host postgres",
   keyring: "config host mqtt postgres",
   uploads: "config fairness host http mqtt objects postgres",
   lifecycle: "log objects postgres",

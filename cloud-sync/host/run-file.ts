@@ -1,9 +1,9 @@
 /** The run file: the addresses of a running centre, for other commands on the same folder. */
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { replaceFile } from "./atomic-file.ts";
-import { heirOf } from "./heir.ts";
+import { heirOf, makeFolder } from "./heir.ts";
 import { isAlive } from "./process-alive.ts";
 
 const runSchema = z.strictObject({
@@ -20,7 +20,7 @@ export type Run = z.infer<typeof runSchema>;
 export function writeRun(data: string, run: Run): void {
   const path = pathIn(data);
   // With servers of others, nothing else may have been put there yet.
-  mkdirSync(resolve(data), { recursive: true, mode: 0o700 });
+  makeFolder(resolve(data));
   replaceFile(path, `${JSON.stringify(run)}\n`, { mode: 0o644, ...heirOf(data) });
 }
 

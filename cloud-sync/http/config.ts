@@ -1,11 +1,6 @@
 import { z } from "zod";
 import { setting } from "../../shared/core/setting.ts";
-
-const httpUrl = z
-  .url({ protocol: /^https?$/, error: "a server is named as https://host:port" })
-  .refine((url) => new URL(url).password === "", {
-    error: "a URL with a password ends up in logs",
-  });
+import { deviceUrl } from "../config/server-url.ts";
 
 export const httpConfig = z
   .strictObject({
@@ -45,7 +40,7 @@ export const httpConfig = z
           ),
       })
       .prefault({}),
-    url: httpUrl
+    url: deviceUrl
       .optional()
       .meta(
         setting(

@@ -1,14 +1,13 @@
 import { z } from "zod";
+import { checkedUrl } from "../../shared/core/checked-url.ts";
 import { setting } from "../../shared/core/setting.ts";
 
-const databaseUrl = z
-  .url({
-    protocol: /^postgres(ql)?$/,
-    error: "a database is named as postgres://user@host:port/name",
-  })
-  .refine((text) => !new URL(text).searchParams.has("password"), {
-    error: "a password is no part of the query: database.password or database.passwordFile",
-  });
+const databaseUrl = checkedUrl(
+  /^postgres(ql)?$/,
+  "a database is named as postgres://user@host:port/name",
+).refine((text) => !new URL(text).searchParams.has("password"), {
+  error: "a password is no part of the query: database.password or database.passwordFile",
+});
 
 export const databaseConfig = z
   .strictObject({

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { checkedUrl } from "../core/checked-url.ts";
 import { printableText } from "../core/printable.ts";
 import { SITE_KEY_BYTES } from "../log/site-key.ts";
 import { SIGNING_KEY_BYTES } from "./answer-proof.ts";
@@ -15,7 +16,7 @@ export const bundleSchema = z.strictObject({
   /** The device it is for. */
   device: z.uuid().lowercase(),
   /** Of the broker; TLS by the scheme. No password in it: it would end up in logs. */
-  url: z.url({ protocol: /^(mqtts?|wss?)$/ }).refine((url) => new URL(url).password === "", {
+  url: checkedUrl(/^(mqtts?|wss?)$/).refine((url) => new URL(url).password === "", {
     message: "a URL with a password ends up in logs: use the field `password`",
   }),
   /** PEM of the authority that signed the broker's certificate; the system's when absent. */

@@ -1,5 +1,6 @@
 /** What device and centre say to each other over MQTT, apart from the batches (batch.ts). */
 import { z } from "zod";
+import { checkedUrl } from "../core/checked-url.ts";
 import { PorchlightError } from "../core/errors.ts";
 import { plainLine, printableText } from "../core/printable.ts";
 import { cursorSchema, hashSchema } from "../log/cursor.ts";
@@ -186,10 +187,13 @@ export const uploadRequestSchema = z.strictObject({
 export type UploadRequest = z.infer<typeof uploadRequestSchema>;
 
 /** Uploads are sealed, but what stands in a grant would let anybody on the way use it. */
-const safeUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
+/** Whether a device sends anything there: by TLS, unless it is its own machine. */
+export function isSafeUrl(text: string): boolean {
   const { protocol, hostname } = new URL(text);
   return protocol === "https:" || /^(localhost|\[::1\]|127(\.\d{1,3}){3})$/.test(hostname);
-}, "https, unless it is this machine");
+}
+
+const safeUrl = checkedUrl(/^https?$/).refine(isSafeUrl, "https, unless it is this machine");
 
 const HEADERS_MAX = 16;
 

@@ -53,6 +53,9 @@ export const NONSENSE_MAX = 50;
 export const LOG_WAITING_MAX = 32;
 export const LOG_WAITING_BYTES = 8 * MIB;
 
+/** MQTT packets of a connection, of any kind: batches, and an acknowledgement for each answer. */
+export const PACKETS = { burst: 2_000, perSecond: 1_000 } as const;
+
 /** Answers that a device has not acknowledged, or read: 16 times what it has in flight. */
 export const ANSWERS_MAX = 128;
 /** A device whose socket takes nothing for so long is disconnected; aedes waits a minute. */
@@ -72,6 +75,8 @@ export const UNAUTHENTICATED_MAX = 256;
 export const LOGIN_FAILURES = { burst: 5, perSecond: 0.1 } as const;
 /** Of one address, whatever the device: a site behind one router, then one a second. */
 export const ADDRESS_FAILURES = { burst: 50, perSecond: 1 } as const;
+/** Logins of a device whose password was good before: an agent that reconnects backs off. */
+export const RETURNS = { burst: 60, perSecond: 0.5 } as const;
 /** Password checks at the same time, of all and of one address: scrypt takes 16 MB and 50 ms. */
 export const AUTHENTICATIONS_MAX = 64;
 export const AUTHENTICATIONS_PER_ADDRESS_MAX = 32;

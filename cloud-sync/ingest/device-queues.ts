@@ -102,7 +102,7 @@ export class DeviceQueues {
     const { batch } = read;
     return batch === null
       ? [{ ...first, refused: { reason: read.reason, cursor: null, nonce: null } }, size]
-      : [{ ...first, batch }, size];
+      : [{ ...first, batch, plainBytes: size }, size];
   }
 }
 

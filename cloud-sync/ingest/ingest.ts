@@ -86,8 +86,8 @@ export interface Ingest {
   stats(): IngestStats;
 }
 
-/** 64 MiB are eight times what one device may have here; a thousand small batches, a thousand doors. */
-const WINDOW: AdmissionLimits = { messages: 1_024, bytes: 64 * 1024 * 1024 };
+/** Twelve times the bytes, and 256 times the messages, that one device may have here. */
+const WINDOW: AdmissionLimits = { messages: 8_192, bytes: 96 * 1024 * 1024 };
 const WINDOW_OF_DEVICE: AdmissionLimits = { messages: LOG_WAITING_MAX, bytes: LOG_WAITING_BYTES };
 /** While the server writes one, the next is sent to it; it waits there for the lock. */
 const COMMITS_AT_ONCE = 2;
@@ -128,7 +128,7 @@ class LogIngest implements Ingest {
     }
     const bytes = payload.length + ENTRY_BYTES;
     await this.#window.acquire(device, bytes, signal);
-    const undecoded = { batch: null, refused: null, earlySinceMs: null, looks: 0 };
+    const undecoded = { batch: null, refused: null, plainBytes: 0, earlySinceMs: null, looks: 0 };
     this.#queues.push({ device, payload, bytes, ...undecoded });
     this.#wake.notify();
   }

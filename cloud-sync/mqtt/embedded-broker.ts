@@ -19,6 +19,7 @@ import {
   CONNECT_BYTES_MAX,
   CONNECT_TIMEOUT_MS,
   DRAIN_TIMEOUT_MS,
+  PACKETS,
   UNAUTHENTICATED_BYTES_MAX,
 } from "../fairness/limits.ts";
 import { createUnauthenticated } from "../fairness/unauthenticated.ts";
@@ -77,6 +78,7 @@ const PACKET_LIMITS = {
   bytesMax: PACKET_BYTES_MAX,
   connectMax: CONNECT_BYTES_MAX,
   unauthenticatedMax: UNAUTHENTICATED_BYTES_MAX,
+  packets: PACKETS,
 };
 /** aedes stores a message of QoS 2 before it passes it on. We use none. */
 const QOS2_MAX = 1;

@@ -10,6 +10,7 @@ import {
   LOGIN_FAILURES,
   MESSAGE_LIMITS,
   NONSENSE_MAX,
+  RETURNS,
 } from "../../../cloud-sync/fairness/limits.ts";
 import { createLoginBudget } from "../../../cloud-sync/fairness/login-budget.ts";
 import { createRecentMap } from "../../../cloud-sync/fairness/recent-map.ts";
@@ -89,6 +90,19 @@ budgeting("wrong passwords of a device, and of an address, are checked a few tim
   assert.is(checked(A, "10.0.0.1", 1_000), 1);
   assert.ok(logins.refused() > 2_000);
 });
+
+budgeting(
+  "a device whose password is known comes again so often, and no other waits for it",
+  () => {
+    let nowMs = 0;
+    const logins = createLoginBudget(() => nowMs);
+    const again = (device: string) => Array.from({ length: 500 }, () => logins.mayReturn(device));
+    assert.is(again(A).filter(Boolean).length, RETURNS.burst - 1);
+    assert.ok(logins.mayReturn(B));
+    nowMs += 1_000 / RETURNS.perSecond;
+    assert.is(again(A).filter(Boolean).length, 1);
+  },
+);
 
 budgeting("one address does not take every place of a password check", () => {
   const logins = createLoginBudget(() => 0);

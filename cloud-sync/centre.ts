@@ -19,10 +19,12 @@ import { type Api, createApi } from "./http/server.ts";
 import { createIngestService } from "./ingest/run-ingest.ts";
 import { openKeyring } from "./keyring/open.ts";
 import { openSigningKey } from "./keyring/signing-key.ts";
+import { createArchivedPages } from "./lifecycle/archived-pages.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import { createBroker, type EmbeddedBroker } from "./mqtt/embedded-broker.ts";
 import { createMqttTransport } from "./mqtt/external-broker.ts";
 import type { Transport } from "./mqtt/transport.ts";
+import { openObjects } from "./objects/open.ts";
 import type { Database } from "./postgres/database.ts";
 import { openDatabase } from "./postgres/open.ts";
 import {
@@ -133,7 +135,8 @@ async function assemble(
     committed: (entries, ms) => metrics.committed(entries, ms),
   });
   const stores = createSinks({ config, database, clock, ...opening });
-  const projecting = { sinks: stores.sinks, instance: options.newId() };
+  const archived = createArchivedPages(database, openObjects(config, options.newId), logger);
+  const projecting = { ...stores, archived, instance: options.newId() };
   const sinks = createRunningSinks({ ...projecting, log, database, clock, random, logger });
   const { uploads, routes } = openUploads({
     ...options,

@@ -14,7 +14,7 @@ import {
   renewSiteKey,
   siteKeyFile,
 } from "../../../cloud-sync/keyring/site-key.ts";
-import { createErasures } from "../../../cloud-sync/sinks/key-erasure/sink.ts";
+import { createKeyErasure } from "../../../cloud-sync/sinks/key-erasure/sink.ts";
 import { createLogOwners } from "../../../cloud-sync/sinks/support/device-of-log.ts";
 import type { PersonalClass } from "../../../shared/log/entry.ts";
 import { type SealPlace, seal } from "../../../shared/log/seal.ts";
@@ -27,6 +27,7 @@ import {
   keysSchema,
 } from "../../../shared/protocol/wire.ts";
 import { Central, Device } from "../../support/central.ts";
+import { DirectProjection } from "../../support/direct-projection.ts";
 import { startFast } from "../../support/engines.ts";
 import { keepingLogger } from "../../support/ingest.ts";
 import { needsPostgres } from "../../support/postgres.ts";
@@ -40,7 +41,6 @@ const keyrings = suite("the keyring of the centre");
 const central = new Central(startFast);
 const site = newSite();
 const siteId = siteIdOf(site.publicKey);
-const unaborted = new AbortController().signal;
 
 /** A device whose log is here, and a key of one of its subjects. */
 class Door extends Device {
@@ -122,20 +122,67 @@ if (needsPostgres()) {
     const [a, b] = [await door(), await door()];
     const keyring = createKeyring({ database, site });
     await keyring.keep(a.device, siteId, [await a.released(1)]);
-    const erasures = createErasures({ keyring, devicesOf: createLogOwners(database) });
+    const devicesOf = createLogOwners(database);
+    const erasures = new DirectProjection(database, createKeyErasure({ keyring, devicesOf }));
     const [entry] = await central.log.readAfter(0n, 1);
     assert.ok(entry);
     const erased = { ...entry, type: "person.erased", subject: a.subject };
     // Another device cannot take it away.
-    await erasures.write([{ ...erased, log: b.log }], unaborted);
+    await erasures.write([{ ...erased, log: b.log }]);
     assert.is(await opens(keyring, a.sealed()), "a name");
-    await erasures.write([{ ...erased, log: a.log }], unaborted);
-    await erasures.write([{ ...erased, log: a.log }], unaborted);
+    await erasures.write([{ ...erased, log: a.log }]);
+    await erasures.write([{ ...erased, log: a.log }]);
     assert.is(await opens(keyring, a.sealed()), null);
     await keyring.keep(a.device, siteId, [await a.released(9)]);
     assert.is(await opens(keyring, a.sealed()), null);
     assert.equal(await keyring.count(), []);
   });
+
+  keyrings(
+    "with a person go the keys of the visits linked to them, in whatever order",
+    async () => {
+      const { database } = central;
+      const [a, b] = [await door(), await door()];
+      const keyring = createKeyring({ database, site });
+      const devicesOf = createLogOwners(database);
+      const erasures = new DirectProjection(database, createKeyErasure({ keyring, devicesOf }));
+      const person = randomUUID();
+      const visits = Array.from({ length: 5 }, () => randomUUID());
+      const [before = "", decided = "", late = "", others = "", never = ""] = visits;
+      const release = async (device: string, subject: string): Promise<void> => {
+        const place = { device, subject, class: "media" } as const;
+        const wrapped = await wrapKey(site.publicKey, place, randomBytes(32));
+        const key = { subject, class: place.class, number: 1, wrapped: wrapped.toString("base64") };
+        await keyring.keep(device, siteId, [key]);
+      };
+      for (const subject of [...visits, person]) await release(a.device, subject);
+      const [first] = await central.log.readAfter(0n, 1);
+      assert.ok(first);
+      const told = (log: string, type: string, subject: string, data: object) => ({
+        ...first,
+        ...{ log, type, subject, body: JSON.stringify({ clock: "synced", data, sealed: null }) },
+      });
+      const erased = (log: string) => told(log, "person.erased", person, { reason: "requested" });
+      const linked = (visit: string, log = a.log) =>
+        told(log, "visit.linked", visit, { person, visit });
+      const decision = { visit: decided, revision: 1, decision: { person } };
+      // Nobody links another's visit, and nobody's erasure reaches another's.
+      await erasures.write([linked(others, b.log), erased(b.log)]);
+      await erasures.write([linked(before), told(a.log, "visit.recognised", decided, decision)]);
+      const held = async () => (await keyring.count()).map((each) => [each.device, each.held]);
+      assert.equal(await held(), [[a.device, 6]]);
+      await erasures.write([erased(a.log), linked(late)]);
+      assert.equal(await held(), [[a.device, 2]]);
+      for (const subject of [...visits, person]) await release(a.device, subject);
+      assert.equal(await held(), [[a.device, 2]], `${others} and ${never} alone`);
+      const stranger = told(a.log, "visit.recognised", never, {
+        visit: never,
+        decision: { person: null },
+      });
+      await erasures.write([stranger, erased(a.log)]);
+      assert.equal(await held(), [[a.device, 2]]);
+    },
+  );
 
   keyrings("changes are told in the order of commits, also by several at once", async () => {
     const { database } = central;

@@ -10,7 +10,7 @@ import type { Maintained, Projection } from "../projection.ts";
 import { pendingOf } from "../support/bisect.ts";
 import { decodeEntries } from "../support/decode-entries.ts";
 import type { DevicesOf } from "../support/device-of-log.ts";
-import { gather, type Series, type Total } from "./gather.ts";
+import { type Gathered, gather, type RawPoint, type Series, type Total } from "./gather.ts";
 import { dropTimePartitions, makeTimePartitions } from "./partitions.ts";
 import { type Point, pointOf } from "./points.ts";
 import {
@@ -23,8 +23,9 @@ import {
   tierFor,
 } from "./query.ts";
 import {
+  addHours,
+  addMinutes,
   addSeries,
-  addTotals,
   copyRaw,
   createTables,
   METRICS_VERSION,
@@ -94,10 +95,11 @@ export function createTimeSeries(options: TimeSeriesOptions): TimeSeries {
 async function writePoints(
   connection: Connection,
   schema: string,
-  { series, raw, minute, hour }: ReturnType<typeof gather>,
+  { series, raw, rawSince, minute, hour }: Gathered,
 ): Promise<void> {
   if (hour.length === 0) return;
-  const moments = { raw, minute, hour };
+  const singles = minute.map(({ first }) => first).filter(({ at }) => at >= rawSince);
+  const moments = { raw: [...raw, ...singles], minute, hour };
   await makeTimePartitions(
     connection,
     TIERS.map((tier) => ({
@@ -107,15 +109,34 @@ async function writePoints(
     })),
   );
   await connection.query(addSeries(schema), seriesColumns(series));
-  if (raw.length > 0) {
-    const lines = raw.map(
-      ({ series: id, at, figures }) =>
-        `${id}\t${new Date(at).toISOString()}\t${arrayOf(figures)}\n`,
-    );
-    await connection.copyIn(copyRaw(schema), Buffer.from(lines.join("")));
-  }
-  if (minute.length > 0) await connection.query(addTotals(schema, "minute"), totalColumns(minute));
-  await connection.query(addTotals(schema, "hour"), totalColumns(hour));
+  await connection.query(addHours(schema), totalColumns(hour));
+  const pushed = minute.length === 0 ? [] : await addAll(connection, schema, minute);
+  const points = [...raw, ...pushed.filter(({ at }) => at >= rawSince)];
+  if (points.length === 0) return;
+  const lines = points.map(
+    ({ series: id, at, figures }) => `${id}\t${new Date(at).toISOString()}\t${arrayOf(figures)}\n`,
+  );
+  await connection.copyIn(copyRaw(schema), Buffer.from(lines.join("")));
+}
+
+const minuteRows = z.array(z.object({ series: z.bigint(), at: z.date() }));
+
+/** Adds totals of minutes; the first points of those that had one already. */
+async function addAll(
+  connection: Connection,
+  schema: string,
+  minutes: readonly Total[],
+): Promise<readonly RawPoint[]> {
+  const merged = minuteRows.parse(
+    await connection.query(addMinutes(schema), [
+      ...totalColumns(minutes),
+      minutes.map(({ at, first }) => first.at - at),
+      minutes.map(({ count, first }) => (count === 1 ? null : arrayOf(first.figures))),
+    ]),
+  );
+  if (merged.length === 0) return [];
+  const there = new Set(merged.map(({ series, at }) => `${series} ${at.getTime()}`));
+  return minutes.flatMap(({ series, at, first }) => (there.has(`${series} ${at}`) ? [first] : []));
 }
 
 function seriesColumns(series: readonly Series[]) {

@@ -120,6 +120,11 @@ if (needsPostgres()) {
     }
     const expected = { at: new Date(HOUR), count: 4, mean: 3, min: -3, max: 9 };
     assert.equal(await all.query(asked(door.device)), [expected]);
+    const seconds = await all.query(asked(door.device, { everyMs: 1_000 }));
+    assert.equal(
+      seconds.map(({ at, mean }) => [at.getTime() - HOUR, mean]),
+      [...samples].map(([at, faces]) => [at - HOUR, faces]).sort(([a = 0], [b = 0]) => a - b),
+    );
     const minutes = await all.query(asked(door.device, { everyMs: 60_000 }));
     assert.equal(
       minutes.map(({ count, min, max }) => [count, min, max]),
@@ -144,7 +149,11 @@ if (needsPostgres()) {
       [HOUR + 2_000, 3],
     ]);
     await written(all);
-    assert.equal(await counts(), [{ n: 2 }, { n: 1 }, { n: 2 }], "an hour of its own, one of all");
+    assert.equal(
+      await counts(),
+      [{ n: 1 }, { n: 1 }, { n: 2 }],
+      "a first of its minute; an hour of all",
+    );
     const before = await all.query(asked(door.device));
     for (const [days, left] of [
       [60, [0, 1, 2]],

@@ -2,30 +2,35 @@
  * A whole centre: its database, its broker or an external one, ingest between them, sinks and
  * metrics.
  */
-import { readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
+import { createBoundary } from "../shared/core/boundary.ts";
 import type { Clock } from "../shared/core/clock.ts";
-import { messageOf } from "../shared/core/errors.ts";
 import type { Logger } from "../shared/core/logger.ts";
-import { type Check, live, ready as readyRoute } from "./api/health.ts";
+import { createStopStack, type StopStack } from "../shared/core/stop-stack.ts";
+import { createSupervisor, type Supervisor } from "../shared/core/supervise.ts";
+import { whileAway } from "../shared/core/while-away.ts";
+import { live, ready as readyRoute } from "./api/health.ts";
+import { limitCounters } from "./api/limit-counters.ts";
 import { createMetrics } from "./api/metrics.ts";
 import type { CloudConfig } from "./config/schema.ts";
+import { createDeviceBudget } from "./fairness/device-budget.ts";
 import { createDevices, type Devices } from "./fleet/devices.ts";
 import { createPresenceBook } from "./fleet/presence.ts";
 import { watchDevices } from "./fleet/revoke-sessions.ts";
 import { isLoopback } from "./host/addresses.ts";
-import { readSecret } from "./host/secret-file.ts";
 import { type Identity, openIdentity } from "./host/tls-identity.ts";
-import { type Api, createApi } from "./http/server.ts";
+import { type Api, type ApiOptions, createApi } from "./http/server.ts";
 import { createIngestService } from "./ingest/run-ingest.ts";
 import { openKeyring } from "./keyring/open.ts";
 import { openSigningKey } from "./keyring/signing-key.ts";
 import { createArchivedPages } from "./lifecycle/archived-pages.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
-import { createBroker, type EmbeddedBroker } from "./mqtt/embedded-broker.ts";
-import { createMqttTransport } from "./mqtt/external-broker.ts";
+import type { EmbeddedBroker } from "./mqtt/embedded-broker.ts";
+import { openTransport } from "./mqtt/open.ts";
 import type { Transport } from "./mqtt/transport.ts";
 import { openObjects } from "./objects/open.ts";
 import type { Database } from "./postgres/database.ts";
+import { databaseProblem } from "./postgres/health.ts";
 import { openDatabase } from "./postgres/open.ts";
 import {
   createRunningSinks,
@@ -54,59 +59,83 @@ export interface ReadyCentre {
    * Nearest-face search over released embeddings; null where this instance opens no sealed content.
    */
   readonly faces: Sinks["faces"];
-  /** `host:port/name` of the database, and the URLs of the broker and of health and metrics. */
-  readonly addresses: { readonly database: string; readonly mqtt: string; readonly http: string };
+  /** `host:port/name` of the database, and the URLs of the broker, of uploads and of metrics. */
+  readonly addresses: {
+    readonly database: string;
+    readonly mqtt: string;
+    readonly http: string;
+    readonly metrics: string;
+  };
+  /** Reads the certificate again; connections from then on get it. It does not throw. */
+  reload(): Promise<void>;
 }
 
+/** At a start, a person looks: a wrong password, right or certificate is theirs to mend. */
+const WRONGLY_SET_UP = /^database\.(denied|rights|tls|refused)$/;
+
 /**
- * Runs until the signal is aborted, and ends in order: the broker, what is under way, the database.
- * Throws what keeps it from running, or from going on.
+ * Runs until the signal is aborted, and ends in order: tasks, servers, the database. Whatever fails
+ * in a start, or later, undoes all of it. Throws what keeps it from running, or from going on.
  */
 export async function runCentre(
   options: CentreOptions,
   ready: (centre: ReadyCentre) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const { config, clock, random, logger } = options;
+  const { logger } = options;
+  const started = createStopStack(logger);
   const failed = new AbortController();
-  const identity = await openIdentity(config, clock.now());
-  const open = { logger, random, failed: (error: unknown) => failed.abort(error) };
-  const { database, close } = await openDatabase(config, open, signal);
   try {
-    const centre = await assemble(options, database, identity);
-    const running = AbortSignal.any([signal, failed.signal]);
-    await centre.own?.start();
-    await centre.api.start();
-    const ended = Promise.allSettled(
-      centre.tasks(running).map((task) =>
-        task.catch((error: unknown) => {
-          failed.abort(error);
-          throw error;
-        }),
-      ),
-    );
-    await Promise.race([centre.transport.ready, ended]);
-    const mqtt = centre.own?.url() ?? config.mqtt.url ?? "";
-    const addresses = { database: database.place, mqtt, http: centre.api.url() };
-    const { log, devices, sinks, faces } = centre;
-    if (!running.aborted) ready({ log, devices, sinks, faces, addresses });
-    await ended;
-    await centre.api.stop();
-    if (failed.signal.aborted) throw failed.signal.reason;
+    await runParts(options, ready, { started, failed, signal });
   } finally {
-    await close();
+    failed.abort();
+    await started.unwind();
   }
 }
 
-interface Assembled {
-  readonly log: CentralLog;
-  readonly devices: Devices;
+interface Running {
+  readonly started: StopStack;
+  /** Aborted with what ends the centre. */
+  readonly failed: AbortController;
+  readonly signal: AbortSignal;
+}
+
+async function runParts(
+  options: CentreOptions,
+  ready: (centre: ReadyCentre) => void,
+  { started, failed, signal }: Running,
+): Promise<void> {
+  const { config, clock, random, logger } = options;
+  const identity = await openIdentity(config, clock.now());
+  const fail = (error: unknown): void => failed.abort(error);
+  const { database, close } = await openDatabase(config, { logger, random, failed: fail }, signal);
+  started.push("database", close);
+  const centre = await whileAway(
+    () => assemble(options, database, identity),
+    { ...options, away: ({ code }) => !WRONGLY_SET_UP.test(code) },
+    signal,
+  );
+  if (centre === null) return;
+  const running = AbortSignal.any([signal, failed.signal]);
+  for (const listener of centre.listeners) {
+    started.push("listener", () => listener.stop());
+    await listener.start();
+  }
+  const ended = Promise.all(centre.tasks(running)).then(() => undefined, fail);
+  started.push("tasks", () => ended);
+  await Promise.race([centre.transport.ready, ended]);
+  const { log, devices, sinks, faces, addresses, reload } = centre;
+  if (!running.aborted) ready({ log, devices, sinks, faces, addresses: addresses(), reload });
+  await ended;
+  if (failed.signal.aborted) throw failed.signal.reason;
+}
+
+interface Assembled extends Omit<ReadyCentre, "sinks" | "addresses"> {
   readonly sinks: RunningSinks;
-  readonly faces: Sinks["faces"];
   readonly transport: Transport;
-  /** Our own broker, where there is no other. */
-  readonly own: EmbeddedBroker | null;
-  readonly api: Api;
+  addresses(): ReadyCentre["addresses"];
+  /** What listens, in the order of its start. */
+  readonly listeners: readonly Pick<Api, "start" | "stop" | "renew">[];
   /** Everything that runs until the signal is aborted. */
   tasks(signal: AbortSignal): Promise<void>[];
 }
@@ -120,8 +149,11 @@ async function assemble(
   const log = createCentralLog(database);
   await log.open();
   const devices = createDevices(database);
-  const own = config.mqtt.url === undefined ? ownBroker(options, devices, identity) : null;
-  const transport = own ?? otherBroker(options, config.mqtt.url ?? "");
+  const budget = createDeviceBudget({
+    logBytesPerSecond: config.fairness.logKibPerSecond * 1_024,
+    monotonicMs: clock.monotonicMs,
+  });
+  const { transport, own } = openTransport({ ...options, devices, budget, identity });
   const publish: Transport["publish"] = (...message) => transport.publish(...message);
   const presence = createPresenceBook({ database, now: clock.now, logger });
   const { released, opening } = await openKeyring({ config, database, publish, logger });
@@ -132,13 +164,15 @@ async function assemble(
     clock,
     random,
     logger,
+    budget: budget.log,
+    nonsense: (device) => own?.disconnect(device),
     committed: (entries, ms) => metrics.committed(entries, ms),
   });
   const stores = createSinks({ config, database, clock, ...opening });
   const archived = createArchivedPages(database, openObjects(config, options.newId), logger);
   const projecting = { ...stores, archived, instance: options.newId() };
   const sinks = createRunningSinks({ ...projecting, log, database, clock, random, logger });
-  const { uploads, routes } = openUploads({
+  const { uploads, routes, doorStats } = openUploads({
     ...options,
     database,
     publish,
@@ -152,6 +186,14 @@ async function assemble(
       keys: (...message) => released.hear(...message),
     },
   });
+  const supervisor = createSupervisor({ logger, random });
+  const health = {
+    "GET /health/live": live,
+    "GET /health/ready": readyRoute([
+      { name: "database", problem: () => databaseProblem(database) },
+      { name: "broker", problem: async () => transport.problem() },
+    ]),
+  };
   const metrics = createMetrics({
     database,
     uploads: uploads.stats,
@@ -159,81 +201,101 @@ async function assemble(
     ingest: () => service.ingest.stats(),
     sinks: createSinkControl(database).states,
     connections: () => transport.connected(),
-  });
-  const { host, port } = config.http;
-  const api = createApi({
-    host,
-    port,
-    tls: isLoopback(host) ? null : identity,
-    routes: {
-      "GET /health/live": live,
-      "GET /health/ready": readyRoute(checksOf(database, transport)),
-      "GET /metrics": metrics.route,
-      ...routes,
-    },
-    logger,
-  });
-  const tasks = (running: AbortSignal): Promise<void>[] => {
-    const disconnect = (...session: [string, Date]): void => own?.disconnect(...session);
-    const all = [service, presence, uploads, released].map((each) => each.run(running));
-    if (config.sinks.run) all.push(sinks.run(running));
-    if (own !== null) all.push(watchDevices({ devices, disconnect, logger }, running));
-    return all;
-  };
-  return { log, devices, sinks, faces: stores.faces, transport, own, api, tasks };
-}
-
-function checksOf(database: Database, transport: Transport): readonly Check[] {
-  const asked = async (): Promise<string | null> => {
-    try {
-      await database.query("SELECT 1");
-      return null;
-    } catch (error) {
-      return messageOf(error);
-    }
-  };
-  let stands = false;
-  void transport.ready.then(() => {
-    stands = true;
-  });
-  return [
-    { name: "database", problem: asked },
-    { name: "broker", problem: async () => (stands ? null : "no connection yet") },
-  ];
-}
-
-function ownBroker(
-  { config, logger }: CentreOptions,
-  devices: Pick<Devices, "verify">,
-  identity: Identity | null,
-): EmbeddedBroker {
-  const { host, port } = config.broker;
-  // A certificate that was named is used on loopback too: devices may come through a tunnel.
-  const named = config.tls.certificate !== undefined;
-  const tls = named || !isLoopback(host) ? identity : null;
-  const authenticate = devices.verify.bind(devices);
-  return createBroker({ host, port, tls, authenticate, logger });
-}
-
-const MQTT_KEY = {
-  credential: "mqtt-key",
-  code: "mqtt.key",
-  missing: "there is no private key for mqtt.certificate",
-  hint: "name its PEM file with mqtt.key: porchlight-cloud config schema",
-  groupReads: true,
-} as const;
-
-function otherBroker({ config, newId, random, logger }: CentreOptions, url: string): Transport {
-  const { username, password, ca, certificate, key, connections } = config.mqtt;
-  const broker = {
-    url,
-    ...(username !== undefined && { username }),
-    ...(password !== undefined && { password }),
-    ...(ca !== undefined && { ca: readFileSync(ca, "utf8") }),
-    ...(certificate !== undefined && { certificate: readFileSync(certificate, "utf8") }),
-    ...(key !== undefined && {
-      key: readSecret(MQTT_KEY, { ...config, configuredFile: key }).toString(),
+    limits: limitCounters({
+      budget: budget.stats,
+      ingest: () => service.ingest.stats(),
+      broker: () => own?.stats() ?? null,
+      door: doorStats,
+      http: () => api.stats(),
+      statusFailures: presence.failures,
+      taskRestarts: supervisor.restarts,
     }),
+  });
+  const { api, watching } = createListeners(options, identity, {
+    http: { ...health, ...routes },
+    metrics: { ...health, "GET /metrics": metrics.route },
+  });
+  const running = { service, presence, uploads, released, sinks, devices, own };
+  const listeners = [own ?? [], api, watching].flat();
+  return {
+    ...{ log, devices, sinks, faces: stores.faces, transport, listeners },
+    tasks: (signal) => tasksOf({ ...running, ...options, supervisor }, signal),
+    addresses: () => ({
+      database: database.place,
+      mqtt: own?.url() ?? config.mqtt.url ?? "",
+      http: api.url(),
+      metrics: watching.url(),
+    }),
+    reload: () => reload(options, listeners),
   };
-  return createMqttTransport({ broker, connections, instance: newId(), random, logger });
+}
+
+interface Tasks extends Pick<CentreOptions, "config" | "logger"> {
+  readonly service: Task;
+  readonly presence: Task;
+  readonly uploads: Task;
+  readonly released: Task;
+  readonly sinks: Task;
+  readonly devices: Devices;
+  readonly own: EmbeddedBroker | null;
+  readonly supervisor: Supervisor;
+}
+
+interface Task {
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** Only what takes the log in may end the centre: everything else is started again. */
+function tasksOf(parts: Tasks, running: AbortSignal): Promise<void>[] {
+  const { service, presence, uploads, released, sinks, devices, own, supervisor, logger } = parts;
+  const aside: Record<string, Task> = { presence, uploads, "released keys": released };
+  if (parts.config.sinks.run) aside["sinks"] = sinks;
+  if (own !== null) {
+    const disconnect = (...session: [string, Date]): void => own.disconnect(...session);
+    aside["revocations"] = { run: (each) => watchDevices({ devices, disconnect, logger }, each) };
+  }
+  const supervised = Object.entries(aside).map(([name, task]) =>
+    supervisor.run(name, (signal) => task.run(signal), running),
+  );
+  return [service.run(running), ...supervised];
+}
+
+/** What listens gets the certificate that is in the files now. */
+async function reload(
+  { config, clock, logger }: CentreOptions,
+  servers: readonly Pick<Api, "renew">[],
+): Promise<void> {
+  await createBoundary("reload", logger).eachAsync(null, async () => {
+    const identity = await openIdentity(config, clock.now());
+    if (identity !== null) {
+      // One that cannot be used is refused before any server has it.
+      createSecureContext({ cert: identity.certificate, key: identity.key });
+      for (const server of servers) server.renew(identity);
+    }
+    logger.info("reloaded", { certificate: identity !== null });
+  });
+}
+
+/** Devices reach the one; metrics are for who watches the centre. */
+function createListeners(
+  { config, logger }: CentreOptions,
+  identity: Identity | null,
+  routes: Readonly<Record<"http" | "metrics", ApiOptions["routes"]>>,
+): { readonly api: Api; readonly watching: Api } {
+  const watched = listening(metricsListener(config), identity);
+  const setting = "http.metrics.port";
+  return {
+    api: createApi({ ...listening(config.http, identity), routes: routes.http, logger }),
+    watching: createApi({ ...watched, routes: routes.metrics, logger, setting }),
+  };
+}
+
+function listening({ host, port }: { host: string; port: number }, identity: Identity | null) {
+  return { host, port, tls: isLoopback(host) ? null : identity };
+}
+
+/** The port after the one of uploads, unless it is named: two centres on a machine have two. */
+function metricsListener({ http }: CloudConfig): { readonly host: string; readonly port: number } {
+  const { host, port = http.port === 0 ? 0 : http.port + 1 } = http.metrics;
+  return { host, port };
 }

@@ -28,7 +28,7 @@ for (const name of manifestNames()) {
   }
   const { embedder } = pack.models;
   const session = await openSession({
-    file: join(folder, embedder.file),
+    model: join(folder, embedder.file),
     provider: "cpu",
     threads: 1,
     keepMemory: false,

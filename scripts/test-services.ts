@@ -32,6 +32,7 @@ const NEEDS: readonly Need[] = [
   { debianPackage: "openssl", file: "/usr/bin/openssl" },
   { debianPackage: "mosquitto", file: "/usr/sbin/mosquitto" },
   { debianPackage: "postgresql-15", file: "/usr/lib/postgresql/15/bin/postgres" },
+  { debianPackage: "pgbouncer", file: "/usr/sbin/pgbouncer" },
   { debianPackage: "influxdb", file: "/usr/bin/influxd" },
   { debianPackage: "victoria-metrics", file: "/usr/bin/victoria-metrics" },
   { debianPackage: "python3-venv", file: "/usr/share/doc/python3-venv" },

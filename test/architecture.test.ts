@@ -16,7 +16,7 @@ const EDGE = table("edge", {
   camera: "config",
   doorbell: "config",
   "vision/onnx": "",
-  vision: "config",
+  vision: "config vision/onnx",
   "vision/convert": "vision/onnx",
   "vision/packs": "host vision vision/convert",
   recognition: "vision vision/onnx",
@@ -43,14 +43,15 @@ const CENTRE = table("cloud-sync", {
   config: "",
   host: "config",
   postgres: "config host",
-  objects: "config",
-  mqtt: "host",
-  http: "host",
+  objects: "config host",
+  fairness: "",
+  mqtt: "config fairness host",
+  http: "fairness host",
   log: "postgres",
-  ingest: "log mqtt",
+  ingest: "fairness log mqtt",
   fleet: "host postgres",
   keyring: "config host mqtt postgres",
-  uploads: "config host http mqtt objects postgres",
+  uploads: "config fairness host http mqtt objects postgres",
   lifecycle: "log objects postgres",
   // What a sink is; what every sink may use; one room a store; what runs them.
   "sinks/sink.ts": "log",
@@ -62,9 +63,9 @@ const CENTRE = table("cloud-sync", {
     "config keyring log postgres sinks/* sinks/projection.ts sinks/runner sinks/sink.ts sinks/support",
   // Readers are no sinks.
   queries: "keyring objects postgres",
-  api: "http ingest keyring postgres sinks/runner uploads",
+  api: "fairness http ingest keyring mqtt postgres sinks/runner uploads",
   "centre.ts":
-    "api config fleet host http ingest keyring lifecycle log mqtt objects postgres sinks/registry.ts sinks/runner uploads",
+    "api config fairness fleet host http ingest keyring lifecycle log mqtt objects postgres sinks/registry.ts sinks/runner uploads",
   cli: "centre.ts config fleet host keyring lifecycle log mqtt objects postgres queries sinks/registry.ts sinks/runner",
 });
 

@@ -1,6 +1,7 @@
 /** Whether the centre lives, and whether it is of use: what a supervisor or a load balancer asks. */
 import type { ServerResponse } from "node:http";
 import type { Route } from "../http/server.ts";
+import { atMostOnceASecond } from "./at-most-once-a-second.ts";
 
 /** Something the centre needs, and why it does not have it now; null when it has. */
 export interface Check {
@@ -15,10 +16,11 @@ const CHECK_MS = 2_000;
 export const live: Route = async (_, response) => reply(response, 200, { live: true });
 
 export function ready(checks: readonly Check[]): Route {
+  const looked = atMostOnceASecond(() =>
+    Promise.all(checks.map(async ({ name, problem }) => [name, await within(problem())] as const)),
+  );
   return async (_, response) => {
-    const results = await Promise.all(
-      checks.map(async ({ name, problem }) => [name, await within(problem())] as const),
-    );
+    const results = await looked();
     const failed = results.filter(([, problem]) => problem !== null);
     const byName = Object.fromEntries(results.map(([name, problem]) => [name, problem ?? "ok"]));
     reply(response, failed.length === 0 ? 200 : 503, { ready: failed.length === 0, ...byName });

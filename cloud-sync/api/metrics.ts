@@ -11,6 +11,8 @@ import type { KeyStats } from "../keyring/receive-keys.ts";
 import type { Database } from "../postgres/database.ts";
 import type { SinkControl, SinkState } from "../sinks/runner/control.ts";
 import type { UploadStats } from "../uploads/grants.ts";
+import { atMostOnceASecond } from "./at-most-once-a-second.ts";
+import type { CounterOf } from "./limit-counters.ts";
 
 export interface MetricsOptions {
   readonly database: Pick<Database, "query">;
@@ -20,6 +22,7 @@ export interface MetricsOptions {
   readonly sinks: SinkControl["states"];
   readonly uploads: () => UploadStats;
   readonly keys: () => KeyStats;
+  readonly limits: readonly CounterOf[];
 }
 
 export interface Metrics {
@@ -78,6 +81,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   followUploads(registers, uploads);
   const tellKeys = followKeys(registers, keys);
   const tellSinks = sinkGauges(registers);
+  for (const counter of options.limits) countElsewhere(registers, counter);
   const seconds = new Histogram({
     name: "porchlight_ingest_commit_seconds",
     help: "duration of a group commit, from its first statement to its commit, seconds",
@@ -90,17 +94,20 @@ export function createMetrics(options: MetricsOptions): Metrics {
     buckets: ENTRIES_BUCKETS,
     registers,
   });
+  const collected = atMostOnceASecond(async () => {
+    const [tables] = tablesRow.parse(await database.query(TABLES));
+    tellSinks(await sinks());
+    tellKeys(tables.keys);
+    for (const [key, gauge] of gauges) gauge.set(tables[key as keyof Tables]); // TABLE_GAUGES' own
+    return await registry.metrics();
+  });
   return {
     committed(number, ms) {
       seconds.observe(ms / 1_000);
       entries.observe(number);
     },
     async route(_, response) {
-      const [tables] = tablesRow.parse(await database.query(TABLES));
-      tellSinks(await sinks());
-      tellKeys(tables.keys);
-      for (const [key, gauge] of gauges) gauge.set(tables[key as keyof Tables]); // TABLE_GAUGES' own
-      const text = await registry.metrics();
+      const text = await collected();
       response.writeHead(200, { "content-type": registry.contentType }).end(text);
     },
   };
@@ -177,10 +184,7 @@ function follow(registers: Registry[], stats: () => IngestStats, connections: ()
 }
 
 /** A counter kept by its owner: it is read at each scrape. */
-function countElsewhere(
-  registers: Registry[],
-  { name, help, value }: { name: string; help: string; value: () => number },
-): void {
+function countElsewhere(registers: Registry[], { name, help, value }: CounterOf): void {
   new Counter({
     name,
     help,

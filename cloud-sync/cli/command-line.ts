@@ -5,6 +5,7 @@ import type { ValuesOf } from "../../shared/cli/options.ts";
 import { type Program, runProgram } from "../../shared/cli/program.ts";
 import type { Call } from "../../shared/cli/verb.ts";
 import { systemClock } from "../../shared/core/clock.ts";
+import { messageOf, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 import { createLogger } from "../../shared/core/logger.ts";
 import { runtimeOf } from "../../shared/core/own-runtime.ts";
 import { loadConfig } from "../config/load.ts";
@@ -12,6 +13,7 @@ import type { CloudConfig } from "../config/schema.ts";
 import { createDevices } from "../fleet/devices.ts";
 import { createDeadLetters } from "../log/dead-letters.ts";
 import { createCentralLog } from "../log/event-log.ts";
+import type { Database } from "../postgres/database.ts";
 import { openDatabase } from "../postgres/open.ts";
 import { COMMANDS, type COMMON_OPTIONS } from "./commands.ts";
 import type { Invocation, OpenCentre } from "./verb.ts";
@@ -19,8 +21,23 @@ import type { Invocation, OpenCentre } from "./verb.ts";
 const PROGRAM: Program<Invocation, typeof COMMON_OPTIONS> = {
   ...COMMANDS,
   runtime: runtimeOf(import.meta.url, { process, fs }),
+  explain,
   prepare,
 };
+
+/** SQLSTATE, as the database gives it. */
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+
+/** What the database says of a statement is no mistake that a stack would explain to an operator. */
+function explain(error: unknown): unknown {
+  const code = systemCodeOf(error);
+  if (error instanceof PorchlightError || code === undefined || !SQLSTATE.test(code)) return error;
+  const message = `the database refused a statement: ${messageOf(error)} (${code})`;
+  return new PorchlightError("database.refused", message, {
+    hint: "see which database it is: porchlight-cloud config check",
+    cause: error,
+  });
+}
 
 function prepare(
   call: Call,
@@ -42,7 +59,7 @@ function prepare(
     now: systemClock.now,
     write: (line) => process.stderr.write(line),
   });
-  const open = async (): Promise<OpenCentre> => {
+  const connect = async (): Promise<Database> => {
     let gone: unknown;
     const failed = (error: unknown): void => {
       gone ??= error;
@@ -53,8 +70,12 @@ function prepare(
       await end();
       if (gone !== undefined) throw gone;
     };
+    return database;
+  };
+  const open = async (): Promise<OpenCentre> => {
+    const database = await connect();
     const log = createCentralLog(database);
-    await log.open();
+    await log.ensureMigrated();
     const [deadLetters, devices] = [createDeadLetters(database, log), createDevices(database)];
     return { database, log, deadLetters, devices };
   };
@@ -65,6 +86,7 @@ function prepare(
       configFile: configFile ?? "",
       logger,
       config: loaded,
+      database: connect,
       centre() {
         opened ??= open();
         return opened;
@@ -73,4 +95,5 @@ function prepare(
   };
 }
 
-process.exitCode = await runProgram(PROGRAM, process);
+// What a part has left open, a failed start above all, keeps no process alive.
+process.exit(await runProgram(PROGRAM, process));

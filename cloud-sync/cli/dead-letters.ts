@@ -1,10 +1,13 @@
-import { confirmation, text, usageError } from "../../shared/cli/options.ts";
+import { confirmation, deviceId, number, usageError } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
 import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
 import type { DeadLetter } from "../log/dead-letters.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
+
+/** As many as a device may have. */
+const LETTERS_SHOWN = 1_000;
 
 function idOf({ operands }: Invocation): number {
   const id = Number(operands[0]);
@@ -19,12 +22,24 @@ function placeOf({ log, seq }: DeadLetter): string {
 export const deadLettersList: Verb = verb({
   name: "dead-letters list",
   summary: "list dead letters: device, size and reason",
-  options: { device: text("ID", "only of this device") },
+  options: {
+    device: deviceId("only of this device"),
+    after: number("ID", "only those after this one", {
+      fallback: 0,
+      min: 0,
+      max: Number.MAX_SAFE_INTEGER,
+    }),
+    limit: number("N", "at most this many (default 1000)", {
+      fallback: LETTERS_SHOWN,
+      min: 1,
+      max: 100_000,
+    }),
+  },
   example: "porchlight-cloud dead-letters list",
   operands: NO_OPERANDS,
   async run({ centre, values, terminal }) {
     const { deadLetters } = await centre();
-    const letters = await deadLetters.letters(values.device);
+    const letters = await deadLetters.letters(values.device, values);
     const rows = letters.map((letter) => [
       `${letter.id}`,
       dateOf(letter.receivedAt.getTime()),

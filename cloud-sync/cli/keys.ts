@@ -1,4 +1,4 @@
-import { confirmation, flag } from "../../shared/cli/options.ts";
+import { checkedDeviceId, confirmation, flag } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
 import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { EXIT } from "../../shared/core/errors.ts";
@@ -31,7 +31,7 @@ export const keysForget: Verb = verb({
   example: "porchlight-cloud keys forget 0b6f… --yes",
   operands: oneOperand("<device>"),
   async run({ centre, config, operands, terminal }) {
-    const [device = ""] = operands;
+    const device = checkedDeviceId(operands[0] ?? "");
     const { database } = await centre();
     const keyring = await keyringOf({ config }, database);
     const forgotten = await keyring.forget(device);

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { number, requiredText, text } from "../../shared/cli/options.ts";
+import { deviceId, number, requiredText } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
 import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
@@ -35,7 +35,7 @@ export const mediaList: Verb = verb({
   name: "media list",
   summary: "sealed snapshots that devices have announced, newest first, and whether they are here",
   options: {
-    device: text("ID", "only of this device"),
+    device: deviceId("only of this device"),
     limit: number("N", "at most this many (default 20); each is looked for in the object store", {
       fallback: 20,
       min: 1,

@@ -1,4 +1,4 @@
-import { number, type Option, text, usageError } from "../../shared/cli/options.ts";
+import { deviceId, number, type Option, usageError } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { systemClock } from "../../shared/core/clock.ts";
@@ -8,6 +8,9 @@ import { type Verb, verb } from "./verb.ts";
 
 const DAY_S = 86_400;
 const DIGITS = 6;
+/** What a database can be asked about: nothing was measured outside of it. */
+const [FIRST_YEAR, LAST_YEAR] = [1970, 9999];
+const AGO_MS_MAX = 50 * 365 * DAY_S * 1_000;
 
 /** A moment: an ISO date, or so long ago ("6h"). */
 function moment(help: string, fallbackS: number): Option<(nowMs: number) => Date> {
@@ -20,10 +23,12 @@ function moment(help: string, fallbackS: number): Option<(nowMs: number) => Date
       const [, count, unit] = /^(\d+)([smhd])$/.exec(typed) ?? [];
       const seconds = { s: 1, m: 60, h: 3_600, d: DAY_S }[unit ?? ""];
       if (count !== undefined && seconds !== undefined) {
-        return (nowMs) => new Date(nowMs - Number(count) * seconds * 1_000);
+        const agoMs = Number(count) * seconds * 1_000;
+        if (agoMs <= AGO_MS_MAX) return (nowMs) => new Date(nowMs - agoMs);
       }
       const date = new Date(typed);
-      if (!Number.isNaN(date.getTime())) return () => date;
+      const year = date.getUTCFullYear();
+      if (year >= FIRST_YEAR && year <= LAST_YEAR) return () => date;
       throw usageError(`${label} is a date like 2026-11-27T08:00:00Z, or so long ago: 30m, 6h, 7d`);
     },
   };
@@ -33,7 +38,7 @@ export const metricsQuery: Verb = verb({
   name: "metrics query",
   summary: "mean, minimum and maximum of a metric over time, from our database or from InfluxDB",
   options: {
-    device: text("ID", "of one device (default: all together)"),
+    device: deviceId("of one device (default: all together)"),
     from: moment("a date, or so long ago (default: 1d)", DAY_S),
     to: moment("a date, or so long ago (default: now)", 0),
     every: number("SECONDS", "what is taken together (default: 3600)", {

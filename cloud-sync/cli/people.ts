@@ -1,4 +1,4 @@
-import { number, text } from "../../shared/cli/options.ts";
+import { deviceId, number } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
 import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
@@ -30,7 +30,7 @@ export const peopleList: Verb = verb({
   name: "people list",
   summary: "who is enrolled at which door; by name where the owner has released it",
   options: {
-    device: text("ID", "only of this device"),
+    device: deviceId("only of this device"),
     limit: number("N", "at most this many (default 100)", { fallback: 100, min: 1, max: 10_000 }),
   },
   example: "porchlight-cloud people list",

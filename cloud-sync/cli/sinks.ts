@@ -12,6 +12,9 @@ async function control({ centre }: Invocation): Promise<SinkControl> {
   return createSinkControl((await centre()).database);
 }
 
+/** Of a bigint in PostgreSQL. */
+const POSITION_MAX = 2n ** 63n - 1n;
+
 /** One entry, or every rejected one. */
 const POSITION: Option<bigint | undefined> = {
   placeholder: "N",
@@ -19,7 +22,7 @@ const POSITION: Option<bigint | undefined> = {
   required: false,
   read(typed, label) {
     if (typeof typed !== "string") return undefined;
-    if (/^[1-9]\d{0,18}$/.test(typed)) return BigInt(typed);
+    if (/^[1-9]\d{0,18}$/.test(typed) && BigInt(typed) <= POSITION_MAX) return BigInt(typed);
     throw usageError(`${label} is the number that sinks rejects shows`);
   },
 };

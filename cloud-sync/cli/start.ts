@@ -23,10 +23,15 @@ export const start: Verb = verb({
       newId: randomUUID,
       logger,
     };
+    let reload: (() => Promise<void>) | undefined;
+    const hangUp = (): void => void reload?.();
+    process.on("SIGHUP", hangUp);
     try {
       await runCentre(
         options,
-        ({ addresses }) => {
+        (centre) => {
+          const { addresses } = centre;
+          reload = centre.reload;
           writeRun(data, { pid: process.pid, ...addresses });
           const ready = { event: "ready", ...addresses, data: resolve(data) };
           terminal.data(ready, JSON.stringify(ready));
@@ -34,6 +39,7 @@ export const start: Verb = verb({
         signal,
       );
     } finally {
+      process.removeListener("SIGHUP", hangUp);
       removeRun(data, process.pid);
     }
     return EXIT.ok;

@@ -20,7 +20,7 @@ export const status: Verb = verb({
       log.logs(),
       devices.list(),
       listPresence(database),
-      deadLetters.letters(),
+      deadLetters.count(),
       readPublicKey(database),
     ]);
     const facts = {
@@ -36,7 +36,7 @@ export const status: Verb = verb({
       logs: logs.length,
       entries: logs.reduce((sum, { seq }) => sum + seq, 0),
       frozen: logs.filter(({ frozenAt }) => frozenAt !== null).length,
-      deadLetters: letters.length,
+      deadLetters: letters,
     };
     const { registered: known, online, halted, lag } = facts.devices;
     const at = running === null ? "does not run here" : `runs, ${running.mqtt}, ${running.http}`;

@@ -23,6 +23,8 @@ export interface Invocation extends Call {
   readonly logger: Logger;
   /** The checked configuration, --data and PORCHLIGHT_CLOUD_* applied. */
   config(): CloudConfig;
-  /** Opens the database, also while a centre runs on it; closed when the verb ends. */
+  /** Connects to the database, whatever is in it; closed when the verb ends. */
+  database(): Promise<Database>;
+  /** The same, also while a centre runs on it. Throws where its schema is not this program's. */
   centre(): Promise<OpenCentre>;
 }

@@ -25,6 +25,7 @@ import { keysForget, keysList, keysRenew } from "./keys.ts";
 import { logExport, logForks, logList, logVerify } from "./log.ts";
 import { mediaGet, mediaList } from "./media.ts";
 import { metricsQuery } from "./metrics.ts";
+import { migrate } from "./migrate.ts";
 import { peopleList } from "./people.ts";
 import {
   sinksDrop,
@@ -75,6 +76,7 @@ export const VERBS: readonly Verb[] = [
   archiveVerify,
   archiveDrop,
   archiveRestore,
+  migrate,
   configCheck,
   configMigrate,
   configSchema,

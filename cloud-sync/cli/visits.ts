@@ -1,4 +1,4 @@
-import { number, text } from "../../shared/cli/options.ts";
+import { deviceId, number } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
 import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { dateOf, duration, similarity } from "../../shared/cli/words.ts";
@@ -32,7 +32,7 @@ export const visitsList: Verb = verb({
   summary:
     "who was at which door, newest first, by name where it was released, and how long until we knew",
   options: {
-    device: text("ID", "only of this device"),
+    device: deviceId("only of this device"),
     limit: number("N", "at most this many (default 20)", { fallback: 20, min: 1, max: 10_000 }),
   },
   example: "porchlight-cloud visits list --limit 5",

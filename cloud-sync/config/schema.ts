@@ -4,6 +4,7 @@
 import { z } from "zod";
 import type { ConfigMigration } from "../../shared/core/config-migration.ts";
 import { setting } from "../../shared/core/setting.ts";
+import { fairnessConfig } from "../fairness/config.ts";
 import { tlsConfig } from "../host/config.ts";
 import { httpConfig } from "../http/config.ts";
 import { siteConfig } from "../keyring/config.ts";
@@ -35,6 +36,7 @@ export const cloudConfigSchema = z.strictObject({
   tls: tlsConfig,
   broker: embeddedBrokerConfig,
   http: httpConfig,
+  fairness: fairnessConfig,
   devices: advertisedBrokerConfig,
   mqtt: externalBrokerConfig,
   site: siteConfig,

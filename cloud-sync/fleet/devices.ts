@@ -24,6 +24,8 @@ export interface Devices {
   list(): Promise<readonly RegisteredDevice[]>;
   /** When this password of the device was made; null when it is not good, or no longer. */
   verify(device: string, password: string): Promise<Date | null>;
+  /** Whether this password was good before, here; it may have been taken away since. */
+  isKnown(device: string, password: string): boolean;
   /** The registered devices, as a Mosquitto password file has them. */
   mosquittoUsers(): Promise<readonly { readonly user: string; readonly hash: string }[]>;
   /** Those whose password has changed since a moment, in that order. */
@@ -83,7 +85,9 @@ const uuid = z.uuid().lowercase();
 
 export function createDevices(database: Database): Devices {
   /** Passwords that were found good, under the salt they were found good with. */
-  const known = new Map<string, string>();
+  const known = new Map<string, { readonly salt: Buffer; readonly seen: string }>();
+  const secretOf = async (device: string) =>
+    secretRows.parse(await database.query(SECRET, [device]))[0];
   const write = async (statement: string, device: string): Promise<string | null> => {
     const password = randomBytes(PASSWORD_BYTES).toString("base64url");
     const salt = randomBytes(SALT_BYTES);
@@ -111,16 +115,22 @@ export function createDevices(database: Database): Devices {
     list: async () => deviceRows.parse(await database.query(LIST)),
     async verify(device, password) {
       if (!uuid.safeParse(device).success) return null;
-      const [secret] = secretRows.parse(await database.query(SECRET, [device]));
+      const secret = await secretOf(device);
       if (secret === undefined) return null;
       const seen = digestOf(password, secret.salt);
-      if (known.get(device) === seen) return secret.at;
+      if (known.get(device)?.seen === seen) return secret.at;
       const good = timingSafeEqual(await hashOf(password, secret.salt), secret.hash);
-      if (good) {
-        if (known.size >= KNOWN_MAX) known.clear();
-        known.set(device, seen);
-      }
-      return good ? secret.at : null;
+      if (!good) return null;
+      // It took its time: it may have been revoked, or have another password, meanwhile.
+      const now = await secretOf(device);
+      if (now === undefined || !now.hash.equals(secret.hash)) return null;
+      if (known.size >= KNOWN_MAX) known.clear();
+      known.set(device, { salt: secret.salt, seen });
+      return now.at;
+    },
+    isKnown(device, password) {
+      const before = known.get(device);
+      return before !== undefined && digestOf(password, before.salt) === before.seen;
     },
     mosquittoUsers: async () => userRows.parse(await database.query(MOSQUITTO)),
     changedSince: async (moment) => changedRows.parse(await database.query(CHANGED, [moment])),

@@ -2,7 +2,8 @@
  * Device presence: the last status that each device reported, kept where every program can see it.
  */
 import { z } from "zod";
-import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { createBoundary } from "../../shared/core/boundary.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { pause } from "../../shared/core/retry.ts";
 import { decodeMessage, statusSchema } from "../../shared/protocol/wire.ts";
@@ -25,6 +26,8 @@ export interface PresenceBook {
   hear(device: string, payload: Buffer): void;
   /** Writes reported statuses to the database at intervals, until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
+  /** Statuses that were not understood, or that the database refused. */
+  failures(): number;
 }
 
 export interface PresenceOptions {
@@ -67,10 +70,9 @@ export async function listPresence(
 
 export function createPresenceBook({ database, now, logger }: PresenceOptions): PresenceBook {
   const heard = new Map<string, Presence>();
-  const write = async (): Promise<void> => {
-    const news = [...heard.values()];
-    if (news.length === 0) return;
-    await database.query(UPSERT, [
+  const statuses = createBoundary("status", logger);
+  const upsert = (news: readonly Presence[]) =>
+    database.query(UPSERT, [
       news.map(({ device }) => device),
       news.map(({ online }) => online),
       news.map(({ toldAt }) => toldAt),
@@ -78,31 +80,36 @@ export function createPresenceBook({ database, now, logger }: PresenceOptions): 
       news.map(({ halted }) => halted),
       news.map(({ version }) => version),
     ]);
+  /** What the database refuses of one device is not written; the others' is. */
+  const write = async (): Promise<void> => {
+    const news = [...heard.values()];
+    if (news.length === 0) return;
+    try {
+      await upsert(news);
+    } catch (error) {
+      // The next status replaces it: nothing is lost.
+      if (error instanceof PorchlightError) return;
+      for (const each of news) await statuses.eachAsync(each.device, () => upsert([each]));
+    }
     for (const each of news) if (heard.get(each.device) === each) heard.delete(each.device);
   };
   return {
     hear(device, payload) {
-      try {
+      statuses.each(device, () => {
         const status = decodeMessage(statusSchema, payload);
         const { version } = status;
         const online = status.state === "online";
         if (heard.size >= HEARD_MAX && !heard.has(device)) return;
         const [lag, halted] = online ? [status.lag, status.halted] : [null, null];
         heard.set(device, { device, online, toldAt: new Date(now()), lag, halted, version });
-      } catch (error) {
-        logger.warn("a status was not understood", { device, reason: messageOf(error) });
-      }
+      });
     },
     async run(signal) {
       while (!signal.aborted) {
         await pause(WRITE_EVERY_MS, signal);
-        try {
-          await write();
-        } catch (error) {
-          // The next status replaces it: nothing is lost.
-          if (!(error instanceof PorchlightError) || error.remedy !== "retry") throw error;
-        }
+        await write();
       }
     },
+    failures: statuses.failures,
   };
 }

@@ -6,9 +6,9 @@
  *     <folder>/server.pem, server.key         what we prove ourselves by
  */
 import { createPrivateKey, X509Certificate as NodeCertificate, webcrypto } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 // tsyringe, inside @peculiar/x509, does not load without it.
 import "reflect-metadata";
 import {
@@ -25,6 +25,7 @@ import {
 } from "@peculiar/x509";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import { replaceFile } from "./atomic-file.ts";
+import { heirOf, makeFolder } from "./heir.ts";
 import { readSecret, replaceSecretFile } from "./secret-file.ts";
 
 export interface ServerIdentity {
@@ -60,7 +61,7 @@ const RENEW_BEFORE_MS = 60 * DAY_MS;
  */
 export async function ensureIdentity(options: IdentityOptions): Promise<ServerIdentity> {
   const { folder } = options;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   try {
     const authority = await ensureAuthority(options);
     const [file, keyFile] = [join(folder, "server.pem"), join(folder, "server.key")];
@@ -103,7 +104,8 @@ async function ensureAuthority({ folder, nowMs }: IdentityOptions): Promise<Auth
     ],
   });
   await save(keyFile, keys.privateKey);
-  replaceFile(file, `${certificate.toString("pem").trim()}\n`, { mode: 0o644 });
+  const pem = `${certificate.toString("pem").trim()}\n`;
+  replaceFile(file, pem, { mode: 0o644, ...heirOf(folder) });
   return { certificate, privateKey: keys.privateKey };
 }
 
@@ -127,7 +129,7 @@ async function makeServer({ folder, names, nowMs }: IdentityOptions, authority: 
   });
   await save(join(folder, "server.key"), keys.privateKey);
   const pem = `${certificate.toString("pem").trim()}\n`;
-  replaceFile(join(folder, "server.pem"), pem, { mode: 0o644 });
+  replaceFile(join(folder, "server.pem"), pem, { mode: 0o644, ...heirOf(folder) });
 }
 
 /** Whether a server's certificate runs out soon, or was made for other names or another key. */
@@ -163,7 +165,8 @@ function importKey(pem: string): Promise<webcrypto.CryptoKey> {
 /** Before its certificate: a certificate without a key would be taken for whole. */
 async function save(file: string, key: webcrypto.CryptoKey): Promise<void> {
   const bytes = await webcrypto.subtle.exportKey("pkcs8", key);
-  replaceSecretFile(file, `${PemConverter.encode(bytes, "PRIVATE KEY").trim()}\n`);
+  const { owner } = heirOf(dirname(file));
+  replaceSecretFile(file, `${PemConverter.encode(bytes, "PRIVATE KEY").trim()}\n`, owner);
 }
 
 function readKey(path: string): string {

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { replaceFile } from "./atomic-file.ts";
+import { heirOf, makeFolder } from "./heir.ts";
 import { isAlive } from "./process-alive.ts";
 
 const runSchema = z.strictObject({
@@ -11,12 +12,16 @@ const runSchema = z.strictObject({
   database: z.string(),
   mqtt: z.string(),
   http: z.string(),
+  /** Absent in the run file of an earlier version. */
+  metrics: z.string().optional(),
 });
 export type Run = z.infer<typeof runSchema>;
 
 export function writeRun(data: string, run: Run): void {
   const path = pathIn(data);
-  replaceFile(path, `${JSON.stringify(run)}\n`, { mode: 0o644 });
+  // With servers of others, nothing else may have been put there yet.
+  makeFolder(resolve(data));
+  replaceFile(path, `${JSON.stringify(run)}\n`, { mode: 0o644, ...heirOf(data) });
 }
 
 /** Leaves the run file of another centre alone. */

@@ -1,11 +1,6 @@
 import { z } from "zod";
 import { setting } from "../../shared/core/setting.ts";
-
-const httpUrl = z
-  .url({ protocol: /^https?$/, error: "a server is named as https://host:port" })
-  .refine((url) => new URL(url).password === "", {
-    error: "a URL with a password ends up in logs",
-  });
+import { deviceUrl } from "../config/server-url.ts";
 
 export const httpConfig = z
   .strictObject({
@@ -15,7 +10,7 @@ export const httpConfig = z
       .meta(
         setting(
           "Listen address",
-          "where health and metrics are served; with TLS, unless it is loopback",
+          "where uploads and health are served; with TLS, unless it is loopback",
         ),
       ),
     port: z
@@ -23,8 +18,29 @@ export const httpConfig = z
       .min(0)
       .max(65_535)
       .default(8480)
-      .meta(setting("Port", "of health, metrics and uploads; 0: any that is free")),
-    url: httpUrl
+      .meta(setting("Port", "of health and uploads; 0: any that is free")),
+    metrics: z
+      .strictObject({
+        host: z
+          .string()
+          .default("127.0.0.1")
+          .meta(
+            setting("Metrics address", "where metrics are served; with TLS, unless it is loopback"),
+          ),
+        port: z
+          .int()
+          .min(0)
+          .max(65_535)
+          .optional()
+          .meta(
+            setting(
+              "Metrics port",
+              "of metrics and health (default: http.port + 1); 0: any that is free",
+            ),
+          ),
+      })
+      .prefault({}),
+    url: deviceUrl
       .optional()
       .meta(
         setting(

@@ -2,28 +2,32 @@
  * Takes batches into the central log and says what has become of them: the centre's half of the
  * sync protocol, without a network in it.
  *
- *     take ─► window ─► group commit ─► ack
- *               ▲          │ early: waits for the batch before it ─► nack `gap`
- *               └──────────┤ divergent history: log frozen        ─► nack `fork`
- *                          └ no batch: a dead letter              ─► nack `invalid`
+ *     take ─► window ─► queue of the device ─► group commit ─► ack
+ *               ▲         devices in turn        │ early: waits for the batch before it ─► nack `gap`
+ *               └────────────────────────────────┤ divergent history: log frozen        ─► nack `fork`
+ *                                                └ no batch: a dead letter              ─► nack `invalid`
  *
- * What is in the window is in memory alone: its sender keeps it until the ack.
+ * What is in the window is in memory alone: its sender keeps it until the ack. Nothing of a message
+ * is read before it is its device's turn, which its budget (cloud-sync/fairness) may put off.
  */
 
 import type { Clock } from "../../shared/core/clock.ts";
-import { invariant, PorchlightError } from "../../shared/core/errors.ts";
+import { invariant, messageOf, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { backoffMs, pause } from "../../shared/core/retry.ts";
 import { createWakeSignal } from "../../shared/core/wake-signal.ts";
 import type { Cursor } from "../../shared/log/cursor.ts";
 import type { Batch } from "../../shared/protocol/batch.ts";
 import type { Nack } from "../../shared/protocol/wire.ts";
+import type { LogBudget } from "../fairness/device-budget.ts";
+import { LOG_WAITING_BYTES, LOG_WAITING_MAX, NONSENSE_BYTES } from "../fairness/limits.ts";
 import type { BatchOutcome } from "../log/append.ts";
-import { ARRIVALS_MAX, type CentralLog } from "../log/event-log.ts";
+import type { CentralLog } from "../log/event-log.ts";
 import { type AdmissionLimits, AdmissionWindow } from "./admission-window.ts";
 import { appendGroup } from "./append-group.ts";
+import { type Decoded, DeviceQueues, ENTRY_BYTES } from "./device-queues.ts";
 import { type Item, ReorderBuffer } from "./reorder-buffer.ts";
-import { keepUndecodable, tryDecodeBatch, type Undecodable } from "./undecodable.ts";
+import { keepUndecodable } from "./undecodable.ts";
 
 /** The centre holds everything of this log up to the cursor; or what it has to say against it. */
 export type Answer = ({ readonly ack: Cursor } | { readonly nack: Nack }) & {
@@ -32,7 +36,7 @@ export type Answer = ({ readonly ack: Cursor } | { readonly nack: Nack }) & {
 };
 
 export interface IngestOptions {
-  readonly log: Pick<CentralLog, "append" | "addDeadLetter" | "newest">;
+  readonly log: Pick<CentralLog, "append" | "addDeadLetters" | "newest">;
   /**
    * Sends an answer to a device. A lost one is asked for again: this must neither wait nor throw.
    */
@@ -42,6 +46,10 @@ export interface IngestOptions {
   readonly random: () => number;
   readonly logger: Logger;
   readonly window?: AdmissionLimits;
+  /** What a device may have committed; as much as it sends where there is none. */
+  readonly budget?: LogBudget;
+  /** A device sends nonsense, again and again. */
+  readonly nonsense?: (device: string) => void;
   /** Called after each group commit: its entries, and how long it took. */
   readonly committed?: (entries: number, ms: number) => void;
 }
@@ -55,14 +63,19 @@ export interface IngestStats {
   readonly gaps: number;
   readonly forks: number;
   readonly invalid: number;
+  /** Batches that would have opened a log of a device that has opened too many. */
+  readonly limited: number;
+  /** Batches of a device that has too many here already. */
+  readonly dropped: number;
 }
 
 export interface Ingest {
   /**
    * Resolves once a message of this device's `log` topic is in the window: then the broker may
-   * forget it. Throws when the signal is aborted before there was room.
+   * forget it. Throws when the signal is aborted before there was room. Where waiting would hold up
+   * other devices (`shared`), what a device has too much of is dropped: it sends that again.
    */
-  take(device: string, payload: Buffer, signal: AbortSignal): Promise<void>;
+  take(device: string, payload: Buffer, signal: AbortSignal, shared?: "shared"): Promise<void>;
   /**
    * One group commit, and its answers. False when there is nothing to do now. Throws a
    * PorchlightError of remedy `retry` when the database does not answer: nothing is lost by it.
@@ -73,14 +86,11 @@ export interface Ingest {
   stats(): IngestStats;
 }
 
-/** 32 MB are eight group commits; a thousand small batches are a thousand doors that rang. */
-const WINDOW: AdmissionLimits = { messages: 1_024, bytes: 32 * 1024 * 1024 };
-/** 10,000 entries of 400 bytes: larger commits are no faster (docs/benchmarks.md). */
-const COMMIT_BYTES_MAX = 8 * 1024 * 1024;
+/** 64 MiB are eight times what one device may have here; a thousand small batches, a thousand doors. */
+const WINDOW: AdmissionLimits = { messages: 1_024, bytes: 64 * 1024 * 1024 };
+const WINDOW_OF_DEVICE: AdmissionLimits = { messages: LOG_WAITING_MAX, bytes: LOG_WAITING_BYTES };
 /** While the server writes one, the next is sent to it; it waits there for the lock. */
 const COMMITS_AT_ONCE = 2;
-/** Memory overhead of an entry, besides its bytes. */
-const ENTRY_BYTES = 200;
 const BACKOFF = { firstMs: 100, maxMs: 5_000 } as const;
 /** Frozen logs whose fork was logged: beyond this number one may be logged twice. */
 const FORKS_LOGGED_MAX = 10_000;
@@ -91,65 +101,52 @@ export function createIngest(options: IngestOptions): Ingest {
 
 class LogIngest implements Ingest {
   readonly #options: IngestOptions;
+  readonly #budget: LogBudget | null;
   readonly #window: AdmissionWindow;
+  readonly #queues: DeviceQueues;
   readonly #reordering = new ReorderBuffer();
   readonly #wake = createWakeSignal();
-  /** Logs in a commit that is under way: what follows in one of them waits for its end. */
-  readonly #busy = new Set<string>();
-  readonly #stats = { appendedEntries: 0, duplicates: 0, gaps: 0, forks: 0, invalid: 0 };
+  readonly #stats = {
+    ...{ appendedEntries: 0, duplicates: 0, gaps: 0, forks: 0, invalid: 0, limited: 0, dropped: 0 },
+  };
   /** Logs whose fork was logged: a device resends at each start, and with all that is in flight. */
   readonly #forksLogged = new Set<string>();
-  #queue: Item[] = [];
-  #undecodable: Undecodable[] = [];
 
   constructor(options: IngestOptions) {
     this.#options = options;
-    this.#window = new AdmissionWindow(options.window ?? WINDOW);
+    this.#budget = options.budget ?? null;
+    this.#queues = new DeviceQueues(this.#budget);
+    const window = options.window ?? WINDOW;
+    const ofDevice = this.#budget === null ? window : WINDOW_OF_DEVICE;
+    this.#window = new AdmissionWindow({ ...window, ofDevice });
   }
 
-  async take(device: string, payload: Buffer, signal: AbortSignal): Promise<void> {
-    await this.#window.acquire(signal);
-    const read = tryDecodeBatch(payload);
-    if (read.batch === null) {
-      const { length: bytes } = payload;
-      this.#window.charge(bytes);
-      const { reason } = read;
-      this.#undecodable.push({ device, payload, reason, cursor: null, nonce: null, bytes });
-    } else {
-      const bytes = sizeOf(read.batch);
-      this.#window.charge(bytes);
-      const looked = { earlySinceMs: null, looks: 0 };
-      this.#queue.push({ device, payload, batch: read.batch, bytes, ...looked });
+  async take(device: string, payload: Buffer, signal: AbortSignal, shared?: "shared") {
+    if (shared !== undefined && this.#window.isFullOf(device)) {
+      this.#stats.dropped++;
+      return;
     }
+    const bytes = payload.length + ENTRY_BYTES;
+    await this.#window.acquire(device, bytes, signal);
+    const undecoded = { batch: null, refused: null, earlySinceMs: null, looks: 0 };
+    this.#queues.push({ device, payload, bytes, ...undecoded });
     this.#wake.notify();
   }
 
   async commit(signal?: AbortSignal): Promise<boolean> {
-    const undecodable = this.#undecodable.shift();
-    if (undecodable !== undefined) {
-      try {
-        await keepUndecodable(undecodable, this.#options);
-      } catch (error) {
-        this.#undecodable.unshift(undecodable);
-        throw error;
-      }
-      this.#window.release(undecodable.bytes);
-      this.#stats.invalid++;
-      return true;
-    }
-    const group = this.#nextGroup();
-    if (group.length === 0) return false;
+    this.#return(this.#reordering.takeDue(this.#options.clock.monotonicMs()));
+    const taken = this.#queues.nextGroup();
+    if (taken.length === 0) return false;
+    const batches = taken.filter((item): item is Decoded => item.batch !== null);
+    let left: readonly Item[] = taken;
     try {
-      const startedMs = this.#options.clock.monotonicMs();
-      const outcomes = await appendGroup(group, this.#options, signal);
-      const entries = group.reduce((sum, { batch }) => sum + batch.entries.length, 0);
-      this.#options.committed?.(entries, this.#options.clock.monotonicMs() - startedMs);
-      this.#settle(group, outcomes);
-    } catch (error) {
-      this.#queue.unshift(...group);
-      throw error;
+      if (batches.length > 0) await this.#append(batches, signal);
+      left = taken.filter(({ batch }) => batch === null);
+      await this.#keepUndecodable(left);
+      left = [];
     } finally {
-      for (const { batch } of group) this.#busy.delete(batch.log);
+      this.#queues.unshift(left);
+      this.#queues.done(taken);
       this.#wake.notify();
     }
     return true;
@@ -165,52 +162,61 @@ class LogIngest implements Ingest {
   }
 
   async #work(signal: AbortSignal): Promise<void> {
-    const { random, logger, clock } = this.#options;
+    const { random, logger } = this.#options;
     for (let failures = 0; !signal.aborted; ) {
       try {
         const heard = this.#wake.subscribe();
         const worked = await this.commit(signal);
         failures = 0;
-        if (!worked) await heard.wait(this.#reordering.nextMs() - clock.monotonicMs(), signal);
+        if (!worked) await heard.wait(this.#idleMs(), signal);
       } catch (error) {
         if (signal.aborted) return;
         if (!isPassing(error)) throw error;
         logger.warn("ingest paused: database unavailable", {
-          code: error.code,
-          reason: error.message,
+          code: systemCodeOf(error),
+          reason: messageOf(error),
         });
         await pause(backoffMs(failures++, { ...BACKOFF, random }), signal);
       }
     }
   }
 
-  /** What goes into the next commit, a log's batches in their order. */
-  #nextGroup(): Item[] {
-    this.#return(this.#reordering.takeDue(this.#options.clock.monotonicMs()));
-    const group: Item[] = [];
-    const rest: Item[] = [];
-    let bytes = 0;
-    for (const item of this.#queue) {
-      const fits = group.length < ARRIVALS_MAX && bytes < COMMIT_BYTES_MAX;
-      if (!fits || this.#busy.has(item.batch.log)) {
-        rest.push(item);
-        continue;
-      }
-      group.push(item);
-      bytes += item.bytes;
+  async #append(batches: readonly Decoded[], signal?: AbortSignal): Promise<void> {
+    const { clock, committed } = this.#options;
+    const startedMs = clock.monotonicMs();
+    const group = batches.toSorted((a, b) => firstOf(a.batch) - firstOf(b.batch));
+    const outcomes = await appendGroup(group, this.#options, signal);
+    const entries = batches.reduce((sum, { batch }) => sum + batch.entries.length, 0);
+    committed?.(entries, clock.monotonicMs() - startedMs);
+    this.#settle(group, outcomes);
+  }
+
+  async #keepUndecodable(items: readonly Item[]): Promise<void> {
+    if (items.length === 0) return;
+    const group = items.flatMap(({ device, payload, refused }) =>
+      refused === null ? [] : [{ device, payload, ...refused }],
+    );
+    await keepUndecodable(group, this.#options);
+    for (const { device, bytes } of items) {
+      this.#window.release(device, bytes);
+      this.#stats.invalid++;
+      if (this.#budget?.nonsense(device)) this.#options.nonsense?.(device);
     }
-    for (const { batch } of group) this.#busy.add(batch.log);
-    this.#queue = rest;
-    return group.sort((a, b) => firstOf(a.batch) - firstOf(b.batch));
+  }
+
+  /** Until something is due: a batch that came early, or a device that had to wait. */
+  #idleMs(): number {
+    const earlyMs = this.#reordering.nextMs() - this.#options.clock.monotonicMs();
+    return Math.min(earlyMs, this.#queues.nextMs());
   }
 
   /** Puts what has waited long enough back into the window: it was there before. */
   #return(items: readonly Item[]): void {
-    for (const { bytes } of items) this.#window.readmit(bytes);
-    this.#queue.unshift(...items);
+    for (const { device, bytes } of items) this.#window.readmit(device, bytes);
+    this.#queues.unshift(items);
   }
 
-  #settle(group: readonly Item[], outcomes: readonly BatchOutcome[]): void {
+  #settle(group: readonly Decoded[], outcomes: readonly BatchOutcome[]): void {
     // An ack covers all before it, and the first nack of a gap is enough: one a log and commit.
     const acks = new Map<string, { readonly device: string; readonly answer: Answer }>();
     const gaps = new Map<string, { readonly device: string; readonly answer: Answer }>();
@@ -220,10 +226,11 @@ class LogIngest implements Ingest {
       const { device, batch, bytes } = item;
       const { kind, cursor } = outcome;
       const { nonce } = batch;
-      this.#window.release(bytes);
+      this.#window.release(device, bytes);
       if (kind === "appended" || kind === "duplicate") {
         if (kind === "duplicate") this.#stats.duplicates++;
         else this.#stats.appendedEntries += batch.entries.length;
+        this.#budget?.sensible(device);
         acks.set(cursor.log, { device, answer: { ack: cursor, nonce } });
       } else if (kind === "gap") {
         if (this.#reordering.add(item, cursor.log, this.#options.clock.monotonicMs())) continue;
@@ -231,6 +238,9 @@ class LogIngest implements Ingest {
         // The device sends again from there: what waits behind it comes with that.
         this.#reordering.takeOf(cursor.log);
         gaps.set(cursor.log, { device, answer: { nack: { ...cursor, reason: "gap" }, nonce } });
+      } else if (kind === "limited") {
+        this.#stats.limited++;
+        this.#budget?.charge(device, NONSENSE_BYTES);
       } else this.#refuse(item, outcome);
     }
     for (const [log, { device, answer }] of acks) {
@@ -240,21 +250,19 @@ class LogIngest implements Ingest {
     for (const { device, answer } of gaps.values()) this.#options.answer(device, answer);
   }
 
-  #refuse({ device, batch, payload }: Item, { kind, cursor, reason }: BatchOutcome): void {
-    const { answer } = this.#options;
+  #refuse(item: Decoded, { kind, cursor, reason }: BatchOutcome): void {
+    const { device, batch, bytes } = item;
     if (kind === "fork") {
       this.#stats.forks++;
       this.#tellFork(device, cursor);
-      answer(device, { nack: { ...cursor, reason: "fork" }, nonce: batch.nonce });
+      this.#options.answer(device, { nack: { ...cursor, reason: "fork" }, nonce: batch.nonce });
       return;
     }
-    const { length: bytes } = payload;
-    this.#window.readmit(bytes);
+    this.#budget?.charge(device, NONSENSE_BYTES);
+    this.#window.readmit(device, bytes);
     const known = cursor.log === batch.log && cursor.seq > 0 ? cursor : null;
-    const { nonce } = batch;
-    this.#undecodable.push({
-      ...{ device, payload, reason: reason ?? kind, cursor: known, nonce, bytes },
-    });
+    const refused = { reason: reason ?? kind, cursor: known, nonce: batch.nonce };
+    this.#queues.unshift([{ ...item, batch: null, refused }]);
   }
 
   #tellFork(device: string, { log, seq }: Cursor): void {
@@ -270,14 +278,15 @@ class LogIngest implements Ingest {
   }
 }
 
-function isPassing(error: unknown): error is PorchlightError {
-  return error instanceof PorchlightError && error.remedy === "retry";
+/** SQLSTATE: what the database says of a statement, as while it is restored under us. */
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+
+/** Nothing of a device is lost while we wait for the database, whatever is wrong with it. */
+function isPassing(error: unknown): boolean {
+  if (!(error instanceof PorchlightError)) return SQLSTATE.test(systemCodeOf(error) ?? "");
+  return error.remedy === "retry" || error.code.startsWith("database.");
 }
 
 function firstOf({ entries }: Batch): number {
   return entries[0]?.seq ?? 0;
-}
-
-function sizeOf({ entries }: Batch): number {
-  return entries.reduce((sum, { body }) => sum + (body?.length ?? 0) + ENTRY_BYTES, 0);
 }

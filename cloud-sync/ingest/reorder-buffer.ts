@@ -3,13 +3,21 @@
  * on what one device has sent in a row. They are looked at again when their log has moved, and from
  * time to time because another instance may have moved it.
  */
+import type { Cursor } from "../../shared/log/cursor.ts";
 import type { Batch } from "../../shared/protocol/batch.ts";
 
-/** A batch on its way into the log. */
+/** A message on its way into the log. */
 export interface Item {
   readonly device: string;
   readonly payload: Buffer;
-  readonly batch: Batch;
+  /** Decoded when it is its turn; null before, and where it is none. */
+  readonly batch: Batch | null;
+  /** Why it is a dead letter; where its log stands then, and its nonce, where that is known. */
+  readonly refused: {
+    readonly reason: string;
+    readonly cursor: Cursor | null;
+    readonly nonce: string | null;
+  } | null;
   /** What it takes in memory, about. */
   readonly bytes: number;
   /** When it was first found to be early, monotonic ms; null when it never was. */
@@ -21,7 +29,7 @@ export interface Item {
 /** A connection that is slower than its neighbour is so by milliseconds; then it was lost. */
 export const WAIT_MS = 1_000;
 /** As many as a device has in flight (edge/sync/session.ts), twice. */
-const OF_ONE_LOG_MAX = 16;
+const OF_ONE_DEVICE_MAX = 16;
 const MESSAGES_MAX = 256;
 const BYTES_MAX = 64 * 1024 * 1024;
 const LOOK_AGAIN_MS = 10;
@@ -43,9 +51,9 @@ export class ReorderBuffer {
   /** Keeps a batch until `log` has moved. False when it has waited long enough, or there is no room. */
   add(item: Item, log: string, nowMs: number): boolean {
     const sinceMs = item.earlySinceMs ?? nowMs;
-    const ofLog = this.#early.filter((each) => each.log === log).length;
+    const own = this.#early.filter((each) => each.item.device === item.device).length;
     const room = this.#early.length < MESSAGES_MAX && this.#bytes + item.bytes <= BYTES_MAX;
-    if (nowMs - sinceMs >= WAIT_MS || ofLog >= OF_ONE_LOG_MAX || !room) return false;
+    if (nowMs - sinceMs >= WAIT_MS || own >= OF_ONE_DEVICE_MAX || !room) return false;
     const dueMs = Math.min(sinceMs + WAIT_MS, nowMs + LOOK_AGAIN_MS * 2 ** item.looks);
     const held = { ...item, earlySinceMs: sinceMs, looks: item.looks + 1 };
     this.#early.push({ item: held, log, dueMs });

@@ -26,10 +26,12 @@ export interface IngestServiceOptions {
   readonly random: () => number;
   readonly logger: Logger;
   readonly committed?: IngestOptions["committed"];
+  readonly budget?: IngestOptions["budget"];
+  readonly nonsense?: IngestOptions["nonsense"];
 }
 
 export function createIngestService(options: IngestServiceOptions): IngestService {
-  const { log, transport, signer, clock, random, logger, committed } = options;
+  const { log, transport, signer, clock, random, logger, committed, budget, nonsense } = options;
   const answer = (device: string, message: Answer): void =>
     answerOver({ transport, signer }, device, message);
   const ingest = createIngest({
@@ -39,6 +41,8 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
     random,
     logger,
     ...(committed !== undefined && { committed }),
+    ...(budget !== undefined && { budget }),
+    ...(nonsense !== undefined && { nonsense }),
   });
   return {
     ingest,

@@ -1,5 +1,4 @@
 /** Undecodable messages: dead-lettered, and answered with a nack. */
-
 import { PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { type Cursor, startOf } from "../../shared/log/cursor.ts";
@@ -20,11 +19,10 @@ export interface Undecodable {
   readonly cursor: Cursor | null;
   /** Of its header, where that could be read. */
   readonly nonce: string | null;
-  readonly bytes: number;
 }
 
 export interface UndecodableParts {
-  readonly log: Pick<CentralLog, "addDeadLetter" | "newest">;
+  readonly log: Pick<CentralLog, "addDeadLetters">;
   readonly answer: (
     device: string,
     answer: { readonly nack: Nack; readonly nonce: string | null },
@@ -43,23 +41,30 @@ export function tryDecodeBatch(
   }
 }
 
-/** Stores the dead letter, and answers with the cursor to resend from. */
+/** Stores the dead letters of a group, and answers with the cursors to resend from. */
 export async function keepUndecodable(
-  { device, payload, reason, cursor, nonce }: Undecodable,
+  group: readonly Undecodable[],
   { log, logger, answer }: UndecodableParts,
 ): Promise<void> {
-  // What is too long to be read is too long to be kept whole.
-  const kept = payload.subarray(0, PAYLOAD_BYTES_MAX);
-  const stored = await log.addDeadLetter({ device, reason, payload: kept });
-  const claimed = claimedLog(payload);
-  const start = claimed === null ? null : startOf(claimed);
-  const from = cursor ?? (await log.newest(device)) ?? start;
-  const hint = "look at it: porchlight-cloud dead-letters list";
-  logger.warn("undecodable message moved to the dead-letter queue", {
-    device,
-    reason,
-    stored,
-    hint,
+  const letters = group.map(({ device, reason, payload }) => {
+    // What is too long to be read is too long to be kept whole.
+    return { device, reason, payload: payload.subarray(0, PAYLOAD_BYTES_MAX) };
   });
-  if (from !== null) answer(device, { nack: { ...from, reason: "invalid" }, nonce });
+  const kept = await log.addDeadLetters(letters);
+  for (const device of new Set(group.map((each) => each.device))) {
+    const own = group.filter((each) => each.device === device);
+    const stored = kept.filter((each, i) => each.stored && group[i]?.device === device).length;
+    const hint = "look at it: porchlight-cloud dead-letters list";
+    const { reason } = own[0] ?? {};
+    const messages = own.length;
+    logger.warn("undecodable message moved to the dead-letter queue", {
+      ...{ device, reason, messages, stored, hint },
+    });
+  }
+  for (const [i, { device, payload, cursor, nonce }] of group.entries()) {
+    const claimed = cursor === null ? claimedLog(payload) : null;
+    const start = claimed === null ? null : startOf(claimed);
+    const from = cursor ?? kept[i]?.newest ?? start;
+    if (from !== null) answer(device, { nack: { ...from, reason: "invalid" }, nonce });
+  }
 }

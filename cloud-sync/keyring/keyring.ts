@@ -80,14 +80,27 @@ export interface KeyringOptions {
 
 /** A door where fifty strangers ring a day has as many after ten years. */
 const KEYS_PER_DEVICE_MAX = 500_000;
+/** Devices whose rows are counted once: 1 MB. */
+const COUNTED_MAX = 10_000;
+/** Counting half a million rows takes 100 ms: a device that is full is counted again after this. */
+const COUNT_EVERY_MS = 60_000;
+
+interface Held {
+  readonly count: number;
+  readonly againMs: number;
+}
 
 const HELD = "SELECT count(*) AS count FROM released_keys WHERE device = $1";
+/** $7: whether there is room for rows. Without it, keys that are here are taken back all the same. */
 const KEEP = `INSERT INTO released_keys AS old
     (device, subject, class, number, site, wrapped, changed)
   SELECT $1, subject, class, number, $2, wrapped, nextval('released_keys_changes')
   FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::bytea[])
     AS row (subject, class, number, wrapped)
-  WHERE NOT EXISTS (
+  WHERE ($7 OR EXISTS (
+    SELECT FROM released_keys here WHERE here.device = $1 AND here.subject = row.subject
+      AND here.class = row.class))
+    AND NOT EXISTS (
     SELECT FROM erased_subjects gone WHERE gone.device = $1 AND gone.subject = row.subject)
   ON CONFLICT (device, subject, class) DO UPDATE SET number = excluded.number,
     site = excluded.site, wrapped = excluded.wrapped, changed = excluded.changed
@@ -133,6 +146,20 @@ const countRows = z.array(
 );
 
 export function createKeyring({ database, site }: KeyringOptions): Keyring {
+  /** Rows of a device, at most: counted once, and again where that would be too many. */
+  const held = new Map<string, Held>();
+  /** Whether there is no room for so many more rows of a device, which are counted from now on. */
+  const isFull = async (connection: Connection, device: string, more: number) => {
+    const tooMany = ({ count }: Held): boolean => count + more > KEYS_PER_DEVICE_MAX;
+    let rows = held.get(device);
+    if (rows === undefined || (tooMany(rows) && performance.now() > rows.againMs)) {
+      rows = await countHeld(connection, device);
+    }
+    const full = tooMany(rows);
+    if (held.size >= COUNTED_MAX) held.clear();
+    held.set(device, full ? rows : { ...rows, count: rows.count + more });
+    return full;
+  };
   const alone = <T>(work: (connection: Connection) => Promise<T>): Promise<T> =>
     database.transaction(async (connection) => {
       await connection.query(LOCK_KEYS);
@@ -148,9 +175,9 @@ export function createKeyring({ database, site }: KeyringOptions): Keyring {
   return {
     keep: (device, wrappedFor, keys) =>
       alone(async (connection) => {
-        const [{ count }] = countRow.parse(await connection.query(HELD, [device]));
-        const more = keys.filter(({ wrapped }) => wrapped !== null).length;
-        if (more > 0 && count + BigInt(more) > KEYS_PER_DEVICE_MAX) return false;
+        const full = await isFull(connection, device, keys.length);
+        // Without room for a key, there is none whose old message could come after this one.
+        if (full && keys.some(({ wrapped }) => wrapped !== null)) return false;
         await connection.query(KEEP, [
           device,
           Buffer.from(wrappedFor, "hex"),
@@ -158,6 +185,7 @@ export function createKeyring({ database, site }: KeyringOptions): Keyring {
           keys.map((key) => key.class),
           keys.map(({ number }) => number),
           keys.map(({ wrapped }) => (wrapped === null ? null : Buffer.from(wrapped, "base64"))),
+          !full,
         ]);
         return true;
       }),
@@ -191,6 +219,11 @@ export function createKeyring({ database, site }: KeyringOptions): Keyring {
       changeRows.parse(await database.query(CHANGES, [personalClass, after, limit])),
     count: async () => countRows.parse(await database.query(COUNT)),
   };
+}
+
+async function countHeld(connection: Connection, device: string): Promise<Held> {
+  const [{ count }] = countRow.parse(await connection.query(HELD, [device]));
+  return { count: Number(count), againMs: performance.now() + COUNT_EVERY_MS };
 }
 
 /** A key that does not open counts as absent: its device was refused, or will be. */

@@ -2,7 +2,8 @@
  * Receives released keys, and acknowledges them after the commit: until then devices resend them.
  */
 import { createHash } from "node:crypto";
-import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { type Boundary, createBoundary } from "../../shared/core/boundary.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { siteIdOf } from "../../shared/log/site-key.ts";
 import { unwrapKey } from "../../shared/log/wrap.ts";
@@ -64,22 +65,21 @@ class Receiver implements KeyReceiver {
     ofOneMax: WAITING_OF_ONE_MAX,
   });
   readonly #stats = { kept: 0, refused: 0, dropped: 0 };
+  readonly #boundary: Boundary;
 
   constructor(options: KeyReceiverOptions) {
     this.#options = options;
+    this.#boundary = createBoundary("released keys", options.logger);
     this.#siteId = siteIdOf(options.site.publicKey);
   }
 
   hear(device: string, payload: Buffer): void {
-    try {
+    const offered = this.#boundary.each(device, () => {
       const message = decodeMessage(keysSchema, payload);
       const sha256 = createHash("sha256").update(payload).digest("hex");
-      if (!this.#requests.offer(device, { sha256, message })) this.#stats.dropped++;
-    } catch (error) {
-      this.#stats.dropped++;
-      const reason = messageOf(error);
-      this.#options.logger.warn("released keys message invalid", { device, reason });
-    }
+      return this.#requests.offer(device, { sha256, message });
+    });
+    if (offered !== true) this.#stats.dropped++;
   }
 
   run(signal: AbortSignal): Promise<void> {
@@ -92,7 +92,8 @@ class Receiver implements KeyReceiver {
 
   async #answer(device: string, { sha256, message }: Heard): Promise<void> {
     const { publish, logger } = this.#options;
-    try {
+    // What fails is not acknowledged: the device resends it.
+    const answered = await this.#boundary.eachAsync(device, async () => {
       const refused = await this.#keep(device, message);
       const answer: KeysAck = refused === null ? { sha256 } : { sha256, refused };
       if (refused !== null) {
@@ -101,12 +102,9 @@ class Receiver implements KeyReceiver {
         logger.warn("released keys refused", { device, reason: refused, hint });
       }
       publish({ device, channel: "keys/ack" }, encodeMessage(keysAckSchema, answer));
-    } catch (error) {
-      if (!(error instanceof PorchlightError) || error.remedy !== "retry") throw error;
-      // Not acknowledged: the device resends it.
-      this.#stats.dropped++;
-      logger.warn("released keys not stored: database unavailable", { code: error.code });
-    }
+      return true;
+    });
+    if (answered !== true) this.#stats.dropped++;
   }
 
   async #keep(device: string, message: KeysMessage): Promise<"site" | "full" | null> {

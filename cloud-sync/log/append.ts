@@ -1,12 +1,20 @@
 /** One group commit: batches of many devices are classified, and what is new is written. */
 import { z } from "zod";
 import { invariant } from "../../shared/core/errors.ts";
+import { plainLine } from "../../shared/core/printable.ts";
 import type { Cursor } from "../../shared/log/cursor.ts";
 import type { Batch, BatchEntry } from "../../shared/protocol/batch.ts";
 import { type Connection, prepared } from "../postgres/database.ts";
-import { type BatchClass, claimedPlaces, classifyBatch, type LogHead } from "./classify-batch.ts";
+import {
+  type BatchClass,
+  claimedPlaces,
+  classifyBatch,
+  type Known,
+  type LogHead,
+  parentOf,
+} from "./classify-batch.ts";
 import { COPY_ROWS, copyRows, type RowsOfLog } from "./copy-format.ts";
-import { makePartitions, nextMonthReady } from "./partitions.ts";
+import { makePartitions, monthsReady } from "./partitions.ts";
 
 /** A batch, and the device whose topic it came from. */
 export interface Arrival {
@@ -17,10 +25,11 @@ export interface Arrival {
 /**
  * What has become of a batch, and where its log stands: `appended` and `duplicate` are to be
  * acknowledged with this cursor, `gap` (send again from there), `fork` (the log is frozen, both
- * branches are kept) and `invalid` (it is a dead letter) to be refused.
+ * branches are kept) and `invalid` (it is a dead letter) to be refused. `limited` gets no answer: the
+ * device has opened too many logs, and sends it again.
  */
 export interface BatchOutcome {
-  readonly kind: "appended" | "duplicate" | "gap" | "fork" | "invalid";
+  readonly kind: "appended" | "duplicate" | "gap" | "fork" | "limited" | "invalid";
   readonly cursor: Cursor;
   readonly reason: string | null;
 }
@@ -31,13 +40,19 @@ const LOCK = prepared(
   "append_lock",
   `WITH locked AS MATERIALIZED (${LOCK_LOG}),
   moment AS MATERIALIZED (SELECT clock_timestamp() AS at FROM locked)
-  SELECT (extract(epoch FROM at) * 1000000)::bigint AS received, ${nextMonthReady("at")} AS ready
+  SELECT (extract(epoch FROM at) * 1000000)::bigint AS received, ${monthsReady("at")} AS ready
   FROM moment`,
 );
 const HEADS = prepared(
   "append_heads",
   `SELECT log, device, head_seq AS seq, head_hash AS hash, frozen_at IS NOT NULL AS frozen
-  FROM logs WHERE log = ANY ($1::uuid[]) OR device = ANY ($2::uuid[]) FOR UPDATE`,
+  FROM logs WHERE log = ANY ($1::uuid[]) FOR UPDATE`,
+);
+const LOG_COUNTS = prepared(
+  "append_log_counts",
+  `SELECT device, count(*) AS all,
+    count(*) FILTER (WHERE created_at > clock_timestamp() - interval '1 hour') AS of_hour
+  FROM logs WHERE device = ANY ($1::uuid[]) GROUP BY device`,
 );
 const HASHES = prepared(
   "append_hashes",
@@ -63,11 +78,13 @@ const FREEZE = prepared(
 );
 /** Entries that are kept of a divergent branch: enough to see what happened. */
 const FORK_ENTRIES_MAX = 10_000;
+const FORK_BYTES_MAX = 16 * 1024 * 1024;
 const KEEP_FORK = prepared(
   "append_keep_fork",
   `INSERT INTO forks (log, seq, hash, body)
   SELECT $1, * FROM unnest($2::bigint[], $3::bytea[], $4::bytea[])
-  WHERE (SELECT count(*) FROM forks WHERE log = $1) < ${FORK_ENTRIES_MAX}
+  WHERE (SELECT count(*) < ${FORK_ENTRIES_MAX}
+      AND coalesce(sum(octet_length(body)), 0) < ${FORK_BYTES_MAX} FROM forks WHERE log = $1)
   ON CONFLICT DO NOTHING`,
 );
 const DEAD_LETTER_ENTRIES = prepared(
@@ -81,6 +98,8 @@ const hashColumn = z.instanceof(Buffer).transform((bytes) => bytes.toString("hex
 const place = { log: z.string(), seq: z.bigint().transform(Number), hash: hashColumn };
 const headRows = z.array(z.object({ ...place, device: z.string(), frozen: z.boolean() }));
 const hashRows = z.array(z.object(place));
+const integer = z.bigint().transform(Number);
+const countRows = z.array(z.object({ device: z.string(), all: integer, of_hour: integer }));
 
 /** Runs inside a transaction, which may be run again: nothing outside it changes. */
 export async function appendAll(
@@ -101,10 +120,14 @@ export async function appendAll(
 }
 
 async function prepare(connection: Connection, arrivals: readonly Arrival[]): Promise<GroupCommit> {
-  const logs = arrivals.map(({ batch }) => batch.log);
-  const devices = arrivals.map(({ device }) => device);
-  const known = headRows.parse(await connection.query(HEADS, [logs, devices]));
+  const named = arrivals.flatMap(({ batch }) => [batch.log, parentOf(batch) ?? batch.log]);
+  const known = headRows.parse(await connection.query(HEADS, [[...new Set(named)]]));
   const heads = new Map(known.map((head) => [head.log, head]));
+  const opening = arrivals.filter(({ batch }) => !heads.has(batch.log)).map(({ device }) => device);
+  const counts = opening.length === 0 ? [] : await connection.query(LOG_COUNTS, [opening]);
+  const logs = countRows
+    .parse(counts)
+    .map(({ device, all, of_hour: ofHour }) => [device, { all, ofHour }] as const);
   const places = arrivals.flatMap(({ batch }) =>
     claimedPlaces(batch, heads.get(batch.log) ?? null),
   );
@@ -113,7 +136,17 @@ async function prepare(connection: Connection, arrivals: readonly Arrival[]): Pr
   const hashes = hashRows
     .parse(found)
     .map(({ log, seq, hash }) => [placeKey(log, seq), hash] as const);
-  return new GroupCommit(connection, heads, new Map(hashes));
+  return new GroupCommit({ connection, heads, hashes: new Map(hashes), logs: new Map(logs) });
+}
+
+type LogCounts = Known["logs"];
+
+interface Prepared {
+  readonly connection: Connection;
+  readonly heads: Map<string, LogHead>;
+  readonly hashes: ReadonlyMap<string, string>;
+  /** By the device. */
+  readonly logs: Map<string, LogCounts>;
 }
 
 /** Heads as they will be after this commit, and the rows that go into it. */
@@ -121,23 +154,22 @@ class GroupCommit {
   readonly #connection: Connection;
   readonly #heads: Map<string, LogHead>;
   readonly #hashes: ReadonlyMap<string, string>;
+  readonly #logs: Map<string, LogCounts>;
   readonly #rows: RowsOfLog[] = [];
 
-  constructor(
-    connection: Connection,
-    heads: Map<string, LogHead>,
-    hashes: ReadonlyMap<string, string>,
-  ) {
+  constructor({ connection, heads, hashes, logs }: Prepared) {
     this.#connection = connection;
     this.#heads = heads;
     this.#hashes = hashes;
+    this.#logs = logs;
   }
 
   async take({ device, batch }: Arrival): Promise<BatchOutcome> {
     const head = this.#heads.get(batch.log) ?? null;
-    const ofDevice = (each: LogHead): boolean => each.device === device;
-    const own = head === null ? [...this.#heads.values()].filter(ofDevice) : [];
-    const classified = classifyBatch(batch, device, { head, own, hashAt: this.#hashAt });
+    const named = head === null ? this.#heads.get(parentOf(batch) ?? "") : undefined;
+    const parent = named?.device === device ? named : null;
+    const logs = this.#logsOf(device);
+    const classified = classifyBatch(batch, device, { head, parent, logs, hashAt: this.#hashAt });
     switch (classified.kind) {
       case "append":
         return {
@@ -147,6 +179,7 @@ class GroupCommit {
         };
       case "duplicate":
       case "gap":
+      case "limited":
         return { ...classified, reason: null };
       case "fork":
         await this.#freeze(batch.log, classified.entries);
@@ -154,6 +187,10 @@ class GroupCommit {
       case "invalid":
         return classified;
     }
+  }
+
+  #logsOf(device: string): LogCounts {
+    return this.#logs.get(device) ?? { all: 0, ofHour: 0 };
   }
 
   /** A hash that is stored already, or with this commit. */
@@ -197,6 +234,8 @@ class GroupCommit {
           ? [null, null, null]
           : [parent.log, parent.seq, Buffer.from(parent.hash, "hex")];
       await this.#connection.query(NEW_LOG, [log, device, ...from, last.seq, last.hash]);
+      const { all, ofHour } = this.#logsOf(device);
+      this.#logs.set(device, { all: all + 1, ofHour: ofHour + 1 });
     }
     this.#heads.set(log, { ...cursor, device, frozen: false });
     this.#rows.push({ log, entries });
@@ -216,7 +255,7 @@ class GroupCommit {
       device,
       log,
       bad.map(({ seq }) => seq),
-      bad.map(({ fault }) => fault),
+      bad.map(({ fault }) => plainLine(fault ?? "")),
       bad.map(({ body }) => body),
     ]);
   }

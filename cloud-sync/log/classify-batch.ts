@@ -17,8 +17,10 @@ export interface LogHead {
 export interface Known {
   /** The log of the batch, if it is known. */
   readonly head: LogHead | null;
-  /** Every log of the device, where the batch's own is not known. */
-  readonly own: readonly LogHead[];
+  /** The log of the device that the batch names as its parent; null where it is not known. */
+  readonly parent: LogHead | null;
+  /** Logs that the device has: all of them, and those of the last hour. */
+  readonly logs: { readonly all: number; readonly ofHour: number };
   /** The hash at a place that the batch or its parent claims; undefined when it was archived. */
   hashAt(log: string, seq: number): string | undefined;
 }
@@ -33,6 +35,8 @@ export type BatchClass =
   | { readonly kind: "duplicate"; readonly cursor: Cursor }
   | { readonly kind: "gap"; readonly cursor: Cursor }
   | { readonly kind: "fork"; readonly cursor: Cursor; readonly entries: readonly BatchEntry[] }
+  /** It would open a log, and the device has opened too many. */
+  | { readonly kind: "limited"; readonly cursor: Cursor }
   | { readonly kind: "invalid"; readonly cursor: Cursor; readonly reason: string };
 
 /** Places whose hash decides about this batch: where it overlaps the log, and its parent's. */
@@ -48,6 +52,10 @@ export function claimedPlaces(
   const to = Math.min(last, head.seq);
   return to < first ? [] : range(first, to).map((seq) => ({ log: batch.log, seq }));
 }
+
+/** A device opens a log when it is set up, after a restored backup, and when a person says so. */
+export const LOGS_PER_DEVICE_MAX = 1_000;
+export const LOGS_PER_HOUR_MAX = 24;
 
 export function classifyBatch(batch: Batch, device: string, known: Known): BatchClass {
   const { head } = known;
@@ -88,7 +96,8 @@ function firstDivergent(
   return follows ? null : first;
 }
 
-function classifyNew(batch: Batch, device: string, { own, hashAt }: Known): BatchClass {
+function classifyNew(batch: Batch, device: string, known: Known): BatchClass {
+  const { parent: before, logs, hashAt } = known;
   const start = startOf(batch.log);
   if (spanOf(batch).first !== 1) return { kind: "gap", cursor: start };
   const opening = openingOf(batch);
@@ -97,15 +106,15 @@ function classifyNew(batch: Batch, device: string, { own, hashAt }: Known): Batc
   }
   if (opening.device !== device) return invalid(start, "it was opened by another device");
   const { parent } = opening;
-  const append: BatchClass = { kind: "append", entries: batch.entries, parent };
+  const limited = logs.all >= LOGS_PER_DEVICE_MAX || logs.ofHour >= LOGS_PER_HOUR_MAX;
+  const append: BatchClass = limited
+    ? { kind: "limited", cursor: start }
+    : { kind: "append", entries: batch.entries, parent };
   if (parent === null) {
-    return own.length === 0
-      ? append
-      : invalid(start, "it names no parent, and the device has a log");
+    return logs.all === 0 ? append : invalid(start, "it names no parent, and the device has a log");
   }
   // What the parent held up to there has to come first, or it would be missing for ever.
-  const before = own.find(({ log }) => log === parent.log);
-  if (before === undefined) return { kind: "gap", cursor: startOf(parent.log) };
+  if (before === null) return { kind: "gap", cursor: startOf(parent.log) };
   if (parent.seq > before.seq) {
     return { kind: "gap", cursor: { log: before.log, seq: before.seq, hash: before.hash } };
   }
@@ -113,6 +122,11 @@ function classifyNew(batch: Batch, device: string, { own, hashAt }: Known): Batc
   return stored === undefined || stored === parent.hash
     ? append
     : invalid(start, `its parent has another entry ${parent.seq}`);
+}
+
+/** The log that a batch names as the one before its own. */
+export function parentOf(batch: Batch): string | null {
+  return openingOf(batch)?.parent?.log ?? null;
 }
 
 /** What the first entry says of its log, if it is the opening of one. */

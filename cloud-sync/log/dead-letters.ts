@@ -30,9 +30,17 @@ export interface Fork {
   readonly receivedAt: Date;
 }
 
+export interface LetterPage {
+  /** Only those with a higher id. */
+  readonly after?: number;
+  readonly limit?: number;
+}
+
 export interface DeadLetters {
-  /** Oldest first. */
-  letters(device?: string): Promise<readonly DeadLetter[]>;
+  /** Oldest first, of one device or of all. */
+  letters(device?: string, page?: LetterPage): Promise<readonly DeadLetter[]>;
+  /** How many there are. */
+  count(): Promise<number>;
   /** As it came. Throws `letter.unknown`. */
   payload(id: number): Promise<Buffer>;
   /**
@@ -46,7 +54,8 @@ export interface DeadLetters {
 }
 
 const LIST = `SELECT id, device, log, seq, reason, octet_length(payload) AS bytes, received_at
-  FROM dead_letters WHERE $1::uuid IS NULL OR device = $1 ORDER BY id`;
+  FROM dead_letters WHERE ($1::uuid IS NULL OR device = $1) AND id > $2 ORDER BY id LIMIT $3`;
+const COUNT = "SELECT count(*) AS count FROM dead_letters";
 const LETTER = "SELECT device, log, seq, payload FROM dead_letters WHERE id = $1";
 const DROP = "DELETE FROM dead_letters WHERE id = $1 RETURNING id";
 /** Before the lock of the append path: who archives a month may hold this one for minutes. */
@@ -63,7 +72,11 @@ const AWAY = `SELECT month FROM log_archives WHERE dropped_at IS NOT NULL
 const FORKS = `SELECT f.seq, e.hash AS stored, f.hash AS other, f.received_at FROM forks f
   LEFT JOIN event_log e ON e.log = f.log AND e.seq = f.seq WHERE f.log = $1 ORDER BY f.seq`;
 
+/** Of one page: their texts alone are 50 MB. */
+const LETTERS_MAX = 100_000;
+
 const integer = z.bigint().transform(Number);
+const countRow = z.tuple([z.object({ count: integer })]);
 const hex = z.instanceof(Buffer).transform((bytes) => bytes.toString("hex"));
 const letterRows = z.array(
   z
@@ -109,7 +122,9 @@ export function createDeadLetters(
     if ((await database.query(DROP, [id])).length === 0) await letterOf(id);
   };
   return {
-    letters: async (device) => letterRows.parse(await database.query(LIST, [device ?? null])),
+    letters: async (device, { after = 0, limit = LETTERS_MAX } = {}) =>
+      letterRows.parse(await database.query(LIST, [device ?? null, after, limit])),
+    count: async () => countRow.parse(await database.query(COUNT))[0].count,
     payload: async (id) => (await letterOf(id)).payload,
     async retry(id) {
       const letter = await letterOf(id);

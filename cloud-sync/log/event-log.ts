@@ -10,7 +10,8 @@ import {
 } from "../../shared/log/chain.ts";
 import { type Cursor, hashSchema } from "../../shared/log/cursor.ts";
 import type { Database } from "../postgres/database.ts";
-import { type MigrationFolder, migrate } from "../postgres/migrate.ts";
+import { ensureMigrated, type MigrationFolder, migrate } from "../postgres/migrate.ts";
+import { addDeadLetters, type KeptLetter, type Letter } from "./add-dead-letters.ts";
 import { type Arrival, appendAll, type BatchOutcome } from "./append.ts";
 
 export const LOG_MIGRATIONS: MigrationFolder = new URL("./migrations/", import.meta.url);
@@ -40,8 +41,10 @@ export interface LogState extends Cursor {
 }
 
 export interface CentralLog {
-  /** Brings the schema up to date. */
+  /** Brings the schema up to date: for `start` and `migrate` alone. */
   open(): Promise<void>;
+  /** Throws `store.schema.missing` or `.older` where that has not been done. */
+  ensureMigrated(): Promise<void>;
   /**
    * Ingests batches, in order, in one transaction; resolves once it is committed, with the outcome
    * of each. What is rejected is kept: divergent branches in `forks`, the rest as dead letters.
@@ -49,6 +52,8 @@ export interface CentralLog {
   append(arrivals: readonly Arrival[], signal?: AbortSignal): Promise<readonly BatchOutcome[]>;
   /** Keeps a message that could not be read. False when the device has too many. */
   addDeadLetter(letter: Letter): Promise<boolean>;
+  /** Keeps messages that could not be read, in the order in which they came. */
+  addDeadLetters(letters: readonly Letter[]): Promise<readonly KeptLetter[]>;
   /**
    * Entries of all logs after a position: none of them can still come in before another. At most
    * `limit`, and no more than fit into memory; none only where there are none.
@@ -90,17 +95,9 @@ export type ArchiveReader = (
   before: number,
 ) => AsyncIterable<readonly Link[]>;
 
-export interface Letter {
-  readonly device: string;
-  readonly reason: string;
-  readonly payload: Buffer;
-}
-
 /** Entries in one group commit: 10,000 of 400 bytes are 4 MB and a fifth of a second. */
 export const ARRIVALS_MAX = 256;
 const PAGE_ENTRIES = 1_000;
-/** A device that sends garbage fills its own quota of dead letters, and not the disk. */
-const LETTERS_PER_DEVICE_MAX = 1_000;
 
 const hashColumn = z
   .instanceof(Buffer)
@@ -168,12 +165,7 @@ const LINKS = `SELECT e.seq, e.hash, e.body, d.payload AS kept
   WHERE e.log = $1 AND e.seq > $2 ORDER BY e.seq LIMIT ${PAGE_ENTRIES}`;
 const DEAD_LETTERS_BETWEEN = `SELECT seq, payload FROM dead_letters
   WHERE log = $1 AND seq BETWEEN $2 AND $3 AND payload IS NOT NULL`;
-const ADD_DEAD_LETTER = `INSERT INTO dead_letters (device, reason, payload)
-  SELECT $1, $2, $3
-  WHERE (SELECT count(*) FROM dead_letters WHERE device = $1) < ${LETTERS_PER_DEVICE_MAX}
-  RETURNING id`;
 const NEWEST = `SELECT log, head_seq AS seq, head_hash AS hash FROM logs WHERE device = $1
-  AND NOT EXISTS (SELECT FROM logs later WHERE later.parent_log = logs.log)
   ORDER BY created_at DESC, log LIMIT 1`;
 /** A page of the largest entries (896 KiB each) would be a gigabyte: the first always fits. */
 const PAGE_BYTES = 16 * 1024 * 1024;
@@ -235,13 +227,16 @@ export function createCentralLog(database: Database): CentralLog {
 
   return {
     open: () => migrate(database, LOG_MIGRATIONS),
+    ensureMigrated: () => ensureMigrated(database, LOG_MIGRATIONS),
     append(arrivals, signal) {
       invariant(arrivals.length <= ARRIVALS_MAX, `at most ${ARRIVALS_MAX} batches in one commit`);
       return database.transaction((each) => appendAll(each, arrivals), signal);
     },
-    async addDeadLetter({ device, reason, payload }) {
-      return (await database.query(ADD_DEAD_LETTER, [device, reason, payload])).length === 1;
+    async addDeadLetter(letter) {
+      const [kept] = await addDeadLetters(database, [letter]);
+      return kept?.stored === true;
     },
+    addDeadLetters: (letters) => addDeadLetters(database, letters),
     async newest(device) {
       return cursorRows.parse(await database.query(NEWEST, [device]))[0] ?? null;
     },

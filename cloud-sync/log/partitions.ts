@@ -1,10 +1,13 @@
 /** Months of event_log: each has a partition, and is there before its first entry. */
 import type { Connection } from "../postgres/database.ts";
 
-/** An SQL condition: the month after `moment` (timestamptz) has a partition. */
-export function nextMonthReady(moment: string): string {
-  const name = `to_char(${moment} AT TIME ZONE 'UTC' + interval '1 month', '"event_log_"YYYY_MM')`;
-  return `to_regclass(${name}) IS NOT NULL`;
+/** An SQL condition: the month of `moment` (timestamptz) and the one after it have partitions. */
+export function monthsReady(moment: string): string {
+  const ready = (months: number): string => {
+    const month = `${moment} AT TIME ZONE 'UTC' + interval '${months} month'`;
+    return `to_regclass(to_char(${month}, '"event_log_"YYYY_MM')) IS NOT NULL`;
+  };
+  return `${ready(0)} AND ${ready(1)}`;
 }
 
 /**

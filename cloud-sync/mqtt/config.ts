@@ -1,14 +1,13 @@
 import { z } from "zod";
+import { checkedUrl } from "../../shared/core/checked-url.ts";
 import { setting } from "../../shared/core/setting.ts";
 
-const brokerUrl = z
-  .url({
-    protocol: /^(mqtts?|wss?)$/,
-    error: "a broker is named as mqtts://host:port (mqtt, mqtts, ws or wss)",
-  })
-  .refine((url) => new URL(url).password === "", {
-    error: "a URL with a password ends up in logs: use mqtt.password",
-  });
+const brokerUrl = checkedUrl(
+  /^(mqtts?|wss?)$/,
+  "a broker is named as mqtts://host:port (mqtt, mqtts, ws or wss)",
+).refine((url) => new URL(url).password === "", {
+  error: "a URL with a password ends up in logs: use mqtt.password",
+});
 
 export const embeddedBrokerConfig = z
   .strictObject({

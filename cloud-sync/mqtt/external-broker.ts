@@ -9,6 +9,7 @@ import { invariant, messageOf, numericCodeOf } from "../../shared/core/errors.ts
 import type { Logger } from "../../shared/core/logger.ts";
 import { backoffMs, pause } from "../../shared/core/retry.ts";
 import { filterOf, parseTopic, type Topic, topicOf } from "../../shared/protocol/wire.ts";
+import type { DeviceBudget } from "../fairness/device-budget.ts";
 import {
   isMessage,
   MESSAGES,
@@ -38,6 +39,8 @@ export interface TransportOptions {
   /** Even in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
+  /** What a device may send: it cannot be made to wait here, so what is more is dropped. */
+  readonly budget?: Pick<DeviceBudget, "admits">;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -102,6 +105,12 @@ class MqttTransport implements Transport {
 
   connected(): number {
     return this.#standing.size;
+  }
+
+  problem(): string | null {
+    const wanted = this.#options.connections + 1;
+    if (this.#standing.size >= wanted) return null;
+    return `${this.#standing.size} of ${wanted} connections to the broker`;
   }
 
   async #keep(name: string, signal: AbortSignal): Promise<void> {
@@ -203,7 +212,8 @@ class MqttTransport implements Transport {
     invariant(receiver !== null, "a transport that runs has a receiver");
     const { device, channel } = parsed;
     const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
-    if (channel === "log") await receiver.onBatch(device, bytes, signal);
+    if (this.#options.budget?.admits(parsed, bytes.length) === false) return;
+    if (channel === "log") await receiver.onBatch(device, bytes, signal, "shared");
     else if (isMessage(channel)) receiver.onMessage[channel](device, bytes);
   }
 

@@ -1,50 +1,74 @@
 /** A connection on which no MQTT packet is longer than allowed: shared/protocol/packet-scanner.ts. */
+import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { PacketScanner } from "../../shared/protocol/packet-scanner.ts";
 
+export interface PacketLimits {
+  readonly bytesMax: number;
+  /** Of the first packet, CONNECT. */
+  readonly connectMax: number;
+  /** Read before the password is known to be good: what comes after it stays with its sender. */
+  readonly unauthenticatedMax: number;
+}
+
 /** The same connection, which ends at a packet that is too long, and of which reading can be held. */
 export class LimitedConnection extends Duplex {
-  readonly #socket: Duplex;
+  readonly socket: Socket;
   #holds = 0;
+  /** Bytes that may still be read before `authenticated`. */
+  #left: number;
 
-  constructor(socket: Duplex, bytesMax: number) {
+  constructor(socket: Socket, { bytesMax, connectMax, unauthenticatedMax }: PacketLimits) {
     super({ allowHalfOpen: false });
-    this.#socket = socket;
-    const scanner = new PacketScanner(bytesMax);
+    this.socket = socket;
+    this.#left = unauthenticatedMax;
+    const scanner = new PacketScanner(bytesMax, connectMax);
     socket.on("data", (chunk: Buffer) => {
+      this.#left -= chunk.length;
       if (!scanner.accepts(chunk)) this.destroy(new Error("an MQTT packet is too long"));
-      else if (!this.push(chunk) || this.#holds > 0) socket.pause();
+      else if (!this.push(chunk) || this.#isHeld()) socket.pause();
     });
     socket.once("end", () => this.push(null));
     socket.once("error", (error) => this.destroy(error));
     socket.once("close", () => this.destroy());
   }
 
+  /** The password was good. */
+  authenticated(): void {
+    this.#left = Number.POSITIVE_INFINITY;
+    if (!this.#isHeld()) this.socket.resume();
+  }
+
   /** Reads no further until the work is done: aedes goes on reading while its handlers wait. */
   async holdDuring<T>(work: Promise<T>): Promise<T> {
     this.#holds++;
-    this.#socket.pause();
+    this.socket.pause();
     try {
       return await work;
     } finally {
-      if (--this.#holds === 0) this.#socket.resume();
+      this.#holds--;
+      if (!this.#isHeld()) this.socket.resume();
     }
   }
 
+  #isHeld(): boolean {
+    return this.#holds > 0 || this.#left <= 0;
+  }
+
   override _read(): void {
-    if (this.#holds === 0) this.#socket.resume();
+    if (!this.#isHeld()) this.socket.resume();
   }
 
   override _write(chunk: Buffer, _: string, done: (error?: Error | null) => void): void {
-    this.#socket.write(chunk, done);
+    this.socket.write(chunk, done);
   }
 
   override _final(done: () => void): void {
-    this.#socket.end(done);
+    this.socket.end(done);
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#socket.destroy();
+    this.socket.destroy();
     done(error);
   }
 }

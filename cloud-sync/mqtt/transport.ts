@@ -1,8 +1,16 @@
 /** Where batches come from and answers go to: a broker, ours or another. */
 import type { Channel, Topic } from "../../shared/protocol/wire.ts";
 
-/** A batch of this device. Resolves once it is in the admission window; throws when aborted. */
-export type OnBatch = (device: string, payload: Buffer, signal: AbortSignal) => Promise<void>;
+/**
+ * A batch of this device. Resolves once it is in the admission window; throws when aborted. `shared`
+ * where waiting would hold up other devices: then what a device has too much of is dropped.
+ */
+export type OnBatch = (
+  device: string,
+  payload: Buffer,
+  signal: AbortSignal,
+  shared?: "shared",
+) => Promise<void>;
 
 /**
  * A message outside the log. The handler must neither wait nor throw: there is no back-pressure.
@@ -42,4 +50,6 @@ export interface Transport {
   publish(topic: Topic, payload: Buffer): void;
   /** Connections that stand. */
   connected(): number;
+  /** Why it does not receive or send now; null when it does. */
+  problem(): string | null;
 }

@@ -1,10 +1,11 @@
 /** Objects as files in a folder, for a centre without S3. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, link, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import type { Readable } from "node:stream";
 import { PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
+import { heirOf, makeFolder } from "../host/heir.ts";
 import {
   checkedKey,
   type ObjectHead,
@@ -61,8 +62,7 @@ export function createFolderStore({ folder, newId, grant }: FolderOptions): Fold
   };
   return {
     place: root,
-    open: () =>
-      translated(root, async () => void (await mkdir(root, { recursive: true, mode: 0o700 }))),
+    open: () => translated(root, async () => makeFolder(root)),
     put: (key, content) =>
       translated(root, () =>
         write(pathOf(key), root, newId(), {
@@ -133,11 +133,14 @@ async function write(
   { fill, place }: Content,
 ): Promise<void> {
   const parent = dirname(path);
-  const made = await mkdir(parent, { recursive: true, mode: 0o700 });
+  const isNew = (await orNull(() => stat(parent))) === null;
+  if (isNew) makeFolder(parent);
   const temporary = `${path}${UNFINISHED}-${id}`;
   try {
     const file = await open(temporary, "wx", 0o600);
     try {
+      const { owner } = heirOf(parent);
+      if (owner !== undefined) await file.chown(owner.uid, owner.gid);
       await fill(file);
       await file.sync();
     } finally {
@@ -149,7 +152,7 @@ async function write(
     throw error;
   }
   await syncFolder(parent);
-  if (made === undefined) return;
+  if (!isNew) return;
   for (let above = dirname(parent); above.startsWith(root); above = dirname(above)) {
     await syncFolder(above);
   }

@@ -5,3 +5,8 @@
 export function mediaKey(device: string, sha256: string): string {
   return `media/${device}/${sha256}`;
 }
+
+/** Whose object it is. */
+export function deviceOfKey(key: string): string {
+  return key.split("/")[1] ?? "";
+}

@@ -1,4 +1,5 @@
 /** The object store that a configuration names, or a folder of our own where it names none. */
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { invariant } from "../../shared/core/errors.ts";
 import type { CloudConfig } from "../config/schema.ts";
@@ -9,13 +10,17 @@ import { createS3Store } from "./s3.ts";
 export function openObjects(
   { data, objects }: Pick<CloudConfig, "data" | "objects">,
   newId: () => string,
+  skewed: (serverAheadS: number) => void = () => undefined,
 ): ObjectStore {
-  const { folder, url, bucket, accessKeyId, secretAccessKey, region, forcePathStyle } = objects;
+  const { folder, url, publicUrl, bucket, accessKeyId, secretAccessKey, region } = objects;
   if (url === undefined) return openFolder({ data, folder, newId });
   const given = bucket !== undefined && accessKeyId !== undefined && secretAccessKey !== undefined;
   invariant(given, "the configuration was checked where it was read");
   const account = { accessKeyId, secretAccessKey };
-  return createS3Store({ endpoint: url, bucket, region, forcePathStyle, ...account });
+  const ca = objects.ca === undefined ? undefined : readFileSync(objects.ca, "utf8");
+  const { forcePathStyle } = objects;
+  const server = { endpoint: url, publicEndpoint: publicUrl, ca, skewed };
+  return createS3Store({ ...server, bucket, region, forcePathStyle, ...account });
 }
 
 /** The folder, and how devices upload into it. */

@@ -7,16 +7,18 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  statSync,
 } from "node:fs";
 import { join } from "node:path";
 import { PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
-import { syncFolder } from "../host/atomic-file.ts";
+import { replaceFile, syncFolder } from "../host/atomic-file.ts";
+import { heirOf } from "../host/heir.ts";
 import { isAlive } from "../host/process-alive.ts";
 import type { Place } from "./place.ts";
 import { EMBEDDED_MAJOR } from "./programs.ts";
+import { userNameOf } from "./system-user.ts";
 
 export const EMBEDDED_USER = "porchlight";
-/** The folder is mode 0700: who reaches the socket in it is its owner or root, and is trusted. */
 const INITDB = [
   "-U",
   EMBEDDED_USER,
@@ -24,7 +26,7 @@ const INITDB = [
   "UTF8",
   "--locale=C",
   "--locale-provider=builtin",
-].concat(["--builtin-locale=C.UTF-8", "--auth-local=trust", "--auth-host=reject"]);
+].concat(["--builtin-locale=C.UTF-8", "--auth-local=peer", "--auth-host=reject"]);
 const NEW = "data.new-";
 
 /** Makes `<folder>/data` if it is not there: whole or not at all. Two may try at the same time. */
@@ -54,6 +56,21 @@ export async function ensureCluster(initdb: string, place: Place): Promise<strin
     `${data} was made by PostgreSQL ${version}, and this program has ${EMBEDDED_MAJOR}`,
     { hint: "move it with pg_upgrade, or install the porchlight that made it" },
   );
+}
+
+/** Nobody comes in over the network, and over the socket those alone that the kernel says they are. */
+const ACCESS = `local all ${EMBEDDED_USER} peer map=${EMBEDDED_USER}\n`;
+
+/**
+ * Lets in the server's own user and root, whose commands run beside a centre: written before each
+ * launch, since a folder may have been given to another user, or come from an earlier version.
+ */
+export function writeAccess(data: string): void {
+  const users = [statSync(data).uid, 0].map(userNameOf).filter((name) => name !== null);
+  const lines = [...new Set(users)].map((name) => `${EMBEDDED_USER} "${name}" ${EMBEDDED_USER}\n`);
+  const attributes = { mode: 0o600, ...heirOf(data) };
+  replaceFile(join(data, "pg_ident.conf"), lines.join(""), attributes);
+  replaceFile(join(data, "pg_hba.conf"), ACCESS, attributes);
 }
 
 function publish(partial: string, data: string, folder: string): void {

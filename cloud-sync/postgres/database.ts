@@ -4,11 +4,14 @@ import { invariant, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { backoffMs, pause } from "../../shared/core/retry.ts";
 import { copyIn } from "./copy.ts";
-import { databaseFailure } from "./failure.ts";
+import { connectionIsSpent, databaseFailure } from "./failure.ts";
+import { createSession, forgetShellVariables } from "./session.ts";
 
 export interface DatabaseOptions {
   /** `postgres://user:password@host:port/name`, or with `?host=/folder` for a Unix socket. */
   readonly url: string;
+  /** Asked for at each new connection: it may be changed while the program runs. Else the URL's. */
+  readonly password?: (() => string) | undefined;
   /** Connections at the same time. */
   readonly connectionsMax?: number;
   readonly statementTimeoutMs?: number;
@@ -47,7 +50,8 @@ export interface Database extends Pick<Connection, "query"> {
   /**
    * Runs `work` in one transaction (READ COMMITTED), again when a failure passes. A commit whose
    * answer was lost may have happened, so what is run twice must come to the same.
-   * Throws `database.unreachable`, `.busy` or `.full` (remedy `retry`) when it did not pass.
+   * Throws what failure.ts makes of it (`database.unreachable`, `.read-only`, `.full` …, remedy
+   * `retry`) when it did not pass.
    */
   transaction<T>(work: (connection: Connection) => Promise<T>, signal?: AbortSignal): Promise<T>;
   /** Waits for what runs, and closes every connection. Safe to call twice. */
@@ -73,18 +77,20 @@ const types: pg.CustomTypesConfig = {
 
 /** Connects at the first query. */
 export function createDatabase(options: DatabaseOptions): Database {
-  const { logger, random, statementTimeoutMs = STATEMENT_TIMEOUT_MS } = options;
+  const { logger, random, password, statementTimeoutMs = STATEMENT_TIMEOUT_MS } = options;
   const place = placeOf(options.url);
+  const session = createSession(statementTimeoutMs);
+  forgetShellVariables();
   const pool = new pg.Pool({
     connectionString: options.url,
     application_name: "porchlight-cloud",
     max: options.connectionsMax ?? CONNECTIONS_MAX,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
-    statement_timeout: statementTimeoutMs,
-    idle_in_transaction_session_timeout: statementTimeoutMs,
     keepAlive: true,
     types,
+    Client: clientWith(password),
+    onConnect: (client) => session.prepare(client),
   });
   // An idle connection that breaks is replaced at the next query; unheard, it would end us.
   pool.on("error", (error) => logger.warn("database connection lost", { reason: error.message }));
@@ -93,21 +99,31 @@ export function createDatabase(options: DatabaseOptions): Database {
   // statement throws it. Listening after connect() is too late: its last word may come with its first.
   pool.on("connect", (client) => client.on("error", () => undefined));
 
-  const attempt = async <T>(work: (connection: Connection) => Promise<T>): Promise<T> => {
+  const borrow = async <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
     const client = await pool.connect();
-    let broken: Error | undefined;
+    let spent = false;
     try {
-      await client.query("BEGIN");
-      const result = await work(connectionOf(client));
+      return await work(client);
+    } catch (error) {
+      spent = connectionIsSpent(error);
+      throw error;
+    } finally {
+      client.release(spent);
+    }
+  };
+  const inTransaction = async <T>(
+    client: pg.PoolClient,
+    work: (connection: Connection) => Promise<T>,
+  ): Promise<T> => {
+    try {
+      await session.begin(client);
+      const result = await work(connectionOf(client, session.pooled));
       await client.query("COMMIT");
       return result;
     } catch (error) {
-      await client.query("ROLLBACK").catch((lost: Error) => {
-        broken = lost;
-      });
+      // Where that fails too, the connection has ended, and the pool knows.
+      await client.query("ROLLBACK").catch(() => undefined);
       throw error;
-    } finally {
-      client.release(broken);
     }
   };
 
@@ -116,7 +132,11 @@ export function createDatabase(options: DatabaseOptions): Database {
     place,
     async query(statement, values) {
       try {
-        return (await pool.query(queryOf(statement, values))).rows;
+        const ask = (connection: Connection) => connection.query(statement, values);
+        // Behind a pooler, what is set for a connection holds in a transaction alone.
+        return await borrow((client) =>
+          session.pooled ? inTransaction(client, ask) : ask(connectionOf(client, false)),
+        );
       } catch (error) {
         throw databaseFailure(error, place);
       }
@@ -124,7 +144,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     async transaction(work, signal) {
       for (let tried = 1; ; tried++) {
         try {
-          return await attempt(work);
+          return await borrow((client) => inTransaction(client, work));
         } catch (error) {
           const failure = databaseFailure(error, place);
           const passes = failure instanceof PorchlightError && failure.remedy === "retry";
@@ -144,10 +164,21 @@ export function createDatabase(options: DatabaseOptions): Database {
   };
 }
 
-function connectionOf(client: pg.PoolClient): Connection {
+/** pg takes the URL's password, were it empty, before any other. */
+function clientWith(password: (() => string) | undefined): typeof pg.Client {
+  if (password === undefined) return pg.Client;
+  return class extends pg.Client {
+    constructor(config?: pg.ClientConfig) {
+      super(config);
+      Object.assign(this, { password });
+    }
+  };
+}
+
+function connectionOf(client: pg.PoolClient, pooled: boolean): Connection {
   return {
     async query(statement, values) {
-      const { rows } = await client.query(queryOf(statement, values));
+      const { rows } = await client.query(queryOf(statement, pooled, values));
       // Several statements in one text answer with a list of results.
       return rows ?? [];
     },
@@ -155,9 +186,15 @@ function connectionOf(client: pg.PoolClient): Connection {
   };
 }
 
-function queryOf(statement: string | Prepared, values?: readonly Value[]): pg.QueryConfig {
+/** Behind a pooler a name would be looked for on another connection. */
+function queryOf(
+  statement: string | Prepared,
+  pooled: boolean,
+  values?: readonly Value[],
+): pg.QueryConfig {
   const given = values === undefined ? {} : { values: [...values] };
-  return typeof statement === "string" ? { text: statement, ...given } : { ...statement, ...given };
+  if (typeof statement === "string") return { text: statement, ...given };
+  return pooled ? { text: statement.text, ...given } : { ...statement, ...given };
 }
 
 /** host:port/name of a URL; what comes before the host may be a password. */

@@ -14,18 +14,20 @@ import {
   closeSync,
   constants,
   existsSync,
+  fchownSync,
   fstatSync,
   ftruncateSync,
   openSync,
   readFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type pg from "pg";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { pause } from "../../shared/core/retry.ts";
+import { heirOf } from "../host/heir.ts";
 import { prepareFolder } from "./account.ts";
-import { EMBEDDED_USER, ensureCluster, removeStalePid, serversOn } from "./cluster.ts";
+import { EMBEDDED_USER, ensureCluster, removeStalePid, serversOn, writeAccess } from "./cluster.ts";
 import { own } from "./owner.ts";
 import { createPlace, type Place } from "./place.ts";
 import { findPrograms, libraryEnvironment, type Programs } from "./programs.ts";
@@ -170,6 +172,7 @@ class Embedded implements EmbeddedPostgres {
       ) {
         if (++launches > LAUNCHES_MAX) throw this.#failure("ended at once");
         removeStalePid(data);
+        writeAccess(data);
         const { place, programs } = await this.#enter();
         this.#server = this.#launch(programs.postgres, place);
         continue;
@@ -249,6 +252,8 @@ class Embedded implements EmbeddedPostgres {
 function openLog(path: string): number {
   const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
   const log = openSync(path, O_APPEND | O_CREAT | O_NOFOLLOW | O_WRONLY, 0o600);
+  const { owner } = heirOf(dirname(path));
+  if (owner !== undefined) fchownSync(log, owner.uid, owner.gid);
   if (fstatSync(log).size > LOG_BYTES_MAX) ftruncateSync(log);
   return log;
 }

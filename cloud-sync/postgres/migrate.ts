@@ -1,10 +1,12 @@
 /** Brings the schema of central up to date, with the rules of the device's (edge/sqlite/migrate.ts). */
 import { readdirSync, readFileSync } from "node:fs";
 import { z } from "zod";
+import { PorchlightError } from "../../shared/core/errors.ts";
 import {
   type AppliedMigration,
   appliedSchema,
   ensureRunnable,
+  type MigratedPlace,
   type Migration,
   parseMigrations,
 } from "../../shared/core/migrations.ts";
@@ -22,7 +24,9 @@ const TABLE = `CREATE TABLE IF NOT EXISTS porchlight_migrations (
   breaking   boolean     NOT NULL,
   applied_at timestamptz NOT NULL DEFAULT now()
 )`;
+const APPLIED = "SELECT number, name, sha256, breaking FROM porchlight_migrations ORDER BY number";
 const appliedRows = z.array(appliedSchema);
+const existsSchema = z.object({ exists: z.boolean() });
 
 export function readMigrations(folder: MigrationFolder): readonly Migration[] {
   const files = readdirSync(folder).filter((file) => file.endsWith(".sql"));
@@ -37,14 +41,9 @@ export function readMigrations(folder: MigrationFolder): readonly Migration[] {
  */
 export async function migrate(database: Database, folder: MigrationFolder): Promise<void> {
   const known = readMigrations(folder);
-  const place = {
-    place: `the database ${database.place}`,
-    program: "porchlight-cloud",
-    wayBack: "restore a backup from before",
-  };
   const step = async (connection: Connection): Promise<boolean> => {
     const applied = await readApplied(connection);
-    ensureRunnable(applied, known, place);
+    ensureRunnable(applied, known, placeOf(database));
     const next = known[applied.length];
     if (next === undefined) return false;
     const { number, name, sha256, breaking, up } = next;
@@ -56,6 +55,38 @@ export async function migrate(database: Database, folder: MigrationFolder): Prom
     return true;
   };
   while (await database.transaction(step));
+}
+
+/**
+ * Changes nothing. Throws `store.schema.missing` or `store.schema.older` where `migrate` would change
+ * something, and what it throws itself.
+ */
+export async function ensureMigrated(database: Database, folder: MigrationFolder): Promise<void> {
+  const known = readMigrations(folder);
+  const [row] = await database.query(
+    "SELECT to_regclass('porchlight_migrations') IS NOT NULL AS exists",
+  );
+  const applied = existsSchema.parse(row).exists
+    ? appliedRows.parse(await database.query(APPLIED))
+    : [];
+  ensureRunnable(applied, known, placeOf(database));
+  const [has, needs] = [applied.length, known.length];
+  if (has >= needs) return;
+  const hint = "run: porchlight-cloud migrate (porchlight-cloud start does it, too)";
+  if (has === 0) {
+    const text = `the database ${database.place} has no tables of porchlight-cloud yet`;
+    throw new PorchlightError("store.schema.missing", text, { hint });
+  }
+  const text = `the database ${database.place} has schema version ${has}, and this program needs ${needs}`;
+  throw new PorchlightError("store.schema.older", text, { hint });
+}
+
+function placeOf({ place }: Database): MigratedPlace {
+  return {
+    place: `the database ${place}`,
+    program: "porchlight-cloud",
+    wayBack: "restore a backup from before",
+  };
 }
 
 /** Undoes migrations down to and including `number + 1`; for tests and for a way back by hand. */
@@ -82,6 +113,5 @@ async function readApplied(connection: Connection): Promise<readonly AppliedMigr
   await connection.query("SET LOCAL statement_timeout = 0");
   await connection.query(LOCK);
   await connection.query(TABLE);
-  const rows = "SELECT number, name, sha256, breaking FROM porchlight_migrations ORDER BY number";
-  return appliedRows.parse(await connection.query(rows));
+  return appliedRows.parse(await connection.query(APPLIED));
 }

@@ -1,7 +1,9 @@
 /** The database that a configuration names, or one of our own where it names none. */
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Logger } from "../../shared/core/logger.ts";
 import type { CloudConfig } from "../config/schema.ts";
+import { readSecret, secretPath } from "../host/secret-file.ts";
 import { createDatabase, type Database } from "./database.ts";
 import { createEmbeddedPostgres } from "./embedded.ts";
 
@@ -28,9 +30,10 @@ export async function openDatabase(
   signal: AbortSignal,
 ): Promise<OpenDatabase> {
   const { url, connections, statementTimeoutS } = config.database;
+  const password = passwordOf(config);
   const pool = { connectionsMax: connections, statementTimeoutMs: statementTimeoutS * 1_000 };
   if (url !== undefined) {
-    const database = createDatabase({ url, logger, random, ...pool });
+    const database = createDatabase({ url, password, logger, random, ...pool });
     return { database, close: () => database.close() };
   }
   const embedded = createEmbeddedPostgres({
@@ -48,4 +51,22 @@ export async function openDatabase(
       await embedded.stop();
     },
   };
+}
+
+const PASSWORD = {
+  credential: "database-password",
+  code: "database.password",
+  missing: "no password of the database",
+  hint: "name its file with database.passwordFile: porchlight-cloud config schema",
+} as const;
+
+/** Read again at each new connection: it may be rotated. Undefined where only the URL may have one. */
+function passwordOf(config: CloudConfig): (() => string) | undefined {
+  const { password, passwordFile } = config.database;
+  if (password !== undefined) return () => password;
+  const { credentialsDirectory } = config;
+  const sources = { credentialsDirectory, ...(passwordFile && { configuredFile: passwordFile }) };
+  const path = secretPath(PASSWORD.credential, sources);
+  if (path === null || (passwordFile === undefined && !existsSync(path))) return undefined;
+  return () => readSecret(PASSWORD, sources).toString("utf8").trimEnd();
 }

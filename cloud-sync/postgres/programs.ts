@@ -2,7 +2,6 @@
 import {
   chmodSync,
   existsSync,
-  mkdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
@@ -12,6 +11,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
+import { bequeath, makeFolder } from "../host/heir.ts";
 
 export const VERSION = "18.4.0-beta.17";
 /** The major version of what it brings: a data folder of another one does not open. */
@@ -57,7 +57,7 @@ export function libraryEnvironment(
   const links = symlinksSchema.parse(JSON.parse(readFileSync(list, "utf8")));
   const library = join(native, "lib");
   if (links.every(({ target }) => existsSync(join(library, basename(target))))) return {};
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   // Whatever the umask: made by root, read by the server's user, inside a folder that is closed.
   chmodSync(folder, 0o755);
   for (const { source, target } of links) {
@@ -66,6 +66,7 @@ export function libraryEnvironment(
     // The programs have moved since, or it is the first time; another process may be at it as well.
     rmSync(`${link}.${process.pid}`, { force: true });
     symlinkSync(file, `${link}.${process.pid}`);
+    bequeath(`${link}.${process.pid}`);
     renameSync(`${link}.${process.pid}`, link);
   }
   return { LD_LIBRARY_PATH: `${seen}:${library}` };

@@ -1,4 +1,5 @@
 /** The sinks of a centre, each with its own runner: one that is held up delays no other. */
+import { readFileSync } from "node:fs";
 import type { Clock } from "../../shared/core/clock.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import type { CloudConfig } from "../config/schema.ts";
@@ -72,7 +73,8 @@ function createMetrics(
   const { url } = influx;
   const common = { devicesOf, retention: metrics.retention, clock };
   if (url === undefined) return createTimeSeries({ database, ...common });
-  return createInflux({ ...influx, url, ...common });
+  const ca = influx.ca === undefined ? undefined : readFileSync(influx.ca, "utf8");
+  return createInflux({ ...influx, url, ca, ...common });
 }
 
 export interface RunSinksOptions {

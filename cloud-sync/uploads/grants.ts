@@ -1,7 +1,8 @@
 /** Grants uploads to devices: what their log has announced, and no more. */
 
 import { z } from "zod";
-import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { createBoundary } from "../../shared/core/boundary.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { ENTRY_DATA } from "../../shared/log/entry.ts";
 import {
@@ -70,8 +71,12 @@ export function createUploads(options: UploadsOptions): Uploads {
   });
   const stats = { granted: 0, held: 0, refused: 0, dropped: 0 };
   let opened = false;
-  const answer = async (device: string, request: UploadRequest): Promise<void> => {
-    try {
+  const boundary = createBoundary("upload request", logger);
+  const dropWhereItFails = async (device: string, work: () => Promise<true>): Promise<void> => {
+    if ((await boundary.eachAsync(device, work)) === undefined) stats.dropped++;
+  };
+  const answer = (device: string, request: UploadRequest): Promise<void> =>
+    dropWhereItFails(device, async () => {
       if (!opened) await objects.open();
       opened = true;
       const decision = await authorizeUpload(options, device, request);
@@ -79,22 +84,14 @@ export function createUploads(options: UploadsOptions): Uploads {
       else if ("refused" in decision) stats.refused++;
       else stats.granted++;
       publish({ device, channel: "upload/grant" }, encodeMessage(uploadGrantSchema, decision));
-    } catch (error) {
-      if (!(error instanceof PorchlightError)) throw error;
-      stats.dropped++;
-      const { code, hint, message } = error;
-      logger.warn("uploads unavailable", { code, hint, reason: message });
-    }
-  };
+      return true;
+    });
   return {
     hear(device, payload) {
-      try {
-        const request = decodeMessage(uploadRequestSchema, payload);
-        if (!requests.offer(device, request)) stats.dropped++;
-      } catch (error) {
-        stats.dropped++;
-        logger.warn("a request was not understood", { device, reason: messageOf(error) });
-      }
+      const offered = boundary.each(device, () =>
+        requests.offer(device, decodeMessage(uploadRequestSchema, payload)),
+      );
+      if (offered !== true) stats.dropped++;
     },
     async run(signal) {
       await Promise.all(Array.from({ length: LOOKERS }, () => requests.serve(signal, answer)));

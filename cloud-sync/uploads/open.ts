@@ -9,7 +9,7 @@ import type { FolderStore } from "../objects/folder.ts";
 import { openFolder, openObjects } from "../objects/open.ts";
 import type { Database } from "../postgres/database.ts";
 import { createUploads, type Uploads } from "./grants.ts";
-import { createUploadDoor, UPLOAD_PATH } from "./receive-route.ts";
+import { createUploadDoor, UPLOAD_PATH, type UploadDoorStats } from "./receive-route.ts";
 
 export interface UploadParts {
   readonly config: CloudConfig;
@@ -27,14 +27,22 @@ const SECRET_BYTES = 32;
 export function openUploads(parts: UploadParts): {
   readonly uploads: Uploads;
   readonly routes: Readonly<Record<string, Route>>;
+  /** Null where objects go to S3. */
+  readonly doorStats: () => UploadDoorStats | null;
 } {
   const { config, clock, newId } = parts;
   const { now } = clock;
   const { data, objects } = config;
   if (objects.url !== undefined) {
+    const skewed = (serverAheadS: number): void =>
+      parts.logger.warn("the clock of the object store differs from this machine's", {
+        serverAheadS,
+        hint: "set this machine's clock: timedatectl; grants are signed by the other one meanwhile",
+      });
     return {
-      uploads: createUploads({ ...parts, now, objects: openObjects(config, newId) }),
+      uploads: createUploads({ ...parts, now, objects: openObjects(config, newId, skewed) }),
       routes: {},
+      doorStats: () => null,
     };
   }
   const url = (): string => reachable(config, parts.url());
@@ -49,6 +57,7 @@ export function openUploads(parts: UploadParts): {
   return {
     uploads: createUploads({ ...parts, now, objects: folder }),
     routes: { [`PUT ${UPLOAD_PATH}`]: door.route },
+    doorStats: door.stats,
   };
 }
 

@@ -13,14 +13,27 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { messageOf } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { canonicalJson } from "../../shared/log/chain.ts";
-import type { Route } from "../http/server.ts";
+import {
+  UPLOAD_BYTES_PER_S_MIN,
+  UPLOAD_GRACE_MS,
+  UPLOADS_PER_DEVICE_MAX,
+} from "../fairness/limits.ts";
+import { pathOf, type Route } from "../http/server.ts";
 import type { FolderStore, Received } from "../objects/folder.ts";
+import { deviceOfKey } from "../objects/media-key.ts";
 import type { UploadGrant, UploadWish } from "../objects/object-store.ts";
 
 export interface UploadDoor {
   readonly grant: (wish: UploadWish) => UploadGrant;
   /** For `PUT /upload/`. */
   readonly route: Route;
+  readonly stats: () => UploadDoorStats;
+}
+
+export interface UploadDoorStats {
+  /** Too many at once: in all, of the device, or of this very object. */
+  readonly refused: number;
+  readonly slow: number;
 }
 
 export interface UploadDoorOptions {
@@ -51,9 +64,13 @@ export function createUploadDoor(options: UploadDoorOptions): UploadDoor {
     createHmac("sha256", secret)
       .update(canonicalJson([key, sha256, bytes, expiresAtMs]))
       .digest();
-  let underWay = 0;
+  const places = createPlaces();
+  const stats = { refused: 0, slow: 0 };
   const take = async (request: IncomingMessage, granted: Granted): Promise<Received | "torn"> => {
-    underWay++;
+    const watch = whenSlow(request, () => {
+      stats.slow++;
+      request.destroy(new Error("the upload is too slow"));
+    });
     try {
       return await objects().receive(granted, request);
     } catch (error) {
@@ -61,7 +78,7 @@ export function createUploadDoor(options: UploadDoorOptions): UploadDoor {
       logger.debug("upload aborted", { reason: messageOf(error) });
       return "torn";
     } finally {
-      underWay--;
+      clearInterval(watch);
     }
   };
   return {
@@ -78,6 +95,7 @@ export function createUploadDoor(options: UploadDoorOptions): UploadDoor {
     },
     async route(request, response) {
       const granted = grantOf(request);
+      if (granted === null) return refuse(response, 403, "this was not granted");
       const signature = Buffer.from(String(request.headers["x-porchlight-signature"]), "hex");
       const own = sign(granted);
       if (signature.length !== own.length || !timingSafeEqual(signature, own)) {
@@ -87,8 +105,12 @@ export function createUploadDoor(options: UploadDoorOptions): UploadDoor {
       if (request.headers["content-length"] !== String(granted.bytes)) {
         return refuse(response, 400, "another length was granted");
       }
-      if (underWay >= UPLOADS_MAX) return refuse(response, 503, "too many at once");
-      const received = await take(request, granted);
+      const leave = places.enter(granted.key);
+      if (leave === null) {
+        stats.refused++;
+        return refuse(response, 503, "too many at once");
+      }
+      const received = await take(request, granted).finally(leave);
       if (received === "stored") response.writeHead(201).end();
       else if (received === "there") {
         // An authorized request is read to its end, so that the client gets the answer.
@@ -96,18 +118,49 @@ export function createUploadDoor(options: UploadDoorOptions): UploadDoor {
         response.writeHead(412).end("it is there\n");
       } else refuse(response, 400, "these are not the bytes that were granted");
     },
+    stats: () => ({ ...stats }),
   };
 }
 
 /** As the request says: nothing of it is believed before the signature is right. */
-function grantOf({ url = "/", headers }: IncomingMessage): Granted {
-  const { pathname } = new URL(url, "http://centre");
+function grantOf(request: IncomingMessage): Granted | null {
+  const { headers } = request;
+  const path = pathOf(request);
+  const bytes = Number(headers["content-length"]);
+  const expiresAtMs = Number(headers["x-porchlight-expires"]);
+  if (![bytes, expiresAtMs].every(Number.isSafeInteger)) return null;
   return {
-    key: pathname.slice(pathname.indexOf(UPLOAD_PATH) + UPLOAD_PATH.length),
+    key: path.slice(path.indexOf(UPLOAD_PATH) + UPLOAD_PATH.length),
     sha256: String(headers["x-porchlight-sha256"]),
-    bytes: Number(headers["content-length"]),
-    expiresAtMs: Number(headers["x-porchlight-expires"]),
+    bytes,
+    expiresAtMs,
   };
+}
+
+/** Uploads under way: limited in all and for each device, and each object once. */
+function createPlaces(): { enter(key: string): (() => void) | null } {
+  const keys = new Map<string, string>();
+  return {
+    enter(key) {
+      const device = deviceOfKey(key);
+      const own = [...keys.values()].filter((each) => each === device).length;
+      const full = keys.size >= UPLOADS_MAX || own >= UPLOADS_PER_DEVICE_MAX;
+      if (full || keys.has(key)) return null;
+      keys.set(key, device);
+      return () => void keys.delete(key);
+    },
+  };
+}
+
+/** Looks whether a request brings too little: others wait for its place. */
+function whenSlow(request: IncomingMessage, slow: () => void): NodeJS.Timeout {
+  const { socket } = request;
+  let before = socket.bytesRead;
+  return setInterval(() => {
+    const bytes = socket.bytesRead - before;
+    before = socket.bytesRead;
+    if ((bytes * 1_000) / UPLOAD_GRACE_MS < UPLOAD_BYTES_PER_S_MIN) slow();
+  }, UPLOAD_GRACE_MS);
 }
 
 /** The rest of the body is not read: the connection ends with the answer. */

@@ -50,6 +50,7 @@ export function loadConfig({ file, data, environment, migrated }: ConfigRequest)
     file: path,
     text,
     environment,
+    readFile: (secret) => readFileSync(secret, "utf8"),
     prefix: PREFIX,
     reserved: RESERVED,
     program: "porchlight",

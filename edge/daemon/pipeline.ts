@@ -8,9 +8,10 @@ import type { VisitCrops } from "../media/crops.ts";
 import type { Snapshots } from "../media/snapshots.ts";
 import type { Sighting, TrackEvent, Tracker } from "../recognition/track.ts";
 import type { Gallery } from "../vault/gallery.ts";
+import { cropFace, encodeCrop } from "../vision/crop.ts";
 import type { EmbeddedFace, RgbImage } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";
-import { cropFace, encodeCrop, type Vision } from "../vision/vision.ts";
+import type { Vision } from "../vision/vision.ts";
 
 /** Where the time of one frame went, ms. */
 export interface FrameTimes {

@@ -3,9 +3,11 @@ import type { Logger } from "../../shared/core/logger.ts";
 import type { DeviceConfig } from "../config/schema.ts";
 import { framePeriodMsOf } from "../config/times.ts";
 import type { Thresholds } from "../recognition/match.ts";
+import { createStillPictures, type StillPictures } from "../recognition/still-pictures.ts";
 import {
   samePersonElsewhereOf,
   samePersonOf,
+  stillLikenessOf,
   thresholdProblems,
   thresholdsOf,
 } from "../recognition/thresholds.ts";
@@ -59,6 +61,22 @@ export function trackOptions(
     samePersonElsewhere: samePersonElsewhereOf(pack),
     framePeriodMs: camera === undefined ? null : framePeriodMsOf(camera),
     budget,
+    stills: stillsOf(pack, parts.logger),
     newId: parts.newId,
   };
+}
+
+function stillsOf(pack: PackIdentity, logger: Logger): StillPictures {
+  const likeness = stillLikenessOf(pack);
+  return createStillPictures({
+    likeness,
+    told: ({ camera, box: { x, y, width, height } }) => {
+      const middle = { x: Math.round(x + width / 2), y: Math.round(y + height / 2) };
+      logger.warn("a picture of a face is in view: it is recorded once", {
+        camera,
+        ...middle,
+        hint: "cover its place with a polygon in camera.ignore",
+      });
+    },
+  });
 }

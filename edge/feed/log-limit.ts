@@ -1,5 +1,5 @@
 import type { LogFields, Logger, LogLevel } from "../../shared/core/logger.ts";
-import { createBucket } from "./bucket.ts";
+import { createBucket } from "../../shared/core/token-bucket.ts";
 
 /** Messages in a row, and how long until there may be another: an agent fills no journal. */
 const BURST = 20;

@@ -7,6 +7,8 @@ import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import { plainLine } from "../../shared/core/printable.ts";
+import { createBucket } from "../../shared/core/token-bucket.ts";
 import {
   type DownFrame,
   encodeFrame,
@@ -14,7 +16,6 @@ import {
   UP_BYTES_MAX,
 } from "../../shared/protocol/feed.ts";
 import { type SocketPath, socketPath } from "../host/unix-socket.ts";
-import { createBucket } from "./bucket.ts";
 import { type FeedParts, FeedSession } from "./session.ts";
 import { createWorkBudget } from "./work-budget.ts";
 
@@ -195,7 +196,7 @@ class Connection {
 }
 
 function refuse(socket: Socket, code: string, message: string): void {
-  socket.end(encodeFrame({ type: "refused", code, message }));
+  socket.end(encodeFrame({ type: "refused", code, message: plainLine(message) }));
   socket.resume();
   setTimeout(() => socket.destroy(), HELLO_TIMEOUT_MS).unref();
 }

@@ -5,6 +5,7 @@
 import type { Clock } from "../../shared/core/clock.ts";
 import { PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
+import { plainLine } from "../../shared/core/printable.ts";
 import type { AnswerVerifier } from "../../shared/protocol/answer-proof.ts";
 import {
   type DownFrame,
@@ -120,7 +121,11 @@ export class FeedSession {
     } catch (error) {
       if (!(error instanceof PorchlightError) || error.code !== "sync.silent") throw error;
       this.#open = false;
-      this.#peer.send({ type: "silent", message: error.message, hint: error.hint ?? "" });
+      this.#peer.send({
+        type: "silent",
+        message: plainLine(error.message),
+        hint: plainLine(error.hint ?? ""),
+      });
       return;
     }
     this.pump();

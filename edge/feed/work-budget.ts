@@ -1,4 +1,4 @@
-import { type Bucket, createBucket } from "./bucket.ts";
+import { type Bucket, createBucket } from "../../shared/core/token-bucket.ts";
 
 /** A backlog of 30 days goes out within it; a neighbour that asks for ever gets the share. */
 const BURST_MS = 20_000;

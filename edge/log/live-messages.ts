@@ -2,6 +2,7 @@
  * Live notifications: what is sent at once of an entry, and no more than the owner has released.
  */
 
+import { plainLine } from "../../shared/core/printable.ts";
 import type { AnyDraft } from "../../shared/log/draft.ts";
 import {
   type Channel,
@@ -29,6 +30,10 @@ export type Announce = (draft: AnyDraft, place: LivePlace) => LiveMessage | null
 /** The outbox's limit: a minute of presses and visits. Beyond it the oldest are dropped. */
 export const LIVE_OUTBOX_MAX = 100;
 
+/** Characters, as wire.ts has them. */
+const BUTTON_MAX = 64;
+const NAME_MAX = 200;
+
 export interface LivePolicy {
   /** The name of a person, where the owner has released names; else always null. */
   readonly nameOf: (person: string) => string | null;
@@ -38,7 +43,11 @@ export function createLiveNotifier({ nameOf }: LivePolicy): Announce {
   return (draft, place) => {
     switch (draft.type) {
       case "button.pressed": {
-        const message = { ...place, type: draft.type, button: draft.data.button };
+        const message = {
+          ...place,
+          type: draft.type,
+          button: plainLine(draft.data.button, BUTTON_MAX),
+        };
         return { channel: "ring", payload: encodeMessage(ringSchema, message).toString("utf8") };
       }
       case "visit.started":
@@ -53,7 +62,7 @@ export function createLiveNotifier({ nameOf }: LivePolicy): Announce {
           outcome,
           person,
           score,
-          ...(name !== null && { name }),
+          ...(name !== null && { name: plainLine(name, NAME_MAX) }),
         });
       }
       case "visit.ended": {

@@ -2,9 +2,10 @@
 import { createHash } from "node:crypto";
 import { PorchlightError } from "../../shared/core/errors.ts";
 import type { TemplateSource } from "../../shared/log/entry.ts";
+import { cropFace, encodeCrop } from "../vision/crop.ts";
 import { type EmbeddedFace, largestFirst, type QualityReason } from "../vision/face.ts";
 import { decodeImage } from "../vision/image.ts";
-import { cropFace, encodeCrop, type Vision } from "../vision/vision.ts";
+import type { Vision } from "../vision/vision.ts";
 
 export interface Photo {
   /** Shown in the report: a file name, "camera", or "visit". */

@@ -5,6 +5,7 @@ import type { Box, RgbImage } from "../vision/face.ts";
 import { assign } from "./assignment.ts";
 import type { Candidate, Thresholds } from "./match.ts";
 import { createPace } from "./pace.ts";
+import type { StillPictures } from "./still-pictures.ts";
 import type { VisitBudget } from "./visit-budget.ts";
 import {
   announce,
@@ -62,6 +63,8 @@ export interface TrackOptions {
   readonly framePeriodMs: number | null;
   /** How many visits the log takes; without one it takes all. */
   readonly budget?: VisitBudget;
+  /** Pictures of faces, which are a visit once; without it each time. */
+  readonly stills?: StillPictures;
   readonly newId: () => string;
 }
 

@@ -4,6 +4,7 @@ import type { Decision } from "../../shared/log/entry.ts";
 import { overlap } from "../vision/detection.ts";
 import type { Box, RgbImage } from "../vision/face.ts";
 import { decide, EVIDENCE_LIMIT, type Evidence, type FaceMatch, round } from "./match.ts";
+import { type SeenPicture, STILL_OVERLAP } from "./still-pictures.ts";
 import type { SeenFrame, Sighting, TrackEvent, TrackOptions } from "./track.ts";
 
 interface Look extends Evidence {
@@ -23,6 +24,11 @@ export interface Track {
   /** Frames that were looked at since, without it. */
   missed: number;
   lastBox: Box;
+  readonly firstBox: Box;
+  /** Whether its face has been elsewhere: that of a picture has not. */
+  moved: boolean;
+  /** Whether all its looks show a picture that was a visit before. */
+  still: boolean;
   frames: number;
   looks: Look[];
   /** Of its first looks: who it is that is followed. */
@@ -79,6 +85,9 @@ export function startTrack(
     lastSeenMs: frame.monotonicMs,
     missed: 0,
     lastBox: sighting.box,
+    firstBox: sighting.box,
+    moved: false,
+    still: false,
     frames: 0,
     looks: [],
     anchors: [],
@@ -114,11 +123,12 @@ export function see(
   track: Track,
   frame: SeenFrame,
   sighting: Sighting,
-  { thresholds }: TrackOptions,
+  { thresholds, stills }: TrackOptions,
 ): void {
   track.lastSeenMs = frame.monotonicMs;
   track.missed = 0;
   track.lastBox = sighting.box;
+  track.moved ||= overlap(track.firstBox, sighting.box) < STILL_OVERLAP;
   track.frames++;
   for (const reason of sighting.reasons) track.refused[reason] = (track.refused[reason] ?? 0) + 1;
   const { look, quality, widthPx } = sighting;
@@ -130,6 +140,8 @@ export function see(
   if (look === null) return;
   const { embedding, candidates, crop } = look;
   const seen: Look = { candidates, crop, frame: place, quality, widthPx };
+  const isFirst = track.anchors.length === 0;
+  if (isFirst || track.still) track.still = stills?.isOne(pictureOf(track, embedding)) === true;
   if (track.anchors.length < ANCHORS) track.anchors.push(embedding);
   track.looks = [...track.looks, seen]
     .sort((a, b) => b.quality - a.quality)
@@ -137,6 +149,10 @@ export function see(
     .map((kept, i) => (i < CROPS_KEPT || kept.crop === null ? kept : { ...kept, crop: null }));
   if (track.looks[0]?.frame === place) track.image = image;
   track.claim = decide(track.looks, thresholds);
+}
+
+function pictureOf({ camera, lastBox, lastSeenMs }: Track, embedding: Embedding): SeenPicture {
+  return { camera, box: lastBox, embedding, monotonicMs: lastSeenMs };
 }
 
 /** Whether there is enough of it to be a visit: a short glimpse of a poor face leaves nothing. */
@@ -217,6 +233,7 @@ export function announce(
   { budget }: TrackOptions,
 ): TrackEvent[] | null {
   if (track.announced) return [];
+  if (track.still) return null;
   const { visit, camera, lastSeenMs } = track;
   if (budget?.take(verdict?.outcome === "known" ? "known" : "others", lastSeenMs) === false) {
     if (!track.leftOut) budget.leftOut++;
@@ -242,6 +259,10 @@ export function endTrack(
   }
   if (!track.announced) return [];
   const { visit, frames, firstSeenMs, lastSeenMs, verdict } = track;
+  const [face] = track.anchors;
+  if (face !== undefined && !track.moved && verdict?.person == null) {
+    options.stills?.remember(pictureOf(track, face));
+  }
   const durationMs = lastSeenMs - firstSeenMs;
   const outcome = verdict?.outcome ?? "unusable";
   return [...last, { kind: "ended", visit, reason, durationMs, frames, outcome }];

@@ -13,7 +13,13 @@ export interface PutTarget {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export type Put = (target: PutTarget, body: Buffer, signal: AbortSignal) => Promise<number>;
+export interface PutAnswer {
+  readonly status: number;
+  /** S3's word for a refusal ("RequestTimeTooSkewed"); null where there is none. */
+  readonly code: string | null;
+}
+
+export type Put = (target: PutTarget, body: Buffer, signal: AbortSignal) => Promise<PutAnswer>;
 
 export interface PutOptions {
   /** Of the centre, trusted beside the authorities that this program knows. */
@@ -37,7 +43,7 @@ OWN.addAddress("::1", "ipv6");
 OWN.addSubnet("fe80::", 10, "ipv6");
 
 /**
- * The status of the answer; a redirection is one too, and is not followed. Throws `upload.failed`
+ * What the answer says; a redirection is one too, and is not followed. Throws `upload.failed`
  * (remedy `retry`) where none comes, `upload.refused` where the grant names what no upload needs.
  * Node's fetch could not be told the authority.
  */
@@ -57,9 +63,10 @@ export function createPut({ ca, local }: PutOptions): Put {
       const answered = once(request, "response");
       request.end(body);
       const [response] = await answered;
-      // The body of the answer is not read.
+      const status = Number(response.statusCode);
+      const code = status >= 400 ? await codeOf(response) : null;
       response.destroy();
-      return Number(response.statusCode);
+      return { status, code };
     } catch (cause) {
       throw new PorchlightError("upload.failed", `an upload failed: ${messageOf(cause)}`, {
         remedy: "retry",
@@ -68,6 +75,22 @@ export function createPut({ ca, local }: PutOptions): Put {
       });
     }
   };
+}
+
+/** A refusal is some hundred bytes of XML; nothing else of it is read. */
+const REFUSAL_BYTES_MAX = 4_096;
+
+async function codeOf(response: AsyncIterable<Buffer>): Promise<string | null> {
+  let text = "";
+  try {
+    for await (const chunk of response) {
+      text += chunk.toString("latin1");
+      if (text.length > REFUSAL_BYTES_MAX) break;
+    }
+  } catch {
+    return null; // it was cut short: the status is known
+  }
+  return /<Code>([A-Za-z]{1,64})<\/Code>/.exec(text)?.[1] ?? null;
 }
 
 /** Whoever is the broker may send a grant: it leads to no service of this machine. */

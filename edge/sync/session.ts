@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../shared/core/clock.ts";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
+import { plainLine } from "../../shared/core/printable.ts";
 import { createWakeSignal, type WakeSignal } from "../../shared/core/wake-signal.ts";
 import { compressBatch } from "../../shared/protocol/batch.ts";
 import type { Bundle } from "../../shared/protocol/bundle.ts";
@@ -219,14 +220,20 @@ class Session {
   }
 
   async #put({ sha256, url, headers }: Extract<DownFrame, { type: "put" }>): Promise<void> {
-    const { objects, put } = this.#options;
+    const { objects, put, logger } = this.#options;
     try {
       const body = objects.read(sha256);
       const target = { url, headers };
-      const status = body === null ? null : await put(target, body, this.#stop.signal);
-      this.#feed.send({ type: "put.done", sha256, status });
+      const answer = body === null ? null : await put(target, body, this.#stop.signal);
+      if (answer?.code != null) {
+        logger.warn("the object store refused an upload", {
+          ...answer,
+          hint: REFUSALS[answer.code] ?? "look into its log",
+        });
+      }
+      this.#feed.send({ type: "put.done", sha256, status: answer?.status ?? null });
     } catch (error) {
-      this.#feed.send({ type: "put.failed", sha256, reason: messageOf(error).slice(0, 512) });
+      this.#feed.send({ type: "put.failed", sha256, reason: plainLine(messageOf(error)) });
     }
   }
 
@@ -253,6 +260,13 @@ class Session {
     this.#link.publish("status", payload, true).catch(() => undefined);
   }
 }
+
+/** What S3 calls them. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  RequestTimeTooSkewed: "the clocks of the centre and of the object store differ",
+  AccessDenied: "the grant has expired, or the clocks of centre and object store differ",
+  SignatureDoesNotMatch: "does a proxy change the host or the path? see objects.publicUrl",
+};
 
 const AFTER_BACKUP = "was an old backup restored here? then begin anew: porchlight log renew --yes";
 const WAY_ON: Readonly<Record<Halt, string>> = {

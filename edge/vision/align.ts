@@ -85,36 +85,19 @@ function sample(image: RgbImage, { a, b, tx, ty }: Similarity, side: number): Ui
     let atX = Math.round((tx - b * y) * FINE) + ROUND;
     let atY = Math.round((ty + a * y) * FINE) + ROUND;
     for (let x = 0; x < side; x++, o += 3, atX += stepX, atY += stepY) {
-      const [left, top] = [atX >> 16, atY >> 16];
-      const [right, down] = [(atX >> 8) & 255, (atY >> 8) & 255];
+      const left = atX >> 16;
+      const top = atY >> 16;
+      const right = (atX >> 8) & 255;
+      const down = (atY >> 8) & 255;
       if (left >= 0 && top >= 0 && left + 1 < width && top + 1 < height) {
-        const i = top * stride + left * 3;
-        const j = i + stride;
-        const weightD = right * down;
-        const weightB = right * ONE - weightD;
-        const weightC = down * ONE - weightD;
-        const weightA = ONE * ONE - weightB - weightC - weightD;
-        out[o] =
-          ((data[i] ?? 0) * weightA +
-            (data[i + 3] ?? 0) * weightB +
-            (data[j] ?? 0) * weightC +
-            (data[j + 3] ?? 0) * weightD +
-            HALF) >>
-          16;
-        out[o + 1] =
-          ((data[i + 1] ?? 0) * weightA +
-            (data[i + 4] ?? 0) * weightB +
-            (data[j + 1] ?? 0) * weightC +
-            (data[j + 4] ?? 0) * weightD +
-            HALF) >>
-          16;
-        out[o + 2] =
-          ((data[i + 2] ?? 0) * weightA +
-            (data[i + 5] ?? 0) * weightB +
-            (data[j + 2] ?? 0) * weightC +
-            (data[j + 5] ?? 0) * weightD +
-            HALF) >>
-          16;
+        const i = Math.imul(top, stride) + Math.imul(left, 3);
+        for (let c = 0; c < 3; c++) {
+          const upperLeft = data[i + c] ?? 0;
+          const lowerLeft = data[i + c + stride] ?? 0;
+          const upper = upperLeft * ONE + ((data[i + c + 3] ?? 0) - upperLeft) * right;
+          const lower = lowerLeft * ONE + ((data[i + c + stride + 3] ?? 0) - lowerLeft) * right;
+          out[o + c] = (upper * ONE + (lower - upper) * down + HALF) >> 16;
+        }
       } else if (left >= -1 && top >= -1 && left < width && top < height) {
         sampleEdge(image, { left, top, right: right / ONE, down: down / ONE }, out, o);
       }

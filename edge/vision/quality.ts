@@ -1,5 +1,4 @@
 import { type Similarity, scaleOf } from "./align.ts";
-import { isCovered, isOverexposed } from "./coverage.ts";
 import type { Quality, QualityReason } from "./face.ts";
 
 /** Minimum quality of a face that is matched; measured for each pack and written in it. */
@@ -16,8 +15,6 @@ export interface QualityInput {
   readonly toImage: Similarity;
   readonly points: Float32Array;
   readonly score: number;
-  /** The chip of coverage.ts, cut where all else is well. */
-  readonly closer: () => Uint8Array;
 }
 
 /** Ear to ear in a chip, as a part of its side: 84 of 112 px in ArcFace's, 117 of 150 in dlib's. */
@@ -29,6 +26,7 @@ const NOSE_DEPTH = 0.6;
 /** The part of the chip that is looked at: its middle, where there is face and no background. */
 const MIDDLE = 0.6;
 
+/** All but whether it is hidden in part, which coverage.ts tells. */
 export function assess(input: QualityInput, minima: QualityMinima): Quality {
   const { chip, side, toImage, points, score } = input;
   const { sharpness, brightness } = measureChip(chip, side);
@@ -39,7 +37,6 @@ export function assess(input: QualityInput, minima: QualityMinima): Quality {
   if (sharpness < minima.sharpness) reasons.push("blurred");
   if (Math.abs(yaw) > minima.yawDegreesMax) reasons.push("turned");
   if (brightness < minima.brightness) reasons.push("dark");
-  if (reasons.length === 0) reasons.push(...hiddenReasons(input.closer(), score));
   return {
     widthPx,
     sharpness,
@@ -55,11 +52,6 @@ export function assess(input: QualityInput, minima: QualityMinima): Quality {
       saturate(brightness / (2 * minima.brightness)) *
       Math.cos((Math.min(Math.abs(yaw), 90) * Math.PI) / 180),
   };
-}
-
-function hiddenReasons(chip: Uint8Array, confidence: number): QualityReason[] {
-  if (isOverexposed(chip)) return ["overexposed"];
-  return isCovered(chip, confidence) ? ["covered"] : [];
 }
 
 /**

@@ -3,7 +3,8 @@ import { invariant, messageOf, PorchlightError } from "../../shared/core/errors.
 import type { Provider } from "./config.ts";
 
 export interface SessionOptions {
-  readonly file: string;
+  /** The path of an ONNX file, or its bytes. */
+  readonly model: string | Uint8Array;
   readonly provider: Provider;
   readonly threads: number;
   /**
@@ -42,7 +43,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const runtime = await loadRuntime();
   let session: InferenceSession;
   try {
-    session = await runtime.InferenceSession.create(options.file, sessionOptions(options));
+    session = await create(runtime, options);
   } catch (error) {
     throw openError(options, error);
   }
@@ -76,6 +77,16 @@ export async function loadRuntime(): Promise<typeof import("onnxruntime-node")> 
   return await import("onnxruntime-node");
 }
 
+async function create(
+  { InferenceSession }: typeof import("onnxruntime-node"),
+  options: SessionOptions,
+): Promise<InferenceSession> {
+  const { model } = options;
+  return typeof model === "string"
+    ? await InferenceSession.create(model, sessionOptions(options))
+    : await InferenceSession.create(model, sessionOptions(options));
+}
+
 function sessionOptions(options: SessionOptions): InferenceSession.SessionOptions {
   const { provider, threads, keepMemory } = options;
   invariant(Number.isInteger(threads) && threads > 0, "a session has at least one thread");
@@ -107,7 +118,8 @@ function floatOutput(tensor: Tensor): Output {
   return { data: tensor.data, dims: tensor.dims };
 }
 
-function openError({ provider, file }: SessionOptions, cause: unknown): PorchlightError {
+function openError({ provider, model }: SessionOptions, cause: unknown): PorchlightError {
+  const file = typeof model === "string" ? model : "a net of this program";
   if (provider === "cpu") {
     return new PorchlightError("model.load", `${file} does not load: ${messageOf(cause)}`, {
       hint: "run: porchlight models verify",

@@ -4,19 +4,19 @@ import type { Logger } from "../../shared/core/logger.ts";
 import type { Embedding } from "../../shared/log/embedding.ts";
 import { fitSimilarity, invertSimilarity, type Similarity, warpChip } from "./align.ts";
 import type { Provider } from "./config.ts";
-import { COVERAGE_SIDE, coverageChip } from "./coverage.ts";
+import { coverageChip, hiddenReasons } from "./coverage.ts";
+import { COVERAGE_SIDE, coverageNet } from "./coverage-net.ts";
 import { createDetector } from "./detect.ts";
 import type { Detection } from "./detection.ts";
 import { embedChips } from "./embed.ts";
 import { type EmbeddedFace, type Face, largestFirst, type RgbImage } from "./face.ts";
 import { checkGolden, goldenChip } from "./golden.ts";
-import { encodeJpeg, shrink } from "./image.ts";
 import { findLandmarks } from "./landmarks.ts";
 import { identityOf, loadPack, type Pack, type PackIdentity } from "./pack.ts";
 import { outside, type Polygon } from "./polygon.ts";
 import { assess } from "./quality.ts";
-import { createPyramid, crop, type Pyramid } from "./resample.ts";
-import { openSession, type Session } from "./session.ts";
+import { createPyramid, type Pyramid } from "./resample.ts";
+import { openSession, type Session, type SessionOptions } from "./session.ts";
 import { fiveOf, templateOf } from "./templates.ts";
 
 /** How long each stage of one picture took. */
@@ -81,52 +81,35 @@ export async function openVision(options: VisionOptions): Promise<Vision> {
   return vision;
 }
 
-/** Around the face, in face widths: room enough for any later detector to find it again. */
-const CROP_MARGIN = 0.6;
-/** Longer side of a crop, px: the face in it is 145 px wide, as much as any embedder reads. */
-const CROP_SIDE_MAX = 320;
-
-/**
- * The face and what is around it, from which a later pack can detect and embed anew. A copy, and
- * small: a visit keeps some of them, and must not keep the frames they come from.
- */
-export function cropFace(image: RgbImage, { box }: Pick<Face, "box">): RgbImage {
-  const around = Math.max(box.width, box.height) * CROP_MARGIN;
-  const region = crop(image, {
-    x: box.x - around,
-    y: box.y - around,
-    width: box.width + 2 * around,
-    height: box.height + 2 * around,
-  });
-  const scale = CROP_SIDE_MAX / Math.max(region.width, region.height);
-  return scale < 1 ? shrink(region, scale) : region;
-}
-
-/** A crop as it is sealed into the log: JPEG. */
-export async function encodeCrop(image: RgbImage): Promise<Buffer> {
-  return await encodeJpeg(image, { quality: 95 });
-}
-
 interface Sessions {
   readonly detector: Session;
   readonly landmarks: Session | undefined;
   readonly embedder: Session;
+  readonly coverage: Session;
 }
 
 async function openSessions(pack: Pack, provider: Provider, threads: number): Promise<Sessions> {
   const opened: Session[] = [];
-  const open = async (file: string, keepMemory: boolean): Promise<Session> => {
-    const path = `${pack.folder}/${file}`;
-    const session = await openSession({ file: path, provider, threads, keepMemory });
+  const open = async (options: SessionOptions): Promise<Session> => {
+    const session = await openSession(options);
     opened.push(session);
     return session;
   };
+  const net = async (file: string, keepMemory: boolean): Promise<Session> =>
+    await open({ model: `${pack.folder}/${file}`, provider, threads, keepMemory });
   try {
     const { detector, landmarks, embedder } = pack.file.models;
     return {
-      detector: await open(detector.file, true),
-      landmarks: landmarks && (await open(landmarks.file, false)),
-      embedder: await open(embedder.file, false),
+      detector: await net(detector.file, true),
+      landmarks: landmarks && (await net(landmarks.file, false)),
+      embedder: await net(embedder.file, false),
+      // Too small for a device of its own.
+      coverage: await open({
+        model: coverageNet(),
+        provider: "cpu",
+        threads: 1,
+        keepMemory: false,
+      }),
     };
   } catch (error) {
     await Promise.all(opened.map((session) => session.close()));
@@ -137,6 +120,11 @@ async function openSessions(pack: Pack, provider: Provider, threads: number): Pr
 /** A face cut out, upright and in the embedder's size. */
 interface Chip {
   readonly image: RgbImage;
+  readonly pixels: Uint8Array;
+}
+
+/** A face whose chip is cut, and which may be hidden in part. */
+interface CutFace extends Face {
   readonly pixels: Uint8Array;
 }
 
@@ -224,9 +212,9 @@ class PackVision implements Vision {
         )
       : undefined;
     const located = performance.now();
-    const faces = detections.map((detection, i) => this.#face(pyramid, detection, landmarks?.[i]));
+    const cuts = detections.map((detection, i) => this.#cut(pyramid, detection, landmarks?.[i]));
     return {
-      faces,
+      faces: await this.#faces(pyramid, cuts),
       times: {
         detectMs: detected - start,
         ...(landmarks && { landmarksMs: located - detected }),
@@ -235,7 +223,7 @@ class PackVision implements Vision {
     };
   }
 
-  #face(pyramid: Pyramid, detection: Detection, landmarks: Float32Array | undefined): Face {
+  #cut(pyramid: Pyramid, detection: Detection, landmarks: Float32Array | undefined): CutFace {
     const { box, score } = detection;
     const points = landmarks ? fiveOf(landmarks) : detection.points;
     invariant(points, "a pack whose detector gives no points has a landmark net");
@@ -243,11 +231,31 @@ class PackVision implements Vision {
     const { side } = this.#template;
     const toImage = this.#chipToImage(found);
     const pixels = warpChip(pyramid, toImage, side);
-    const closer = () => warpChip(pyramid, coverageChip(points), COVERAGE_SIDE);
-    const input = { chip: pixels, side, toImage, points, score, closer };
-    const face = { ...found, quality: assess(input, this.#pack.file.quality) };
-    this.#chips.set(face, { image: pyramid.picture, pixels });
-    return face;
+    const input = { chip: pixels, side, toImage, points, score };
+    return { ...found, pixels, quality: assess(input, this.#pack.file.quality) };
+  }
+
+  /** Unusable, too, where something hides the face. All are looked at in one run of the net. */
+  async #faces(pyramid: Pyramid, cuts: readonly CutFace[]): Promise<Face[]> {
+    const bare = cuts.filter(({ quality }) => quality.usable);
+    const reasons = await hiddenReasons(
+      this.#sessions.coverage,
+      bare.map(({ points, score }) => {
+        const chip = warpChip(pyramid, coverageChip(points), COVERAGE_SIDE);
+        return { chip, confidence: score };
+      }),
+    );
+    const hidden = new Map(bare.map((cut, i) => [cut, reasons[i] ?? null]));
+    return cuts.map((cut) => {
+      const { pixels, ...found } = cut;
+      const reason = hidden.get(cut) ?? null;
+      const face: Face =
+        reason === null
+          ? found
+          : { ...found, quality: { ...found.quality, usable: false, reasons: [reason] } };
+      this.#chips.set(face, { image: pyramid.picture, pixels });
+      return face;
+    });
   }
 
   async #embed(image: RgbImage, faces: readonly Face[]): Promise<Embedding[]> {

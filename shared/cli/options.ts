@@ -60,6 +60,28 @@ export function requiredText(placeholder: string, help: string): Option<string> 
   };
 }
 
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The id of a device; undefined where none was typed. */
+export function deviceId(help: string): Option<string | undefined> {
+  return {
+    placeholder: "ID",
+    help,
+    required: false,
+    read(typed, label) {
+      const given = textOf(typed);
+      return given === undefined ? undefined : checkedDeviceId(given, label);
+    },
+  };
+}
+
+/** The same of an operand, or of anything that was typed. */
+export function checkedDeviceId(given: string, label = "a device"): string {
+  const id = given.toLowerCase();
+  if (ID.test(id)) return id;
+  throw usageError(`${label} is named by its id, a UUID, not by ${JSON.stringify(given)}`);
+}
+
 export interface Limits {
   readonly min: number;
   readonly max: number;

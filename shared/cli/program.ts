@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { EXIT, type ExitCode, PorchlightError } from "../core/errors.ts";
 import { didYouMean } from "../core/near-miss.ts";
 import { type Runtime, runtimeWords } from "../core/own-runtime.ts";
+import { printable } from "../core/printable.ts";
 import { EVERYWHERE, overview, usageLine, verbHelp } from "./help.ts";
 import {
   labelOf,
@@ -12,7 +13,7 @@ import {
   usageError,
   type ValuesOf,
 } from "./options.ts";
-import { createTerminal, printable, type Terminal } from "./terminal.ts";
+import { createTerminal, type Terminal } from "./terminal.ts";
 import type { Call, Verb } from "./verb.ts";
 
 /** The static description of a command line: for its help, its manual page, a shell. */
@@ -65,12 +66,9 @@ export async function runProgram<I extends Call, C extends OptionTable>(
   try {
     return await obey(program, { words, found }, terminal, host);
   } catch (error) {
-    return report(
-      program.explain?.(error) ?? error,
-      program.name,
-      found?.verb.name,
-      (text) => void stderr.write(text),
-    );
+    const known = program.explain?.(error) ?? error;
+    const where = { program: program.name, verb: found?.verb.name, json: terminal.json };
+    return report(known, where, (text) => void stderr.write(text));
   }
 }
 
@@ -118,10 +116,18 @@ async function obey<I extends Call, C extends OptionTable>(
   const { invocation, close } = program.prepare(call, readOptions(program.options, typed));
   try {
     return await verb.run({ ...invocation, values });
+  } catch (error) {
+    // Asked to end before it had begun: that is no failure.
+    if (stop.signal.aborted && isAbort(error)) return EXIT.ok;
+    throw error;
   } finally {
     await close();
     for (const event of ["SIGINT", "SIGTERM", "disconnect"]) host.removeListener(event, onSignal);
   }
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === "AbortError";
 }
 
 /** The verb with the most words that the command line begins with. */
@@ -181,19 +187,27 @@ function parsedArguments(args: string[], options: OptionTable) {
   }
 }
 
+/** In words; with --json as one line of JSON, with the code of the error. */
 function report(
   error: unknown,
-  program: string,
-  verb: string | undefined,
+  { program, verb, json }: { program: string; verb: string | undefined; json: boolean },
   write: (text: string) => void,
 ): ExitCode {
-  if (error instanceof PorchlightError) {
-    write(`${program}: ${printable(error.message)}\n`);
-    const help = `see: ${program} ${verb === undefined ? "" : `${verb} `}--help`;
-    const hint = error.hint ?? (error.code === "cli.usage" ? help : undefined);
-    if (hint !== undefined) write(`  ${printable(hint)}\n`);
-    return error.exitCode;
+  if (!(error instanceof PorchlightError)) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    write(
+      json ? `${JSON.stringify({ error: { code: "internal", message: text } })}\n` : `${text}\n`,
+    );
+    return EXIT.failed;
   }
-  write(`${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
-  return EXIT.failed;
+  const help = `see: ${program} ${verb === undefined ? "" : `${verb} `}--help`;
+  const hint = error.hint ?? (error.code === "cli.usage" ? help : undefined);
+  const { code, message, exitCode } = error;
+  if (json) {
+    write(`${JSON.stringify({ error: { code, message, hint, exitCode } })}\n`);
+    return exitCode;
+  }
+  write(`${program}: ${printable(message)}\n`);
+  if (hint !== undefined) write(`  ${printable(hint)}\n`);
+  return exitCode;
 }

@@ -1,4 +1,5 @@
 /** What a verb may say: data on stdout, words on stderr, bars only on a terminal. */
+import { printable } from "../core/printable.ts";
 
 export interface Terminal {
   /** True with --json: `data` is printed as JSON, and everything else stays on stderr. */
@@ -49,20 +50,6 @@ export function createTerminal(streams: TerminalStreams, json: boolean): Termina
       if (done >= total) clearBar();
     },
   };
-}
-
-/**
- * Foreign text moves no cursor and turns no line: file names, camera names and names of people come
- * from elsewhere. Control characters but tab and newline are shown as the code points they are.
- */
-export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu, (character) =>
-    /[\n\t]/.test(character) ? character : `\\u{${hexOf(character)}}`,
-  );
-}
-
-function hexOf(character: string): string {
-  return (character.codePointAt(0) ?? 0).toString(16).padStart(4, "0");
 }
 
 /** A table with a header, columns as wide as their widest cell. */

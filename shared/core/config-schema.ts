@@ -73,3 +73,12 @@ export function leavesOf(schema: unknown, path: readonly string[] = []): Leaf[] 
   if (shape.length === 0) return [{ path, schema }];
   return shape.flatMap(([key, inner]) => leavesOf(inner, [...path, key]));
 }
+
+/** Whether a setting is text, and nothing else: a variable for it is that text as it stands. */
+export function isText(schema: unknown): boolean {
+  const inner = unwrap(schema);
+  if (inner instanceof z.ZodEnum) return true;
+  if (inner instanceof z.ZodLiteral) return [...inner.values].every((v) => typeof v === "string");
+  if (inner instanceof z.ZodPipe) return isText(inner.def.in);
+  return inner instanceof z.ZodType && inner.def.type === "string";
+}

@@ -1,13 +1,9 @@
 /** Reads a YAML configuration against a schema, and says everything that is wrong with it at once. */
 import { type Document, isCollection, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
-import {
-  type ConfigMigration,
-  type Migrated,
-  migrateDocument,
-  renamedKeys,
-} from "./config-migration.ts";
-import { discriminators, leavesOf, type Path, schemaAt, shapeAt } from "./config-schema.ts";
+import { type ConfigMigration, type Migrated, migrateDocument } from "./config-migration.ts";
+import { discriminators, type Path, schemaAt, shapeAt } from "./config-schema.ts";
+import { isSecret, type Override, readVariables, withoutContent } from "./config-variables.ts";
 import { EXIT, messageOf, PorchlightError } from "./errors.ts";
 import { didYouMean } from "./near-miss.ts";
 
@@ -15,9 +11,11 @@ export interface ConfigSource {
   /** Shown in messages. */
   readonly file: string;
   readonly text: string;
-  /** Environment variables that override single values: PREFIX_SECTION_KEY. */
+  /** Variables that override single values: PREFIX_SECTION_KEY, of a secret also …_FILE. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly prefix: string;
+  /** The content of a file that a …_FILE names. */
+  readonly readFile?: ((path: string) => string) | undefined;
   /** Variables with the prefix that are not settings; one that ends in _ stands for all of them. */
   readonly reserved: readonly string[];
   /** The program whose `config schema` shows every setting. */
@@ -33,7 +31,7 @@ export interface Migrations {
   readonly newest: number;
 }
 
-interface Problem {
+export interface Problem {
   readonly line: number | null;
   readonly text: string;
 }
@@ -47,7 +45,7 @@ export function readConfig<S extends z.ZodType>(schema: S, source: ConfigSource)
   const syntax = document.errors.map(
     ({ code, message, pos }): Problem => ({
       line: lines.linePos(pos[0]).line,
-      text: code === "MULTIPLE_DOCS" ? SECOND_DOCUMENT : message,
+      text: code === "MULTIPLE_DOCS" ? SECOND_DOCUMENT : withoutContent(message),
     }),
   );
   if (syntax.length > 0) throw invalid(source, syntax);
@@ -59,7 +57,7 @@ export function readConfig<S extends z.ZodType>(schema: S, source: ConfigSource)
       { line: 1, text: `expected settings, one "key: value" a line: ${found}` },
     ]);
   }
-  const overrides = environmentProblems(schema, source);
+  const overrides = readVariables(schema, source);
   for (const override of overrides.values) setIn(value, override.path, override.value);
   const result = schema.safeParse(value);
   const lineOf = (path: Path, key?: string): number | null => {
@@ -80,10 +78,10 @@ export function readConfig<S extends z.ZodType>(schema: S, source: ConfigSource)
 
 export type Setting = string | number | boolean;
 
-/** Secrets in a configuration, by their last key. */
-const SECRET = /(password|token|secret|secretAccessKey)$/i;
-/** The account in a URL: the password of a database. */
-const ACCOUNT = /^([a-z]+:\/\/)[^/@]*@/;
+/** What is before the server in a URL, up to the last @: a password may have one of its own. */
+const ACCOUNT = /^([a-z][a-z0-9+.-]*:\/\/).*@/i;
+/** A parameter of a URL that is a secret. */
+const PARAMETER = /([?&][^=&]*(?:password|passwd|pwd|token|secret|key)[^=&]*=)[^&#]*/gi;
 
 /** The settings in force by dotted path, in words that may be shown: no secret is among them. */
 export function settingsOf(config: object): Record<string, Setting> {
@@ -96,20 +94,18 @@ function flatten(value: unknown, path: readonly string[]): [string, Setting][] {
   }
   if (value === undefined) return [];
   const name = path.join(".");
-  if (SECRET.test(name)) return [[name, "(set)"]];
+  if (isSecret(name)) return [[name, "(set)"]];
   if (typeof value === "number" || typeof value === "boolean") return [[name, value]];
-  return [[name, String(value).replace(ACCOUNT, "$1…@")]];
+  return [[name, withoutPassword(String(value))]];
+}
+
+function withoutPassword(text: string): string {
+  return text.replace(ACCOUNT, "$1…@").replace(PARAMETER, "$1…");
 }
 
 /** JSON Schema (2020-12) of a configuration, for editors. */
 export function configJsonSchema(schema: z.ZodType): unknown {
   return z.toJSONSchema(schema, { io: "input" });
-}
-
-/** The variable that overrides a setting: models.directory → PORCHLIGHT_MODELS_DIRECTORY. */
-export function variableOf(prefix: string, path: readonly string[]): string {
-  const words = path.map((key) => key.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase());
-  return [prefix, ...words].join("_");
 }
 
 function migrate(document: Document, source: ConfigSource): void {
@@ -130,7 +126,7 @@ function plainValue(document: Document, source: ConfigSource): unknown {
   try {
     return document.toJS() ?? {};
   } catch (error) {
-    throw invalid(source, [{ line: null, text: messageOf(error) }]);
+    throw invalid(source, [{ line: null, text: withoutContent(messageOf(error)) }]);
   }
 }
 
@@ -198,43 +194,6 @@ function offsetOf(root: unknown, path: Path, key: string | undefined): number | 
     node = isPair(item) ? item.value : item;
   }
   return offset;
-}
-
-interface Override {
-  readonly variable: string;
-  readonly path: readonly string[];
-  readonly value: unknown;
-}
-
-function environmentProblems(
-  schema: z.ZodType,
-  { environment, prefix, reserved, migrations }: ConfigSource,
-): { readonly values: Override[]; readonly problems: Problem[] } {
-  const known = new Map(leavesOf(schema).map(({ path }) => [variableOf(prefix, path), path]));
-  for (const [old, now] of renamedKeys(migrations?.steps ?? [])) {
-    known.set(variableOf(prefix, old.split(".")), now.split("."));
-  }
-  const values: Override[] = [];
-  const problems: Problem[] = [];
-  for (const [variable, text] of Object.entries(environment)) {
-    if (text === undefined || !variable.startsWith(`${prefix}_`)) continue;
-    if (reserved.some((name) => isReserved(variable, name))) continue;
-    const path = known.get(variable);
-    if (path === undefined) {
-      const hint = didYouMean(variable, known.keys());
-      problems.push({ line: null, text: `the variable ${variable} is not a setting${hint}` });
-      continue;
-    }
-    const document = parseDocument(text, { prettyErrors: false });
-    const [error] = document.errors;
-    if (error === undefined) values.push({ variable, path, value: document.toJS() });
-    else problems.push({ line: null, text: `${variable}: ${error.message}` });
-  }
-  return { values, problems };
-}
-
-function isReserved(variable: string, reserved: string): boolean {
-  return reserved.endsWith("_") ? variable.startsWith(reserved) : variable === reserved;
 }
 
 export function setIn(root: unknown, path: readonly string[], value: unknown): void {

@@ -1,6 +1,11 @@
 import { z } from "zod";
+import { checkedUrl } from "../core/checked-url.ts";
+import { printableText } from "../core/printable.ts";
 import { SITE_KEY_BYTES } from "../log/site-key.ts";
 import { SIGNING_KEY_BYTES } from "./answer-proof.ts";
+
+/** A chain of certificates, or a key. */
+const pem = z.string().max(256 * 1_024);
 
 /**
  * What a device needs to reach its centre: made by `porchlight-cloud devices add`, taken by
@@ -11,16 +16,16 @@ export const bundleSchema = z.strictObject({
   /** The device it is for. */
   device: z.uuid().lowercase(),
   /** Of the broker; TLS by the scheme. No password in it: it would end up in logs. */
-  url: z.url({ protocol: /^(mqtts?|wss?)$/ }).refine((url) => new URL(url).password === "", {
+  url: checkedUrl(/^(mqtts?|wss?)$/).refine((url) => new URL(url).password === "", {
     message: "a URL with a password ends up in logs: use the field `password`",
   }),
   /** PEM of the authority that signed the broker's certificate; the system's when absent. */
-  ca: z.string().optional(),
+  ca: pem.optional(),
   /** PEM of the device's own certificate and key, where it proves itself by them. */
-  certificate: z.string().optional(),
-  key: z.string().optional(),
-  username: z.string().optional(),
-  password: z.string().optional(),
+  certificate: pem.optional(),
+  key: pem.optional(),
+  username: printableText(256).optional(),
+  password: printableText(1_024).optional(),
   /** X25519 public key of the site: what the owner releases to it is wrapped for this key. */
   site: z
     .base64()

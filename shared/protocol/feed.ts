@@ -10,6 +10,7 @@
  * For the daemon whatever comes through it is a stranger's.
  */
 import { z } from "zod";
+import { printableText } from "../core/printable.ts";
 import { cursorSchema, hashSchema } from "../log/cursor.ts";
 import { PLAIN_BYTES_MAX, SEND_BYTES_MAX } from "./batch.ts";
 import { decodeMessage, invalid, MESSAGE_BYTES_MAX } from "./wire.ts";
@@ -38,7 +39,7 @@ export const upSchema = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("hello"),
     feed: z.int().min(1),
-    version: z.string().max(64),
+    version: printableText(64),
   }),
   /** A session with the broker begins; it takes so many batches before an answer. */
   z.strictObject({ type: z.literal("session"), window: z.int().min(1).max(64) }),
@@ -58,7 +59,7 @@ export const upSchema = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("put.failed"),
     sha256: hashSchema,
-    reason: z.string().max(512),
+    reason: printableText(512),
   }),
   z.strictObject({ type: z.literal("alive") }),
 ]);
@@ -68,9 +69,17 @@ export type UpFrame = z.infer<typeof upSchema>;
 export const downSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("welcome"), feed: z.int().min(1), device: z.uuid() }),
   /** The last frame: why the daemon ends the connection. */
-  z.strictObject({ type: z.literal("refused"), code: z.string(), message: z.string() }),
+  z.strictObject({
+    type: z.literal("refused"),
+    code: printableText(100),
+    message: printableText(2_000),
+  }),
   /** The centre gives no answers any more: the session with the broker is to be ended. */
-  z.strictObject({ type: z.literal("silent"), message: z.string(), hint: z.string() }),
+  z.strictObject({
+    type: z.literal("silent"),
+    message: printableText(2_000),
+    hint: printableText(2_000),
+  }),
   /** Body: a batch (batch.ts), not compressed. */
   z.strictObject({ type: z.literal("batch") }),
   /** Body: what is to be published. */
@@ -85,8 +94,8 @@ export const downSchema = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("put"),
     sha256: hashSchema,
-    url: z.string(),
-    headers: z.record(z.string(), z.string()),
+    url: printableText(4_096),
+    headers: z.record(printableText(64), printableText(1_024)),
   }),
   z.strictObject({
     type: z.literal("progress"),

@@ -10,14 +10,17 @@ const LENGTH_BYTES_MAX = 4;
 /** Follows the packets in a stream of bytes. */
 export class PacketScanner {
   readonly #bytesMax: number;
+  /** Of this packet: the first one has a limit of its own. */
+  #packetMax: number;
   /** Bytes of the current packet that are still to come. */
   #left = 0;
   /** Bytes of the fixed header that were read; 0 between packets. */
   #header = 0;
   #length = 0;
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, firstMax = bytesMax) {
     this.#bytesMax = bytesMax;
+    this.#packetMax = firstMax;
   }
 
   /** False when a packet is too long, or its length is none. */
@@ -42,9 +45,10 @@ export class PacketScanner {
       return true;
     }
     this.#length += (byte & ~CONTINUES) * 128 ** place;
-    if (this.#length > this.#bytesMax) return false;
+    if (this.#length > this.#packetMax) return false;
     if ((byte & CONTINUES) !== 0) return place + 1 < LENGTH_BYTES_MAX;
     this.#left = this.#length;
+    this.#packetMax = this.#bytesMax;
     this.#header = 0;
     return true;
   }

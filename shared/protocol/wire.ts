@@ -1,6 +1,8 @@
 /** What device and centre say to each other over MQTT, apart from the batches (batch.ts). */
 import { z } from "zod";
+import { checkedUrl } from "../core/checked-url.ts";
 import { PorchlightError } from "../core/errors.ts";
+import { plainLine, printableText } from "../core/printable.ts";
 import { cursorSchema, hashSchema } from "../log/cursor.ts";
 import { OUTCOMES, PERSONAL_CLASSES, subjectSchema } from "../log/entry.ts";
 import { WRAPPED_BYTES } from "../log/site-key.ts";
@@ -88,18 +90,21 @@ export const nackSchema = z.strictObject({
 });
 export type Nack = z.infer<typeof nackSchema>;
 
+/** Of the program at the other end. */
+const versionSchema = printableText(64);
+
 /**
  * Retained; the last will says `offline`. `acked` and `lag` are what the device knows: the entries
  * it holds that are not acknowledged yet. `halted` says why it sends no more of its log.
  */
 export const statusSchema = z.discriminatedUnion("state", [
-  z.strictObject({ state: z.literal("offline"), version: z.string() }),
+  z.strictObject({ state: z.literal("offline"), version: versionSchema }),
   z.strictObject({
     state: z.literal("online"),
-    version: z.string(),
+    version: versionSchema,
     acked: cursorSchema,
     lag: z.int().min(0),
-    halted: z.string().nullable(),
+    halted: printableText(500).nullable(),
   }),
 ]);
 
@@ -110,7 +115,7 @@ const about = { log: z.uuid().lowercase(), seq: z.int().min(1), at: z.int() };
 export const ringSchema = z.strictObject({
   ...about,
   type: z.literal("button.pressed"),
-  button: z.string(),
+  button: printableText(64),
 });
 
 /** A visit has started, was recognised or has ended. What is not decided yet is null. */
@@ -124,7 +129,7 @@ export const visitorSchema = z.strictObject({
   person: subjectSchema.nullable(),
   score: z.number().nullable(),
   /** Only where the owner has released names (`sync.live.names`). */
-  name: z.string().optional(),
+  name: printableText(200).optional(),
 });
 export type Visitor = z.infer<typeof visitorSchema>;
 
@@ -182,10 +187,13 @@ export const uploadRequestSchema = z.strictObject({
 export type UploadRequest = z.infer<typeof uploadRequestSchema>;
 
 /** Uploads are sealed, but what stands in a grant would let anybody on the way use it. */
-const safeUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
+/** Whether a device sends anything there: by TLS, unless it is its own machine. */
+export function isSafeUrl(text: string): boolean {
   const { protocol, hostname } = new URL(text);
   return protocol === "https:" || /^(localhost|\[::1\]|127(\.\d{1,3}){3})$/.test(hostname);
-}, "https, unless it is this machine");
+}
+
+const safeUrl = checkedUrl(/^https?$/).refine(isSafeUrl, "https, unless it is this machine");
 
 const HEADERS_MAX = 16;
 
@@ -198,7 +206,7 @@ export const uploadGrantSchema = z.union([
     sha256: hashSchema,
     url: safeUrl,
     headers: z
-      .record(z.string().regex(/^[a-z0-9-]{1,64}$/), z.string().max(1_024))
+      .record(z.string().regex(/^[a-z0-9-]{1,64}$/), printableText(1_024))
       .refine((headers) => Object.keys(headers).length <= HEADERS_MAX, "too many headers"),
     /** By the clock of the centre, ms since the epoch. */
     expiresAt: z.int(),
@@ -220,7 +228,7 @@ export function decodeMessage<S extends z.ZodType>(schema: S, payload: Buffer): 
   if (payload.length > MESSAGE_BYTES_MAX) throw invalid(`${payload.length} bytes are too many`);
   const result = schema.safeParse(jsonOf(payload));
   if (result.success) return result.data;
-  throw invalid(z.prettifyError(result.error), result.error);
+  throw invalid(plainLine(z.prettifyError(result.error)), result.error);
 }
 
 function jsonOf(payload: Buffer): unknown {

@@ -21,6 +21,7 @@ import { silentLogger } from "../../shared/core/logger.ts";
 import { json, userEnvironment } from "../support/cli.ts";
 import { type CentreProcess, porchlightCloud, startCentre } from "../support/cloud.ts";
 import { needs } from "../support/needs.ts";
+import { needsPostgres, PROGRAMS } from "../support/postgres.ts";
 import { suite } from "../support/suite.ts";
 import { tempFolder } from "../support/temp.ts";
 
@@ -103,11 +104,59 @@ anywhere("nobody else of the machine reads it or connects, opened folders or not
 });
 
 anywhere(
+  "the database itself asks the kernel who it is, should a socket ever stand open",
+  async () => {
+    if (!asRoot() || !needsPostgres()) return;
+    const at = closedFolder();
+    const centre = await startCentre(["--data", at.data]);
+    const folder = join(at.data, "postgres");
+    for (const path of [at.path, at.data, folder]) chmodSync(path, 0o755);
+    chmodSync(join(folder, ".s.PGSQL.5432"), 0o777);
+    const words = ["-h", folder, "-U", "porchlight", "-d", "postgres", "-tAc", "SELECT 1"];
+    for (const user of ["porchlight", "postgres"]) {
+      const asked = asDaemon(join(PROGRAMS, "psql"), ...words, "-U", user);
+      assert.is(asked.status, 2);
+      assert.match(asked.stderr, /[Pp]eer authentication failed|no pg_hba.conf entry/);
+    }
+    assert.is(spawnSync(join(PROGRAMS, "psql"), words, { encoding: "utf8" }).stdout, "1\n");
+    assert.is(await centre.stop(), 0);
+    at.remove();
+  },
+);
+
+anywhere("commands of root's beside a centre of another user leave nothing of root's", async () => {
+  if (!asRoot()) return;
+  const temp = tempFolder("another's");
+  chmodSync(temp.path, 0o755);
+  const data = join(temp.path, "data");
+  mkdirSync(data);
+  chownSync(data, DAEMON, DAEMON);
+  const device = "7d0cb2b4-9a55-4bd3-a4b7-51ba4dfd5bd8";
+  const open = { PORCHLIGHT_CLOUD_BROKER_HOST: "0.0.0.0", PORCHLIGHT_CLOUD_BROKER_PORT: "38883" };
+  for (const words of [
+    ["migrate"],
+    ["archive", "list"],
+    ["archive", "create", "2020-01"],
+    ["devices", "add", device, "--out", join(temp.path, "bundle")],
+    ["devices", "rotate", device, "--out", join(temp.path, "bundle-2")],
+    ["keys", "renew", "--yes"],
+    ["status"],
+  ]) {
+    await porchlightCloud([...words, "--data", data], open);
+    assert.equal(ownersBelow(data), [userNameOf(DAEMON)], words.join(" "));
+  }
+  assert.ok(existsSync(join(data, "tls/server.key")) && existsSync(join(data, "objects")));
+  assert.is(statSync(join(temp.path, "bundle")).uid, 0, "what is not the centre's stays root's");
+  temp.remove();
+});
+
+anywhere(
   "a database that an earlier version gave to nobody changes hands, and is kept",
   async () => {
     if (!asRoot()) return;
     const at = closedFolder();
     const device = "7d0cb2b4-9a55-4bd3-a4b7-51ba4dfd5bd8";
+    assert.is((await porchlightCloud(["migrate", "--data", at.data])).code, 0);
     const words = ["devices", "add", device, "--out", join(at.path, "bundle"), "--data", at.data];
     const added = await porchlightCloud(words);
     assert.is(added.code, 0, added.err);

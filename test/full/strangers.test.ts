@@ -8,9 +8,10 @@ import {
 } from "../../edge/recognition/template-index.ts";
 import { samePersonElsewhereOf, samePersonOf } from "../../edge/recognition/thresholds.ts";
 import { createTracker, type Sighting, type TrackEvent } from "../../edge/recognition/track.ts";
+import { cropFace } from "../../edge/vision/crop.ts";
 import { type EmbeddedFace, largestFirst, type RgbImage } from "../../edge/vision/face.ts";
 import { blank, compose, decodeImage, encodeJpeg, resize } from "../../edge/vision/image.ts";
-import { cropFace, openVision, type Vision } from "../../edge/vision/vision.ts";
+import { openVision, type Vision } from "../../edge/vision/vision.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
 import { cosine } from "../../shared/log/embedding.ts";
 import { COVERINGS, type Covering, cover, overexpose } from "../support/occlusion.ts";

@@ -34,7 +34,12 @@ function spawnCloud(
 export interface CentreProcess {
   readonly child: ChildProcess;
   /** What it said when it was ready. */
-  readonly ready: { readonly database: string; readonly mqtt: string; readonly http: string };
+  readonly ready: {
+    readonly database: string;
+    readonly mqtt: string;
+    readonly http: string;
+    readonly metrics: string;
+  };
   /** Standard output so far, line by line. */
   readonly lines: readonly string[];
   /** What it said on standard error so far. */

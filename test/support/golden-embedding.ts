@@ -9,7 +9,7 @@ const [folder = ""] = process.argv.slice(2);
 const pack = await loadPack(folder);
 const { file, sidePx, dimension } = pack.file.models.embedder;
 const session = await openSession({
-  file: `${pack.folder}/${file}`,
+  model: `${pack.folder}/${file}`,
   provider: "cpu",
   threads: 1,
   keepMemory: false,

@@ -91,7 +91,8 @@ export async function statusOf(
   { url, headers }: UploadGrant,
   body: Buffer,
 ): Promise<number | null> {
-  return await put({ url, headers }, body, never).catch(() => null);
+  const answer = await put({ url, headers }, body, never).catch(() => null);
+  return answer?.status ?? null;
 }
 
 export function wishFor(content: Buffer, expiresInS = 60) {

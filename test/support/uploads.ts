@@ -13,7 +13,7 @@ export function bringing(folder: string, put: Put): BringObject {
   const files = createMediaFiles({ folder: mediaFolder(folder), newId: randomUUID });
   return async ({ sha256, ...target }, signal) => {
     const body = files.read(sha256);
-    return body === null ? null : await put(target, body, signal);
+    return body === null ? null : (await put(target, body, signal)).status;
   };
 }
 

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BUILD_REMEDY, VERSITYGW } from "./built.ts";
@@ -26,22 +27,25 @@ export interface S3Server {
   stop(): Promise<void>;
 }
 
-/** An S3 server on a free loopback port, its objects in a temp folder. */
-export async function startVersitygw(): Promise<S3Server> {
+/** An S3 server on a free loopback port, its objects in a temp folder; with a certificate, by TLS. */
+export async function startVersitygw(
+  tls: { readonly certificateFile: string; readonly keyFile: string } | null = null,
+): Promise<S3Server> {
   const temp = tempFolder("versitygw");
   const [data, iam, versions] = ["data", "iam", "versions"].map((name) => join(temp.path, name));
   for (const folder of [data, iam, versions]) mkdirSync(folder ?? "");
   const port = await freePort();
   const [accessKeyId, secretAccessKey] = ["test", "test-secret"];
   const options = ["--port", `127.0.0.1:${port}`, "--health", "/health", "--quiet"];
+  if (tls !== null) options.push("--cert", tls.certificateFile, "--key", tls.keyFile);
   const posix = ["posix", "--versioning-dir", versions ?? "", data ?? ""];
   const child = spawn(VERSITYGW.program, [...options, "--iam-dir", iam ?? "", ...posix], {
     env: { ROOT_ACCESS_KEY: accessKeyId, ROOT_SECRET_KEY: secretAccessKey },
     stdio: "ignore",
   });
   process.once("exit", () => child.kill("SIGKILL"));
-  const endpoint = `http://127.0.0.1:${port}`;
-  await answers(`${endpoint}/health`, READY_TIMEOUT_MS);
+  const endpoint = `${tls === null ? "http" : "https"}://127.0.0.1:${port}`;
+  await (tls === null ? answers(`${endpoint}/health`, READY_TIMEOUT_MS) : listens(port));
   return {
     account: {
       endpoint,
@@ -67,4 +71,18 @@ export async function answers(url: string, timeoutMs: number): Promise<void> {
     if (response?.ok) return;
   }
   throw new Error(`nobody answers at ${url}`);
+}
+
+/** Its port, whatever certificate it has. */
+async function listens(port: number): Promise<void> {
+  for (const deadline = Date.now() + READY_TIMEOUT_MS; Date.now() < deadline; await sleep(30)) {
+    const socket = connect(port, "127.0.0.1");
+    const open = await once(socket, "connect").then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    if (open) return;
+  }
+  throw new Error(`nobody listens on ${port}`);
 }

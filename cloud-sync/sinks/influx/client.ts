@@ -2,8 +2,9 @@
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { z } from "zod";
-import { PorchlightError } from "../../../shared/core/errors.ts";
+import { messageOf, PorchlightError, systemCodeOf } from "../../../shared/core/errors.ts";
 import { StoreBusy } from "../sink.ts";
+import { type Answer, createRequest, isGood } from "./request.ts";
 
 export interface InfluxServer {
   readonly url: string;
@@ -18,6 +19,8 @@ export interface InfluxServer {
   /** Version 1. */
   readonly username?: string | undefined;
   readonly password?: string | undefined;
+  /** PEM of the authority behind its certificate, beside those that this program knows. */
+  readonly ca?: string | undefined;
 }
 
 /** Some lines of a write were not taken. `lines` counts from 1; empty when it does not say which. */
@@ -64,21 +67,24 @@ export function createInfluxApi(server: InfluxServer): InfluxApi {
   const base = server.url.replace(/\/+$/, "");
   const place = new URL(base).host;
   const headers = authorization(server);
+  const request = createRequest(server.ca);
   const send = async (
     method: "GET" | "POST",
     path: string,
     body: { readonly bytes: Uint8Array; readonly headers: Record<string, string> } | null,
     signal: AbortSignal,
-  ): Promise<Response> => {
+  ): Promise<Answer> => {
     const inTime = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]);
-    const init = { method, headers: { ...headers, ...body?.headers }, signal: inTime };
+    const given = { method, headers: { ...headers, ...body?.headers }, signal: inTime };
     try {
-      return await fetch(`${base}${path}`, body === null ? init : { ...init, body: body.bytes });
+      return await request(`${base}${path}`, given, body?.bytes);
     } catch (cause) {
       if (signal.aborted) throw cause;
-      throw new PorchlightError("influx.unreachable", `InfluxDB at ${place} does not answer`, {
+      const reason = systemCodeOf(cause) ?? messageOf(cause);
+      const text = `InfluxDB at ${place} does not answer: ${reason}`;
+      throw new PorchlightError("influx.unreachable", text, {
         remedy: "retry",
-        hint: "see whether it runs there: porchlight-cloud config check names the address",
+        hint: "see whether it runs there: porchlight-cloud config check names the address; with a private authority: influx.ca",
         cause,
       });
     }
@@ -92,30 +98,50 @@ export function createInfluxApi(server: InfluxServer): InfluxApi {
         headers: { "content-encoding": "gzip", "content-type": "text/plain; charset=utf-8" },
       };
       const response = await send("POST", writePath(server, target), body, signal);
-      const text = await response.text();
-      if (response.ok) return null;
-      if (isAboutLines(response.status)) return faultOf(text);
-      throw failure(place, response, text);
+      // Each of the three says so without a word; a login page of a proxy says 200.
+      if (response.status === 204) return null;
+      if (isGood(response)) throw stranger(place, response);
+      if (isAboutLines(response.status)) return faultOf(response.text);
+      throw failure(place, response);
     },
     async ask(method, path, value, signal) {
       const bytes = new TextEncoder().encode(JSON.stringify(value));
       const body = { bytes, headers: { "content-type": "application/json" } };
       const response = await send(method, path, value === null ? null : body, signal);
-      const text = await response.text();
       if (response.status === 404) return null;
-      if (!response.ok) throw failure(place, response, text);
-      return text === "" ? {} : JSON.parse(text);
+      if (!isGood(response)) throw failure(place, response);
+      return response.text === "" ? {} : answerOf(place, response);
     },
     async query(database, text, signal) {
       const bytes = new TextEncoder().encode(new URLSearchParams({ q: text }).toString());
       const body = { bytes, headers: { "content-type": "application/x-www-form-urlencoded" } };
       const path = `/query?${new URLSearchParams({ db: database, epoch: "ms" })}`;
       const response = await send("POST", path, body, signal);
-      const answer = await response.text();
-      if (!response.ok) throw failure(place, response, answer);
-      return JSON.parse(answer);
+      if (!isGood(response)) throw failure(place, response);
+      return answerOf(place, response);
     },
   };
+}
+
+function answerOf(place: string, response: Answer): unknown {
+  try {
+    return JSON.parse(response.text);
+  } catch {
+    throw stranger(place, response);
+  }
+}
+
+/** Something between us and InfluxDB, or in its place: what it says was written is not. */
+function stranger(place: string, response: Answer): PorchlightError {
+  const type = response.headers["content-type"] ?? "nothing";
+  return new PorchlightError(
+    "influx.stranger",
+    `${place} answers ${response.status} with ${type}: that is not InfluxDB`,
+    {
+      remedy: "retry",
+      hint: "is a proxy or its login page between them? check influx.url: porchlight-cloud config check",
+    },
+  );
 }
 
 /** In a header: what stands in a URL ends up in logs. */
@@ -172,12 +198,13 @@ function withoutLines(reason: string): string {
   return reason.replace(/'[^']*'/g, "'…'").slice(0, REASON_CHARACTERS_MAX);
 }
 
-function failure(place: string, response: Response, text: string): PorchlightError {
+function failure(place: string, response: Answer): PorchlightError {
   const { status } = response;
+  if (status >= 300 && status < 400) return stranger(place, response);
   const answer = `InfluxDB at ${place} answers ${status}`;
   if (status === 429 || status === 503) {
     const hint = "nothing to do: it is retried after the server's Retry-After";
-    return new StoreBusy(answer, retryAfterMs(response.headers.get("retry-after")), hint);
+    return new StoreBusy(answer, retryAfterMs(response.headers["retry-after"] ?? null), hint);
   }
   if (status >= 500) {
     const hint = "look into the log of that InfluxDB server";
@@ -188,7 +215,7 @@ function failure(place: string, response: Response, text: string): PorchlightErr
       hint: "check influx.token, or influx.username and influx.password: porchlight-cloud config check",
     });
   }
-  const { error, message } = parsed(text);
+  const { error, message } = parsed(response.text);
   const why = withoutLines(message ?? error ?? "");
   return new PorchlightError("influx.missing", `${answer}: ${why}`, {
     hint: "check influx.version, and influx.database or influx.org and influx.bucket",

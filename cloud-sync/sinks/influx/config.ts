@@ -17,6 +17,10 @@ export const influxConfig = z
     token: z.string().optional().meta(setting("Token", "versions 2 and 3")),
     username: z.string().optional().meta(setting("User name", "version 1")),
     password: z.string().optional().meta(setting("Password", "version 1")),
+    ca: z
+      .string()
+      .optional()
+      .meta(setting("Authority", "PEM file of the authority behind the certificate of influx.url")),
     manage: z
       .boolean()
       .default(true)

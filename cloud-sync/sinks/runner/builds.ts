@@ -172,6 +172,8 @@ class Tables {
 
   async #create(connection: Connection, schema: string, generation: string): Promise<void> {
     const version = await this.#projection.version();
+    // Not into a database that lacks the log's tables: it is being restored, or another's.
+    await connection.query("SELECT FROM porchlight_migrations LIMIT 1");
     await connection.query(`CREATE SCHEMA ${schema}`);
     await connection.query(await this.#projection.tables(schema));
     const columns = "version integer NOT NULL, cursor uuid NOT NULL";

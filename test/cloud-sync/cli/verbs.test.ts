@@ -103,12 +103,12 @@ verbs("what a device says of itself is listed, and in the figures, without its n
     const [only] = await listed();
     return only?.device === device && only.presence?.online === false;
   });
-  const { http } = centre.ready;
+  const { http, metrics } = centre.ready;
   for (const path of ["/health/live", "/health/ready"]) {
     assert.is((await fetch(`${http}${path}`)).status, 200, path);
   }
   assert.is((await fetch(`${http}/nothing`)).status, 404);
-  const stats = await (await fetch(`${http}/metrics`)).text();
+  const stats = await (await fetch(`${metrics}/metrics`)).text();
   assert.match(stats, /^porchlight_ingest_entries_total [1-9]/m);
   assert.match(stats, /^porchlight_devices_registered 1$/m);
   assert.match(stats, /^porchlight_ingest_commit_seconds_count [1-9]/m);

@@ -110,4 +110,30 @@ if (needsPostgres()) {
   });
 }
 
+configuring(
+  "with an address that is none is a mistake with its line, whatever is asked of it besides",
+  async () => {
+    const keys = "bucket: abc, accessKeyId: a, secretAccessKey: s";
+    for (const [text, setting] of [
+      ["database: {url: nowhere}", "database.url"],
+      ["mqtt: {url: nowhere}", "mqtt.url"],
+      ["devices: {url: 'mqtt://[', port: 1}", "devices"],
+      ["http: {url: nowhere}", "http.url"],
+      ["http: {url: 'http://192.0.2.1'}", "http.url"],
+      [`objects: {url: nowhere, ${keys}}`, "objects.url"],
+      [`objects: {url: 'http://192.0.2.1:9000', ${keys}}`, "objects.publicUrl"],
+      [
+        `objects: {url: 'http://objects:9000', publicUrl: 'http://x', ${keys}}`,
+        "objects.publicUrl",
+      ],
+      ["influx: {url: nowhere, database: d}", "influx.url"],
+      ["database: {url: 'postgres://u@h/db?password=s3cret'}", "database.url"],
+    ] as const) {
+      const error = await rejects(() => load(text), "config.invalid");
+      assert.match(error.message, setting, text);
+      assert.not.match(error.message, "s3cret");
+    }
+  },
+);
+
 configuring.run();

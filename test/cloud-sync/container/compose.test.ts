@@ -35,9 +35,13 @@ const { services } = composeSchema.parse(parse(readFileSync(join(FOLDER, "compos
 
 /** As docker compose fills in what the file .env has to hold. */
 function filled(value: string): string {
-  return value.replaceAll(/\$\{([A-Z_]+):\?[^}]*\}/g, (_, name) =>
-    name === "DEVICES_URL" ? "mqtts://door-centre.lan:8883" : `a-${name.toLowerCase()}`,
-  );
+  const urls: Record<string, string> = {
+    DEVICES_URL: "mqtts://door-centre.lan:8883",
+    OBJECTS_PUBLIC_URL: "https://door-centre.lan:7443",
+  };
+  return value.replaceAll(/\$\{([A-Z_]+):\?[^}]*\}/g, (_, name) => {
+    return urls[name] ?? `a-${name.toLowerCase()}`;
+  });
 }
 
 composing("every setting of the centre is one, and all four servers are other people's", () => {
@@ -113,6 +117,8 @@ if (needsMosquitto() && needsPostgres()) {
       const { out } = await porchlight(["log", "export", ...door]);
       const device: string = JSON.parse(out.split("\n")[0] ?? "").data.device;
       const bundle = join(temp.path, "bundle");
+      const migrated = await porchlightCloud(["migrate"], cloud);
+      assert.is(migrated.code, 0, migrated.err);
       const added = await porchlightCloud(["devices", "add", device, "--out", bundle], cloud);
       assert.is(added.code, 0, added.err);
       const acl = await porchlightCloud(["devices", "acl"], cloud);

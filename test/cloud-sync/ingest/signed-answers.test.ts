@@ -32,6 +32,7 @@ function answering() {
     attach: () => undefined,
     publish: (topic, payload) => said.push({ topic: topicOf(topic), payload }),
     ready: Promise.resolve(),
+    problem: () => null,
     connected: () => 1,
     run: async () => undefined,
   };

@@ -117,6 +117,39 @@ if (needsPostgres()) {
     assert.is(await opens(keyring, a.sealed()), null);
   });
 
+  keyrings(
+    "without room for rows a device has no new ones, and takes back what is here",
+    async () => {
+      const { database } = central;
+      const a = await door();
+      const keyring = createKeyring({ database, site });
+      const released = await a.released(1);
+      assert.ok(await keyring.keep(a.device, siteId, [released]));
+      await database.query(
+        `INSERT INTO released_keys (device, subject, class, number, site, wrapped, changed)
+       SELECT $1, gen_random_uuid(), 'profile', 1, sha256('x'), NULL, i FROM generate_series(1, 499999) i`,
+        [a.device],
+      );
+      const rows = async () =>
+        (
+          await database.query("SELECT count(*) AS rows FROM released_keys WHERE device = $1", [
+            a.device,
+          ])
+        )[0];
+      const words = Array.from({ length: 100 }, () => ({
+        ...{ ...released, subject: randomUUID(), number: 9, wrapped: null },
+      }));
+      const full = createKeyring({ database, site });
+      assert.ok(await full.keep(a.device, siteId, words), "they take nothing back");
+      assert.not(await full.keep(a.device, siteId, [{ ...released, subject: randomUUID() }]));
+      assert.equal(await rows(), { rows: 500_000n });
+      assert.ok(await full.keep(a.device, siteId, [{ ...released, number: 2, wrapped: null }]));
+      assert.is(await opens(full, a.sealed()), null);
+      const b = await door();
+      assert.ok(await full.keep(b.device, siteId, [await b.released(1)]), "another has room");
+    },
+  );
+
   keyrings("who was erased has no key any more, and never gets one again", async () => {
     const { database } = central;
     const [a, b] = [await door(), await door()];
@@ -137,52 +170,6 @@ if (needsPostgres()) {
     assert.is(await opens(keyring, a.sealed()), null);
     assert.equal(await keyring.count(), []);
   });
-
-  keyrings(
-    "with a person go the keys of the visits linked to them, in whatever order",
-    async () => {
-      const { database } = central;
-      const [a, b] = [await door(), await door()];
-      const keyring = createKeyring({ database, site });
-      const devicesOf = createLogOwners(database);
-      const erasures = new DirectProjection(database, createKeyErasure({ keyring, devicesOf }));
-      const person = randomUUID();
-      const visits = Array.from({ length: 5 }, () => randomUUID());
-      const [before = "", decided = "", late = "", others = "", never = ""] = visits;
-      const release = async (device: string, subject: string): Promise<void> => {
-        const place = { device, subject, class: "media" } as const;
-        const wrapped = await wrapKey(site.publicKey, place, randomBytes(32));
-        const key = { subject, class: place.class, number: 1, wrapped: wrapped.toString("base64") };
-        await keyring.keep(device, siteId, [key]);
-      };
-      for (const subject of [...visits, person]) await release(a.device, subject);
-      const [first] = await central.log.readAfter(0n, 1);
-      assert.ok(first);
-      const told = (log: string, type: string, subject: string, data: object) => ({
-        ...first,
-        ...{ log, type, subject, body: JSON.stringify({ clock: "synced", data, sealed: null }) },
-      });
-      const erased = (log: string) => told(log, "person.erased", person, { reason: "requested" });
-      const linked = (visit: string, log = a.log) =>
-        told(log, "visit.linked", visit, { person, visit });
-      const decision = { visit: decided, revision: 1, decision: { person } };
-      // Nobody links another's visit, and nobody's erasure reaches another's.
-      await erasures.write([linked(others, b.log), erased(b.log)]);
-      await erasures.write([linked(before), told(a.log, "visit.recognised", decided, decision)]);
-      const held = async () => (await keyring.count()).map((each) => [each.device, each.held]);
-      assert.equal(await held(), [[a.device, 6]]);
-      await erasures.write([erased(a.log), linked(late)]);
-      assert.equal(await held(), [[a.device, 2]]);
-      for (const subject of [...visits, person]) await release(a.device, subject);
-      assert.equal(await held(), [[a.device, 2]], `${others} and ${never} alone`);
-      const stranger = told(a.log, "visit.recognised", never, {
-        visit: never,
-        decision: { person: null },
-      });
-      await erasures.write([stranger, erased(a.log)]);
-      assert.equal(await held(), [[a.device, 2]]);
-    },
-  );
 
   keyrings("changes are told in the order of commits, also by several at once", async () => {
     const { database } = central;

@@ -1,33 +1,20 @@
-import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import mqtt, { type MqttClient } from "mqtt";
+import type { MqttClient } from "mqtt";
 import * as assert from "uvu/assert";
-import { createBroker, type EmbeddedBroker } from "../../../cloud-sync/mqtt/embedded-broker.ts";
 import { CENTRE_USER, mosquittoAcl } from "../../../cloud-sync/mqtt/topic-acl.ts";
-import { silentLogger } from "../../../shared/core/logger.ts";
 import { CHANNELS, type Channel, filterOf, topicOf } from "../../../shared/protocol/wire.ts";
 import { needsMosquitto, startMosquitto } from "../../support/mosquitto.ts";
-import { receiverOf } from "../../support/receiver.ts";
+import { A, B, client, MADE_AT, ownBroker, PASSWORDS } from "../../support/own-broker.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { until } from "../../support/until.ts";
 
 const ruling = suite("who may do what on the broker");
 const own = suite("the broker of our own");
-
-const [A, B] = [randomUUID(), randomUUID()];
-const PASSWORDS: Readonly<Record<string, string>> = {
-  [A]: "a-password",
-  [B]: "b-password",
-  [CENTRE_USER]: "c-password",
-};
-
-/** When all of them were made. */
-const MADE_AT = new Date("2026-01-01T00:00:00Z");
 
 function closed(each: MqttClient): Promise<void> {
   return new Promise((done) => each.once("close", () => done()));
@@ -40,46 +27,6 @@ interface Rig {
   /** Everything that reached the centre. */
   readonly heard: string[];
   stop(): Promise<void>;
-}
-
-async function client(url: string, device: string, more: object = {}): Promise<MqttClient> {
-  const made = mqtt.connect(url, {
-    protocolVersion: 4,
-    clientId: `porchlight-${device}`,
-    username: device,
-    password: PASSWORDS[device] ?? "",
-    reconnectPeriod: 0,
-    ...more,
-  });
-  made.on("error", () => undefined);
-  await new Promise<void>((done, failed) => {
-    made.once("connect", () => done());
-    made.once("close", () => failed(new Error("authentication failed")));
-  });
-  return made;
-}
-
-async function ownBroker(
-  ...receiver: Parameters<typeof receiverOf>
-): Promise<{ broker: EmbeddedBroker; stop(): Promise<void> }> {
-  const broker = createBroker({
-    host: "127.0.0.1",
-    port: 0,
-    tls: null,
-    authenticate: async (device, password) => (PASSWORDS[device] === password ? MADE_AT : null),
-    logger: silentLogger,
-  });
-  broker.attach(receiverOf(...receiver));
-  await broker.start();
-  const stop = new AbortController();
-  const ended = broker.run(stop.signal);
-  return {
-    broker,
-    async stop() {
-      stop.abort();
-      await ended;
-    },
-  };
 }
 
 async function aedesRig(): Promise<Rig> {

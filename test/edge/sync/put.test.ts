@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import * as assert from "uvu/assert";
 import { createPut, isLocal } from "../../../edge/sync/put.ts";
 import { freePort } from "../../support/port.ts";
@@ -42,13 +43,39 @@ putting("a grant leads to no service of this machine, however it is written", as
   assert.is(asked, 0);
   // Where the centre itself is on this machine, it is asked.
   const own = createPut({ ca: undefined, local: true });
-  assert.is(
-    await own({ url: `http://127.0.0.1:${port}/`, headers }, Buffer.from("x"), unaborted),
-    200,
+  const answer = await own(
+    { url: `http://127.0.0.1:${port}/`, headers },
+    Buffer.from("x"),
+    unaborted,
   );
+  assert.equal(answer, { status: 200, code: null });
   assert.is(asked, 1);
   server.close();
 });
+
+putting(
+  "a refusal is told by S3's own word for it, and by nothing else of the answer",
+  async () => {
+    const put = createPut({ ca: undefined, local: true });
+    const bodies: [string, string | null][] = [
+      [
+        "<Error><Code>RequestTimeTooSkewed</Code><Message>x</Message></Error>",
+        "RequestTimeTooSkewed",
+      ],
+      ["<Error><Code>\u001b[31mred</Code></Error>", null],
+      [`${"x".repeat(100_000)}<Code>Late</Code>`, null],
+      ["no XML", null],
+    ];
+    for (const [body, code] of bodies) {
+      const server = createServer((_, response) => void response.writeHead(403).end(body));
+      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+      const { port: at } = server.address() as AddressInfo;
+      const target = { url: `http://127.0.0.1:${at}/`, headers: {} };
+      assert.equal(await put(target, Buffer.from("x"), unaborted), { status: 403, code });
+      server.close();
+    }
+  },
+);
 
 putting("and says nothing that no upload needs", async () => {
   const put = createPut({ ca: undefined, local: true });

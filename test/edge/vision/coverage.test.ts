@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { cropFace } from "../../../edge/vision/crop.ts";
 import { type Face, largestFirst, type RgbImage } from "../../../edge/vision/face.ts";
 import { blur, brighten, decodeImage } from "../../../edge/vision/image.ts";
-import { cropFace, type Vision } from "../../../edge/vision/vision.ts";
+import type { Vision } from "../../../edge/vision/vision.ts";
 import { COVERINGS, cover, overexpose } from "../../support/occlusion.ts";
 import { BUNDLED_PHOTOS, openDefaultVision } from "../../support/people.ts";
 import { suite } from "../../support/suite.ts";

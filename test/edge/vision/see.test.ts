@@ -2,15 +2,10 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { cropFace, encodeCrop } from "../../../edge/vision/crop.ts";
 import { decodeImage, resize } from "../../../edge/vision/image.ts";
 import { buildPack } from "../../../edge/vision/packs/models.ts";
-import {
-  type Analysis,
-  cropFace,
-  encodeCrop,
-  openVision,
-  type Vision,
-} from "../../../edge/vision/vision.ts";
+import { type Analysis, openVision, type Vision } from "../../../edge/vision/vision.ts";
 import { silentLogger } from "../../../shared/core/logger.ts";
 import { cosine } from "../../../shared/log/embedding.ts";
 import { ENTRY_BYTES_MAX } from "../../../shared/log/entry.ts";

@@ -1,6 +1,7 @@
 import * as assert from "uvu/assert";
 import { z } from "zod";
-import { configJsonSchema, readConfig, variableOf } from "../../../shared/core/config.ts";
+import { configJsonSchema, readConfig, settingsOf } from "../../../shared/core/config.ts";
+import { variableOf } from "../../../shared/core/config-variables.ts";
 import { EXIT } from "../../../shared/core/errors.ts";
 import { rejects } from "../../support/rejects.ts";
 import { suite } from "../../support/suite.ts";
@@ -139,6 +140,111 @@ environment("with an unknown variable says so, and which one was probably meant"
 environment("names its variables after the path, words parted", () => {
   assert.is(variableOf("DOOR", ["models", "directory"]), "DOOR_MODELS_DIRECTORY");
   assert.is(variableOf("DOOR", ["camera", "framesPerSecond"]), "DOOR_CAMERA_FRAMES_PER_SECOND");
+});
+
+const TEXTS = [
+  ...[
+    "abc #def",
+    '"q"',
+    "'q'",
+    "!bang",
+    "tail ",
+    " head",
+    "12345678",
+    "1e5",
+    "0x1F",
+    "true",
+    "null",
+  ],
+  ...[
+    "#x",
+    "&x",
+    "a: b",
+    "{x}",
+    "- x",
+    "a:",
+    "@bc",
+    "%pc",
+    "`x",
+    "[a",
+    "|pipe",
+    ">gt",
+    "*star",
+    "?",
+  ],
+  ...["~", "---", "...", "a\nb", "😀", "p@ss/w?rd", "%41", "''"],
+];
+
+environment("for a text is that text as it stands, whatever YAML would make of it", () => {
+  for (const text of TEXTS) {
+    assert.is(read("", { DOOR_STORE_FOLDER: text }).store.folder, text);
+  }
+});
+
+environment("for anything else is never quoted where it is wrong", async () => {
+  for (const text of ["|s3cret", ">s3cret", "*s3cret", "[s3cret", "a: b: s3cret", "!s3cret x"]) {
+    const found = await problems("store: {folder: /a}\n", {
+      DOOR_NAMES: text,
+      DOOR_STORE_BUDGET_BYTES: text,
+    });
+    assert.ok(found.length > 0, text);
+    assert.not.match(found.join("\n"), "s3cret", text);
+  }
+  for (const text of ["store: |s3cret", "store: *s3cret", "store: {folder: >s3cret"]) {
+    assert.not.match((await problems(text)).join("\n"), "s3cret", text);
+  }
+});
+
+const secrets = z.strictObject({
+  mqtt: z
+    .strictObject({ password: z.string().optional(), user: z.string().optional() })
+    .prefault({}),
+});
+
+function readSecrets(variables: Record<string, string>) {
+  const files: Record<string, string> = { "/run/secrets/mqtt": " # [secret]\n" };
+  return readConfig(secrets, {
+    file: "door.yaml",
+    text: "",
+    environment: variables,
+    readFile(path) {
+      const found = files[path];
+      if (found === undefined) throw Object.assign(new Error("no"), { code: "ENOENT" });
+      return found;
+    },
+    prefix: "DOOR",
+    reserved: [],
+    program: "door",
+  });
+}
+
+environment("names a file for each secret, and for nothing else", async () => {
+  const file = "/run/secrets/mqtt";
+  assert.is(readSecrets({ DOOR_MQTT_PASSWORD_FILE: file }).mqtt.password, " # [secret]");
+  for (const [variables, words] of [
+    [{ DOOR_MQTT_PASSWORD_FILE: "/gone" }, "/gone cannot be read (ENOENT)"],
+    [{ DOOR_MQTT_PASSWORD_FILE: file, DOOR_MQTT_PASSWORD: "x" }, "DOOR_MQTT_PASSWORD is set, too"],
+    [{ DOOR_MQTT_USER_FILE: file }, "DOOR_MQTT_USER_FILE is not a setting"],
+  ] as const) {
+    const { message } = await rejects(() => readSecrets(variables), "config.invalid");
+    assert.match(message, words);
+  }
+});
+
+environment("and files may hold secrets that are never shown", () => {
+  for (const url of [
+    "postgres://u@h/db?password=s3cret",
+    "postgres:///db?host=/run/pg&user=u&PASSWORD=s3cret&x=1",
+    "postgres://u:s3cret@ss@h:5432/db",
+    "POSTGRES://u:p@s3cret@h/db",
+    "rtsp://admin:s3cret/@10.0.0.1/stream",
+    "https://h/x?api_key=s3cret",
+    "https://h/x?access_token=s3cret#a",
+  ]) {
+    assert.not.match(JSON.stringify(settingsOf({ database: { url } })), "s3cret", url);
+  }
+  const shown = settingsOf({ mqtt: { password: "s3cret", url: "mqtt://broker:1883" } });
+  assert.equal(shown, { "mqtt.password": "(set)", "mqtt.url": "mqtt://broker:1883" });
 });
 
 environment("and editors: the JSON Schema describes what may be written", () => {

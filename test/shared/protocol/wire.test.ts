@@ -8,6 +8,7 @@ import {
   nackSchema,
   parseTopic,
   topicOf,
+  uploadGrantSchema,
 } from "../../../shared/protocol/wire.ts";
 import { rejects } from "../../support/rejects.ts";
 import { suite } from "../../support/suite.ts";
@@ -67,6 +68,24 @@ wire("a message that is another, too long or no JSON is refused", async () => {
   for (const text of [...bad, `"${"x".repeat(70_000)}"`]) {
     const error = await rejects(() => decodeMessage(ackSchema, Buffer.from(text)), "wire.invalid");
     assert.is(error.remedy, "reject");
+  }
+});
+
+wire("a grant leads by TLS or to the own machine, and a text that is no address is refused", () => {
+  const grant = { sha256: "ab".repeat(32), headers: {}, expiresAt: 1 };
+  const takes = (url: string): boolean => uploadGrantSchema.safeParse({ ...grant, url }).success;
+  for (const url of ["https://s3.example/a", "http://127.0.0.1:9/a", "http://[::1]/a"]) {
+    assert.ok(takes(url), url);
+  }
+  for (const url of [
+    "",
+    "nowhere",
+    "http://",
+    "http://192.0.2.1/a",
+    "http://objects:7070/a",
+    "ftp://h/",
+  ]) {
+    assert.not.ok(takes(url), url);
   }
 });
 

@@ -1,5 +1,5 @@
+import { type ConvWeights, GraphBuilder } from "../../onnx/graph-builder.ts";
 import type { Model } from "../../onnx/model.ts";
-import { type ConvWeights, GraphBuilder } from "./graph-builder.ts";
 import { filtersOihw } from "./layers.ts";
 import type { Weights } from "./tfjs-weights.ts";
 

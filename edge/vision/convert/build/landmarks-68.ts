@@ -1,5 +1,5 @@
+import { GraphBuilder } from "../../onnx/graph-builder.ts";
 import type { Model } from "../../onnx/model.ts";
-import { GraphBuilder } from "./graph-builder.ts";
 import { convWeights, depthwiseWeights, filtersOihw, samePad } from "./layers.ts";
 import type { Weights } from "./tfjs-weights.ts";
 

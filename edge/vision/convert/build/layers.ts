@@ -1,4 +1,4 @@
-import type { ConvWeights } from "./graph-builder.ts";
+import type { ConvWeights } from "../../onnx/graph-builder.ts";
 import type { Weights } from "./tfjs-weights.ts";
 
 /** TensorFlow's HWIO filters as ONNX's OIHW, times a factor. */

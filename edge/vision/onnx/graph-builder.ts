@@ -9,7 +9,7 @@ import {
   type Model,
   type Node,
   type Tensor,
-} from "../../onnx/model.ts";
+} from "./model.ts";
 
 /** Operator set 13 and file format 8: the newest that every ONNX Runtime since 1.9 reads. */
 const OPSET = 13;
@@ -103,9 +103,8 @@ export class GraphBuilder {
 
   /** Appends zeros: channels at the end, rows at the bottom, columns at the right. */
   pad(input: string, channels: number, rows: number, columns: number): string {
-    const name = `pad_${this.#count}_sizes`;
-    this.#initialisers.set(name, intTensor(name, [0, 0, 0, 0, 0, channels, rows, columns]));
-    return this.node("Pad", [input, name]);
+    const sizes = [0, 0, 0, 0, 0, channels, rows, columns];
+    return this.node("Pad", [input, this.integers(`pad_${this.#count}_sizes`, sizes)]);
   }
 
   gemm(input: string, weights: Float32Array, shape: [number, number], bias?: Float32Array): string {
@@ -120,13 +119,16 @@ export class GraphBuilder {
   }
 
   reshape(input: string, dims: readonly number[]): string {
-    const name = `reshape_${this.#count}_dims`;
-    this.#initialisers.set(name, intTensor(name, dims));
-    return this.node("Reshape", [input, name]);
+    return this.node("Reshape", [input, this.integers(`reshape_${this.#count}_dims`, dims)]);
   }
 
   constant(name: string, dims: readonly number[], values: ArrayLike<number>): string {
     this.#initialisers.set(name, floatTensor(name, dims, values));
+    return name;
+  }
+
+  integers(name: string, values: readonly number[]): string {
+    this.#initialisers.set(name, intTensor(name, values));
     return name;
   }
 

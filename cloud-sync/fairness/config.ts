@@ -1,0 +1,21 @@
+import { z } from "zod";
+import { setting } from "../../shared/core/setting.ts";
+
+/** 2,600 entries of 400 bytes a second: 260 times what a door writes. */
+const LOG_KIB_PER_SECOND = 1_024;
+
+export const fairnessConfig = z
+  .strictObject({
+    logKibPerSecond: z
+      .int()
+      .min(16)
+      .max(1_048_576)
+      .default(LOG_KIB_PER_SECOND)
+      .meta(
+        setting(
+          "Log rate",
+          "of each device, KiB a second unpacked, after the first 4 MiB: more waits its turn",
+        ),
+      ),
+  })
+  .prefault({});

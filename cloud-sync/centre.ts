@@ -23,11 +23,13 @@ import type { ApiOptions } from "./http/server.ts";
 import { createIngestService } from "./ingest/run-ingest.ts";
 import { openKeyring } from "./keyring/open.ts";
 import { openSigningKey } from "./keyring/signing-key.ts";
+import { createArchivedPages } from "./lifecycle/archived-pages.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import type { EmbeddedBroker } from "./mqtt/embedded-broker.ts";
 import { onlyOurs } from "./mqtt/only-ours.ts";
 import { openTransport } from "./mqtt/open.ts";
 import type { Receiver, Transport } from "./mqtt/transport.ts";
+import { openObjects } from "./objects/open.ts";
 import type { Database } from "./postgres/database.ts";
 import { databaseProblem } from "./postgres/health.ts";
 import { openDatabase } from "./postgres/open.ts";
@@ -168,7 +170,8 @@ async function assemble(
     committed: (entries, ms) => metrics.committed(entries, ms),
   });
   const stores = createSinks({ config, database, clock, ...opening });
-  const projecting = { sinks: stores.sinks, instance: options.newId() };
+  const archived = createArchivedPages(database, openObjects(config, options.newId), logger);
+  const projecting = { ...stores, archived, instance: options.newId() };
   const sinks = createRunningSinks({ ...projecting, log, database, clock, random, logger });
   const { uploads, routes, doorStats } = openUploads({
     ...options,

@@ -4,25 +4,33 @@
  */
 import { createBoundary } from "../shared/core/boundary.ts";
 import type { Clock } from "../shared/core/clock.ts";
+import { invariant } from "../shared/core/errors.ts";
 import type { Logger } from "../shared/core/logger.ts";
 import { createStopStack, type StopStack } from "../shared/core/stop-stack.ts";
 import { createSupervisor, type Supervisor } from "../shared/core/supervise.ts";
 import { whileAway } from "../shared/core/while-away.ts";
+import type { Bundle } from "../shared/protocol/bundle.ts";
+import { PAIRING_PATH } from "../shared/protocol/pairing.ts";
 import { live, ready as readyRoute } from "./api/health.ts";
 import { limitCounters } from "./api/limit-counters.ts";
 import { createListeners, type Listener } from "./api/listeners.ts";
 import { createMetrics } from "./api/metrics.ts";
 import type { CloudConfig } from "./config/schema.ts";
 import { createDeviceBudget } from "./fairness/device-budget.ts";
+import { makeBundle } from "./fleet/bundle.ts";
 import { createDevices, type Devices } from "./fleet/devices.ts";
+import { createPairingCodes } from "./fleet/pairing.ts";
+import { createPairingRoute } from "./fleet/pairing-route.ts";
 import { createPresenceBook } from "./fleet/presence.ts";
 import { watchDevices } from "./fleet/revoke-sessions.ts";
 import { createSiteDevices } from "./fleet/site-devices.ts";
+import { brokerAddress } from "./host/broker-address.ts";
 import { type Identity, openIdentity } from "./host/tls-identity.ts";
 import type { ApiOptions } from "./http/server.ts";
 import { createIngestService } from "./ingest/run-ingest.ts";
 import { openKeyring } from "./keyring/open.ts";
-import { openSigningKey } from "./keyring/signing-key.ts";
+import { openSigningKey, readSigningKey } from "./keyring/signing-key.ts";
+import { readPublicKey } from "./keyring/site-key.ts";
 import { createArchivedPages } from "./lifecycle/archived-pages.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import type { EmbeddedBroker } from "./mqtt/embedded-broker.ts";
@@ -210,7 +218,7 @@ async function assemble(
   });
   const { api, watching, listeners, served } = createListeners(options, identity, {
     own,
-    http: { ...health, ...routes },
+    http: { ...health, ...routes, ...pairingOf(options, devices, database) },
     metrics: { ...health, "GET /metrics": metrics.route },
   });
   const running = { service, presence, uploads, released, sinks, devices, own, served };
@@ -225,6 +233,21 @@ async function assemble(
     }),
     reload: served.reload,
   };
+}
+
+/** A device that comes with a code of `devices add --code` gets its bundle. */
+function pairingOf(options: CentreOptions, devices: Devices, database: Database) {
+  const { config, clock, newId, logger } = options;
+  const bundleOf = async (device: string, password: string): Promise<Bundle> => {
+    const site = await readPublicKey(database);
+    invariant(site !== null, "a centre that runs has its key");
+    const keys = { site, signing: await readSigningKey(database) };
+    return makeBundle(device, await brokerAddress(config, clock.now()), { password }, keys);
+  };
+  const codes = createPairingCodes(database);
+  const { monotonicMs } = clock;
+  const route = createPairingRoute({ codes, devices, bundleOf, newId, monotonicMs, logger });
+  return { [`POST ${PAIRING_PATH}`]: route };
 }
 
 function healthOf(database: Database, transport: Transport): ApiOptions["routes"] {

@@ -2,7 +2,6 @@
  * A whole centre: its database, its broker or an external one, ingest between them, sinks and
  * metrics.
  */
-import { createSecureContext } from "node:tls";
 import { createBoundary } from "../shared/core/boundary.ts";
 import type { Clock } from "../shared/core/clock.ts";
 import type { Logger } from "../shared/core/logger.ts";
@@ -11,6 +10,7 @@ import { createSupervisor, type Supervisor } from "../shared/core/supervise.ts";
 import { whileAway } from "../shared/core/while-away.ts";
 import { live, ready as readyRoute } from "./api/health.ts";
 import { limitCounters } from "./api/limit-counters.ts";
+import { createListeners, type Listener } from "./api/listeners.ts";
 import { createMetrics } from "./api/metrics.ts";
 import type { CloudConfig } from "./config/schema.ts";
 import { createDeviceBudget } from "./fairness/device-budget.ts";
@@ -18,17 +18,18 @@ import { createDevices, type Devices } from "./fleet/devices.ts";
 import { createPresenceBook } from "./fleet/presence.ts";
 import { watchDevices } from "./fleet/revoke-sessions.ts";
 import { createSiteDevices } from "./fleet/site-devices.ts";
-import { isLoopback } from "./host/addresses.ts";
 import { type Identity, openIdentity } from "./host/tls-identity.ts";
-import { type Api, type ApiOptions, createApi } from "./http/server.ts";
+import type { ApiOptions } from "./http/server.ts";
 import { createIngestService } from "./ingest/run-ingest.ts";
 import { openKeyring } from "./keyring/open.ts";
 import { openSigningKey } from "./keyring/signing-key.ts";
+import { createArchivedPages } from "./lifecycle/archived-pages.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import type { EmbeddedBroker } from "./mqtt/embedded-broker.ts";
 import { onlyOurs } from "./mqtt/only-ours.ts";
 import { openTransport } from "./mqtt/open.ts";
 import type { Receiver, Transport } from "./mqtt/transport.ts";
+import { openObjects } from "./objects/open.ts";
 import type { Database } from "./postgres/database.ts";
 import { databaseProblem } from "./postgres/health.ts";
 import { openDatabase } from "./postgres/open.ts";
@@ -106,7 +107,7 @@ async function runParts(
   { started, failed, signal }: Running,
 ): Promise<void> {
   const { config, clock, random, logger } = options;
-  const identity = await openIdentity(config, clock.now());
+  const identity = await openIdentity(config, clock.now(), logger);
   const fail = (error: unknown): void => failed.abort(error);
   const { database, close } = await openDatabase(config, { logger, random, failed: fail }, signal);
   started.push("database", close);
@@ -135,7 +136,7 @@ interface Assembled extends Omit<ReadyCentre, "sinks" | "addresses"> {
   readonly transport: Transport;
   addresses(): ReadyCentre["addresses"];
   /** What listens, in the order of its start. */
-  readonly listeners: readonly Pick<Api, "start" | "stop" | "renew">[];
+  readonly listeners: readonly Listener[];
   /** Everything that runs until the signal is aborted. */
   tasks(signal: AbortSignal): Promise<void>[];
 }
@@ -169,7 +170,8 @@ async function assemble(
     committed: (entries, ms) => metrics.committed(entries, ms),
   });
   const stores = createSinks({ config, database, clock, ...opening });
-  const projecting = { sinks: stores.sinks, instance: options.newId() };
+  const archived = createArchivedPages(database, openObjects(config, options.newId), logger);
+  const projecting = { ...stores, archived, instance: options.newId() };
   const sinks = createRunningSinks({ ...projecting, log, database, clock, random, logger });
   const { uploads, routes, doorStats } = openUploads({
     ...options,
@@ -187,13 +189,7 @@ async function assemble(
   };
   transport.attach(own === null ? ofThisSite(receiver, database, options) : receiver);
   const supervisor = createSupervisor({ logger, random });
-  const health = {
-    "GET /health/live": live,
-    "GET /health/ready": readyRoute([
-      { name: "database", problem: () => databaseProblem(database) },
-      { name: "broker", problem: async () => transport.problem() },
-    ]),
-  };
+  const health = healthOf(database, transport);
   const metrics = createMetrics({
     database,
     uploads: uploads.stats,
@@ -201,6 +197,7 @@ async function assemble(
     ingest: () => service.ingest.stats(),
     sinks: createSinkControl(database).states,
     connections: () => transport.connected(),
+    certificateExpiresInS: () => served.expiresInS(),
     limits: limitCounters({
       budget: budget.stats,
       ingest: () => service.ingest.stats(),
@@ -211,12 +208,12 @@ async function assemble(
       taskRestarts: supervisor.restarts,
     }),
   });
-  const { api, watching } = createListeners(options, identity, {
+  const { api, watching, listeners, served } = createListeners(options, identity, {
+    own,
     http: { ...health, ...routes },
     metrics: { ...health, "GET /metrics": metrics.route },
   });
-  const running = { service, presence, uploads, released, sinks, devices, own };
-  const listeners = [own ?? [], api, watching].flat();
+  const running = { service, presence, uploads, released, sinks, devices, own, served };
   return {
     ...{ log, devices, sinks, faces: stores.faces, transport, listeners },
     tasks: (signal) => tasksOf({ ...running, ...options, supervisor }, signal),
@@ -226,7 +223,17 @@ async function assemble(
       http: api.url(),
       metrics: watching.url(),
     }),
-    reload: () => reload(options, listeners),
+    reload: served.reload,
+  };
+}
+
+function healthOf(database: Database, transport: Transport): ApiOptions["routes"] {
+  return {
+    "GET /health/live": live,
+    "GET /health/ready": readyRoute([
+      { name: "database", problem: () => databaseProblem(database) },
+      { name: "broker", problem: async () => transport.problem() },
+    ]),
   };
 }
 
@@ -243,6 +250,7 @@ interface Tasks extends Pick<CentreOptions, "config" | "logger"> {
   readonly uploads: Task;
   readonly released: Task;
   readonly sinks: Task;
+  readonly served: Task;
   readonly devices: Devices;
   readonly own: EmbeddedBroker | null;
   readonly supervisor: Supervisor;
@@ -256,6 +264,7 @@ interface Task {
 function tasksOf(parts: Tasks, running: AbortSignal): Promise<void>[] {
   const { service, presence, uploads, released, sinks, devices, own, supervisor, logger } = parts;
   const aside: Record<string, Task> = { presence, uploads, "released keys": released };
+  aside["certificate"] = parts.served;
   if (parts.config.sinks.run) aside["sinks"] = sinks;
   if (own !== null) {
     const disconnect = (...session: [string, Date]): void => own.disconnect(...session);
@@ -265,44 +274,4 @@ function tasksOf(parts: Tasks, running: AbortSignal): Promise<void>[] {
     supervisor.run(name, (signal) => task.run(signal), running),
   );
   return [service.run(running), ...supervised];
-}
-
-/** What listens gets the certificate that is in the files now. */
-async function reload(
-  { config, clock, logger }: CentreOptions,
-  servers: readonly Pick<Api, "renew">[],
-): Promise<void> {
-  await createBoundary("reload", logger).eachAsync(null, async () => {
-    const identity = await openIdentity(config, clock.now());
-    if (identity !== null) {
-      // One that cannot be used is refused before any server has it.
-      createSecureContext({ cert: identity.certificate, key: identity.key });
-      for (const server of servers) server.renew(identity);
-    }
-    logger.info("reloaded", { certificate: identity !== null });
-  });
-}
-
-/** Devices reach the one; metrics are for who watches the centre. */
-function createListeners(
-  { config, logger }: CentreOptions,
-  identity: Identity | null,
-  routes: Readonly<Record<"http" | "metrics", ApiOptions["routes"]>>,
-): { readonly api: Api; readonly watching: Api } {
-  const watched = listening(metricsListener(config), identity);
-  const setting = "http.metrics.port";
-  return {
-    api: createApi({ ...listening(config.http, identity), routes: routes.http, logger }),
-    watching: createApi({ ...watched, routes: routes.metrics, logger, setting }),
-  };
-}
-
-function listening({ host, port }: { host: string; port: number }, identity: Identity | null) {
-  return { host, port, tls: isLoopback(host) ? null : identity };
-}
-
-/** The port after the one of uploads, unless it is named: two centres on a machine have two. */
-function metricsListener({ http }: CloudConfig): { readonly host: string; readonly port: number } {
-  const { host, port = http.port === 0 ? 0 : http.port + 1 } = http.metrics;
-  return { host, port };
 }

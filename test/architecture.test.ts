@@ -55,16 +55,17 @@ const CENTRE = table("cloud-sync", {
   lifecycle: "log objects postgres",
   // What a sink is; what every sink may use; one room a store; what runs them.
   "sinks/sink.ts": "log",
-  "sinks/support": "log postgres sinks/sink.ts",
-  "sinks/*": "keyring log postgres sinks/sink.ts sinks/support",
-  "sinks/runner": "log postgres sinks/sink.ts",
+  "sinks/projection.ts": "log postgres sinks/sink.ts",
+  "sinks/support": "log postgres sinks/projection.ts sinks/sink.ts",
+  "sinks/*": "keyring log postgres sinks/projection.ts sinks/sink.ts sinks/support",
+  "sinks/runner": "log postgres sinks/projection.ts sinks/sink.ts",
   "sinks/registry.ts":
-    "config keyring log postgres sinks/* sinks/runner sinks/sink.ts sinks/support",
+    "config keyring log postgres sinks/* sinks/projection.ts sinks/runner sinks/sink.ts sinks/support",
   // Readers are no sinks.
   queries: "keyring objects postgres",
-  api: "fairness http ingest keyring mqtt postgres sinks/runner uploads",
+  api: "config fairness host http ingest keyring mqtt postgres sinks/runner uploads",
   "centre.ts":
-    "api config fairness fleet host http ingest keyring log mqtt postgres sinks/registry.ts sinks/runner uploads",
+    "api config fairness fleet host http ingest keyring lifecycle log mqtt objects postgres sinks/registry.ts sinks/runner uploads",
   cli: "centre.ts config fleet host keyring lifecycle log mqtt objects postgres queries sinks/registry.ts sinks/runner",
 });
 

@@ -11,7 +11,7 @@ import { archivedMonths, createArchiveReader } from "../lifecycle/archive-reader
 import type { ArchiveReader } from "../log/event-log.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
 import { openObjects } from "../objects/open.ts";
-import { createSinks } from "../sinks/registry.ts";
+import { createSinks, namesOf } from "../sinks/registry.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
 
 async function withObjects(
@@ -37,8 +37,7 @@ async function withArchive(
   const opens = (await readPublicKey(database)) !== null;
   const opening = opens ? { openPersonal: async () => null } : {};
   const config = invocation.config();
-  const { sinks } = createSinks({ config, database, clock: systemClock, ...opening });
-  const names = sinks.map(({ name }) => name);
+  const names = namesOf(createSinks({ config, database, clock: systemClock, ...opening }));
   return await withObjects(invocation, (objects) =>
     work(createArchive({ database, objects, sinks: names, clock: systemClock })),
   );

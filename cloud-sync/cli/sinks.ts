@@ -3,7 +3,7 @@ import { table } from "../../shared/cli/terminal.ts";
 import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
-import { createSinkControl, type SinkControl } from "../sinks/runner/control.ts";
+import { createSinkControl, type SinkControl, type SinkState } from "../sinks/runner/control.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
 
 const REJECTS_SHOWN = 1_000;
@@ -27,6 +27,14 @@ const POSITION: Option<bigint | undefined> = {
   },
 };
 
+/** What is served stays as it is until what is built is level with the log. */
+function rebuildWords({ rebuild }: SinkState): string {
+  if (rebuild === null) return "";
+  const { lagEntries, errorCode } = rebuild;
+  const held = errorCode === null ? "" : `, held up by ${errorCode}`;
+  return `, rebuilding (${lagEntries} entries to go${held})`;
+}
+
 export const sinksList: Verb = verb({
   name: "sinks list",
   summary: "sinks with their consumer lag, rejects, breaker and last error",
@@ -37,9 +45,11 @@ export const sinksList: Verb = verb({
     const states = await (await control(invocation)).states();
     const rows = states.map((state) => [
       state.name,
-      state.running ? "running" : "stopped",
+      `${state.running ? "running" : "stopped"}${rebuildWords(state)}`,
       `${state.lagEntries} entries, ${Math.round(state.lagS)} s`,
-      `${state.rejected}`,
+      state.discarded === 0
+        ? `${state.rejected}`
+        : `${state.rejected}, ${state.discarded} discarded`,
       state.breaker,
       state.errorCode === null
         ? "-"
@@ -115,8 +125,8 @@ export const sinksDrop: Verb = verb({
 
 export const sinksReplay: Verb = verb({
   name: "sinks replay",
-  summary: "replay a sink: delete its data and read the log from the first entry",
-  options: { incomplete: flag("also where months of the log lie in the archive alone") },
+  summary: "replay a sink from the first entry, archived months included; served until it is level",
+  options: { incomplete: flag("leave out archived months that cannot be read") },
   example: "porchlight-cloud sinks replay postgres",
   operands: oneOperand("<sink>"),
   async run(invocation) {
@@ -131,8 +141,8 @@ export const sinksReplay: Verb = verb({
 export const sinksForget: Verb = verb({
   name: "sinks forget",
   summary: "remove the cursor of a retired sink, so that the archive does not wait for it",
-  options: {},
-  example: "porchlight-cloud sinks forget influx",
+  options: { yes: confirmation("its position and its rejects are gone") },
+  example: "porchlight-cloud sinks forget influx --yes",
   operands: oneOperand("<sink>"),
   async run(invocation) {
     const [sink = ""] = invocation.operands;

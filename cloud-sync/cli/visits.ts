@@ -3,7 +3,7 @@ import { table } from "../../shared/cli/terminal.ts";
 import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { dateOf, duration, similarity } from "../../shared/cli/words.ts";
 import { EXIT } from "../../shared/core/errors.ts";
-import { namesOf } from "../queries/people.ts";
+import { namesOf, personKey } from "../queries/people.ts";
 import { type CentralVisit, listVisits } from "../queries/visits.ts";
 import { keyringOf } from "./people.ts";
 import { type Verb, verb } from "./verb.ts";
@@ -41,12 +41,14 @@ export const visitsList: Verb = verb({
     const limit = values.limit;
     const { database } = await centre();
     const found = await listVisits(database, { device: values.device, limit });
-    const people = new Set(found.flatMap(({ person }) => (person === null ? [] : [person])));
+    const people = found.flatMap(({ device, person }) =>
+      person === null ? [] : [{ device, person }],
+    );
     const { open } = await keyringOf({ config }, database);
-    const names = await namesOf({ database, open }, [...people]);
+    const names = await namesOf({ database, open }, people);
     const visits = found.map((visit) => ({
       ...visit,
-      name: names.get(visit.person ?? "") ?? null,
+      name: names.get(personKey({ ...visit, person: visit.person ?? "" })) ?? null,
     }));
     terminal.data(visits, table(HEADER, visits.map(rowOf)));
     return EXIT.ok;

@@ -31,6 +31,18 @@ export interface KeyCount {
   readonly held: number;
 }
 
+export interface SubjectOfDevice {
+  readonly device: string;
+  readonly subject: string;
+}
+
+/** A visit that a device has linked to a person. */
+export interface VisitLink {
+  readonly device: string;
+  readonly person: string;
+  readonly visit: string;
+}
+
 /** Opens what is sealed there; null when its key was not released, or is gone. */
 export type OpenPersonal = (place: SealPlace, sealed: string) => Promise<Buffer | null>;
 
@@ -40,8 +52,13 @@ export interface Keyring {
    * keys of erased subjects, change nothing. False when there are too many of this device.
    */
   keep(device: string, site: string, keys: readonly ReleasedKey[]): Promise<boolean>;
-  /** Destroys the keys of erased subjects for good: none of theirs is accepted again. */
-  erase(subjects: readonly { readonly device: string; readonly subject: string }[]): Promise<void>;
+  /**
+   * Destroys the keys of erased subjects for good, and of the visits that are linked to them: none
+   * of theirs is accepted again. Within the caller's transaction.
+   */
+  erase(connection: Connection, subjects: readonly SubjectOfDevice[]): Promise<void>;
+  /** Links visits to people: those of somebody who is erased already are erased at once. */
+  link(connection: Connection, links: readonly VisitLink[]): Promise<void>;
   /** Destroys the keys of a device. It does not send them again by itself. */
   forget(device: string): Promise<number>;
   /** Opens what is sealed there by the key of the device whose log it is; null without that key. */
@@ -88,10 +105,23 @@ const KEEP = `INSERT INTO released_keys AS old
   ON CONFLICT (device, subject, class) DO UPDATE SET number = excluded.number,
     site = excluded.site, wrapped = excluded.wrapped, changed = excluded.changed
   WHERE old.number < excluded.number`;
-const ERASE = `INSERT INTO erased_subjects SELECT * FROM unnest($1::uuid[], $2::uuid[])
-  ON CONFLICT DO NOTHING`;
-const DESTROY = `DELETE FROM released_keys USING unnest($1::uuid[], $2::uuid[]) AS gone (device, subject)
-  WHERE released_keys.device = gone.device AND released_keys.subject = gone.subject`;
+const LINK = `INSERT INTO visit_people (device, person, visit)
+  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) ON CONFLICT DO NOTHING`;
+/** Those links ($1, $2, $3) whose person is erased. */
+const ERASED_LINKS = `SELECT DISTINCT link.device, link.visit AS subject
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS link (device, person, visit)
+  JOIN erased_subjects gone ON gone.device = link.device AND gone.subject = link.person`;
+/** These subjects, and the visits that are linked to them. */
+const ERASE = `WITH given AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS given (device, subject)),
+  gone AS (
+    SELECT device, subject FROM given
+    UNION SELECT link.device, link.visit FROM visit_people link
+    JOIN given ON link.device = given.device AND link.person = given.subject),
+  destroyed AS (
+    DELETE FROM released_keys USING gone
+    WHERE released_keys.device = gone.device AND released_keys.subject = gone.subject)
+  INSERT INTO erased_subjects SELECT device, subject FROM gone ON CONFLICT DO NOTHING`;
 const FORGET = `UPDATE released_keys SET wrapped = NULL, changed = nextval('released_keys_changes')
   WHERE device = $1 AND wrapped IS NOT NULL RETURNING subject`;
 const WRAPPED = `SELECT device, wrapped FROM released_keys JOIN logs USING (device)
@@ -106,6 +136,7 @@ const wrappedRows = z.array(z.object({ device: z.string(), wrapped: z.instanceof
 const changeRows = z.array(
   z.object({ device: z.string(), subject: z.string(), held: z.boolean(), changed: z.bigint() }),
 );
+const subjectRows = z.array(z.object({ device: z.string(), subject: z.string() }));
 const countRows = z.array(
   z.object({
     device: z.string(),
@@ -134,6 +165,13 @@ export function createKeyring({ database, site }: KeyringOptions): Keyring {
       await connection.query(LOCK_KEYS);
       return await work(connection);
     });
+  const erase: Keyring["erase"] = async (connection, subjects) => {
+    await connection.query(LOCK_KEYS);
+    await connection.query(ERASE, [
+      subjects.map(({ device }) => device),
+      subjects.map(({ subject }) => subject),
+    ]);
+  };
   return {
     keep: (device, wrappedFor, keys) =>
       alone(async (connection) => {
@@ -151,15 +189,18 @@ export function createKeyring({ database, site }: KeyringOptions): Keyring {
         ]);
         return true;
       }),
-    erase: (subjects) =>
-      alone(async (connection) => {
-        const columns = [
-          subjects.map(({ device }) => device),
-          subjects.map(({ subject }) => subject),
-        ];
-        await connection.query(ERASE, columns);
-        await connection.query(DESTROY, columns);
-      }),
+    erase,
+    async link(connection, links) {
+      await connection.query(LOCK_KEYS);
+      const columns = [
+        links.map(({ device }) => device),
+        links.map(({ person }) => person),
+        links.map(({ visit }) => visit),
+      ];
+      await connection.query(LINK, columns);
+      const gone = subjectRows.parse(await connection.query(ERASED_LINKS, columns));
+      if (gone.length > 0) await erase(connection, gone);
+    },
     forget: (device) =>
       alone(async (connection) => (await connection.query(FORGET, [device])).length),
     async open(place, sealed) {

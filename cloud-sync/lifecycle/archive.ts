@@ -126,8 +126,17 @@ export function createArchive(options: ArchiveOptions): Archive {
     },
     verify: verified,
     async drop(month, signal) {
-      const manifest = await verified(month, signal);
-      await database.transaction((connection) => dropMonth(connection, manifest, sinks), signal);
+      const { sha256, droppedAt } = await recorded(month);
+      if (droppedAt !== null) return;
+      const manifest = await readManifest(objects, month, sha256);
+      await database.transaction(async (connection) => {
+        await lockMonth(connection, month);
+        for (const file of manifest.files) {
+          await compare(connection, month, file, await readFile(objects, file));
+          signal.throwIfAborted();
+        }
+        await dropMonth(connection, manifest, sinks);
+      }, signal);
     },
     async restore(month, signal) {
       const manifest = await verified(month, signal);
@@ -188,7 +197,7 @@ async function writeMonth(
 
 /** Row by row: what is archived is what is in the database, no more and no less. */
 async function compare(
-  database: Database,
+  database: Pick<Database, "query">,
   month: string,
   file: ArchivedFile,
   rows: readonly ArchivedRow[],
@@ -205,12 +214,23 @@ async function compare(
   if (at !== rows.length) throw broken(file.key, "the database has fewer entries");
 }
 
+/**
+ * Until the commit nobody writes into the month: what is compared is what is dropped. It is still
+ * read, and the log goes on. Between two statements, a file is fetched.
+ */
+async function lockMonth(connection: Connection, month: string): Promise<void> {
+  await connection.query("SET LOCAL idle_in_transaction_session_timeout = 0");
+  await connection.query(`LOCK TABLE ${partitionOf(month)} IN SHARE MODE`);
+}
+
 async function dropMonth(
   connection: Connection,
   manifest: Manifest,
   sinks: readonly string[],
 ): Promise<void> {
   const { month, firstPosition, lastPosition } = manifest;
+  // No sink begins again meanwhile: it would miss what goes.
+  await connection.query("LOCK TABLE sink_cursors, sink_rejects IN SHARE ROW EXCLUSIVE MODE");
   const range = [sinks, BigInt(lastPosition), BigInt(firstPosition)];
   const behind = nameRows.parse(await connection.query(BEHIND, range)).map(({ name }) => name);
   if (behind.length > 0) {

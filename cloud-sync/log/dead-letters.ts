@@ -6,7 +6,7 @@ import { z } from "zod";
 import { EXIT, messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import { readEntry } from "../../shared/log/entry-bytes.ts";
 import { decodeBatch } from "../../shared/protocol/batch.ts";
-import type { Database } from "../postgres/database.ts";
+import type { Connection, Database } from "../postgres/database.ts";
 import { LOCK_LOG } from "./append.ts";
 import type { CentralLog } from "./event-log.ts";
 
@@ -43,7 +43,10 @@ export interface DeadLetters {
   count(): Promise<number>;
   /** As it came. Throws `letter.unknown`. */
   payload(id: number): Promise<Buffer>;
-  /** Retries: null when it was ingested and is a dead letter no more; else the reason. */
+  /**
+   * Retries: null when it was ingested and is a dead letter no more; else the reason. Throws
+   * `letter.archived` when the month with its place lies in the archive alone.
+   */
   retry(id: number): Promise<string | null>;
   /** Throws `letter.unknown`. */
   drop(id: number): Promise<void>;
@@ -55,10 +58,17 @@ const LIST = `SELECT id, device, log, seq, reason, octet_length(payload) AS byte
 const COUNT = "SELECT count(*) AS count FROM dead_letters";
 const LETTER = "SELECT device, log, seq, payload FROM dead_letters WHERE id = $1";
 const DROP = "DELETE FROM dead_letters WHERE id = $1 RETURNING id";
+/** Before the lock of the append path: who archives a month may hold this one for minutes. */
+const LOCK_ROWS = "LOCK TABLE event_log IN ROW EXCLUSIVE MODE";
 /** A new position: who has read past the old one still comes to what was not there. */
 const FILL = `UPDATE event_log SET body = $3, type = $4, at = $5, subject = $6, actor = $7,
     position = nextval(pg_get_serial_sequence('event_log', 'position'))
   WHERE log = $1 AND seq = $2 AND body IS NULL RETURNING seq`;
+const PLACE = "SELECT body FROM event_log WHERE log = $1 AND seq = $2";
+/** Newest first: those from the letter's month on back. A commit may straddle midnight. */
+const AWAY = `SELECT month FROM log_archives WHERE dropped_at IS NOT NULL
+  ORDER BY month <> to_char((SELECT received_at FROM dead_letters WHERE id = $1) AT TIME ZONE 'UTC',
+    'YYYY-MM'), month DESC LIMIT 1`;
 const FORKS = `SELECT f.seq, e.hash AS stored, f.hash AS other, f.received_at FROM forks f
   LEFT JOIN event_log e ON e.log = f.log AND e.seq = f.seq WHERE f.log = $1 ORDER BY f.seq`;
 
@@ -81,6 +91,8 @@ const letterRows = z.array(
     })
     .transform(({ received_at: receivedAt, ...row }): DeadLetter => ({ ...row, receivedAt })),
 );
+const placeRow = z.object({ body: z.string().nullable() }).optional();
+const monthRow = z.object({ month: z.string() }).optional();
 const payloadRow = z.object({
   device: z.string(),
   log: z.string().nullable(),
@@ -117,8 +129,8 @@ export function createDeadLetters(
     async retry(id) {
       const letter = await letterOf(id);
       const { seq } = letter;
-      const problem =
-        seq === null ? await appendAgain(letter, log) : await fillIn(database, letter, seq);
+      if (seq !== null) return fillIn(database, { ...letter, id }, seq);
+      const problem = await appendAgain(letter, log);
       if (problem === null) await drop(id);
       return problem;
     },
@@ -141,10 +153,13 @@ async function appendAgain(
   }
 }
 
-/** Puts an entry into the place that its log has kept for it, if this version can read it. */
+/**
+ * Puts an entry into the place that its log has kept for it, if this version can read it, and
+ * deletes the letter with the same commit: it is the only copy until then.
+ */
 async function fillIn(
   database: Database,
-  { log, payload }: Letter,
+  { id, log, payload }: Letter & { readonly id: number },
   seq: number,
 ): Promise<string | null> {
   if (!isUtf8(payload)) return "it is not UTF-8";
@@ -152,9 +167,33 @@ async function fillIn(
   const { columns, fault } = readEntry(payload, [0, payload.length], place, seq);
   if (columns === null) return fault;
   const { type, at, subject, actor } = columns;
-  await database.transaction(async (connection) => {
+  const body = payload.toString("utf8");
+  return database.transaction(async (connection) => {
+    await connection.query(LOCK_ROWS);
     await connection.query(LOCK_LOG);
-    await connection.query(FILL, [log, seq, payload.toString("utf8"), type, at, subject, actor]);
+    const filled = await connection.query(FILL, [log, seq, body, type, at, subject, actor]);
+    if (filled.length === 0) {
+      const there = placeRow.parse((await connection.query(PLACE, [log, seq]))[0]);
+      if (there === undefined) throw await archivedLetter(connection, id, seq);
+      if (there.body !== body) return `its place, entry ${seq} of ${log}, holds other content`;
+    }
+    await connection.query(DROP, [id]);
+    return null;
   });
-  return null;
+}
+
+async function archivedLetter(
+  connection: Connection,
+  id: number,
+  seq: number,
+): Promise<PorchlightError> {
+  const row = monthRow.parse((await connection.query(AWAY, [id]))[0]);
+  const month = row?.month;
+  const where = month === undefined ? "is not in the database" : `lies in the archive (${month})`;
+  return new PorchlightError("letter.archived", `the place of entry ${seq} ${where}`, {
+    hint:
+      month === undefined
+        ? "see what is missing: porchlight-cloud log verify"
+        : `restore the month first: porchlight-cloud archive restore ${month}`,
+  });
 }

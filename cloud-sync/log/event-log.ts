@@ -63,6 +63,8 @@ export interface CentralLog {
   readByType(types: readonly string[], position: bigint, limit: number): Promise<EntryPage>;
   /** The entries at these positions, as far as they are there; few enough to fit into memory. */
   readAt(positions: readonly bigint[]): Promise<readonly StoredEntry[]>;
+  /** Of the last entry; 0 where there is none. */
+  lastPosition(): Promise<bigint>;
   /** How far the newest log of a device is here; null when it has none. */
   newest(device: string): Promise<Cursor | null>;
   /** Every log, oldest first. */
@@ -120,6 +122,7 @@ const entryRows = z.array(
     .transform(({ received_at: receivedAt, ...row }): StoredEntry => ({ ...row, receivedAt })),
 );
 
+const lastRow = z.tuple([z.object({ last: z.bigint().nullable() })]);
 const reachRow = z.tuple([z.object({ reach: z.bigint().nullable() })]);
 const moreRow = z.object({ more: z.boolean() }).optional();
 
@@ -173,6 +176,7 @@ const READ_AFTER = `SELECT position, log, seq, hash, body, type, at, subject, ac
   WHERE coalesce(before, 0) < ${PAGE_BYTES} ORDER BY position`;
 const READ_AT = `SELECT position, log, seq, hash, body, type, at, subject, actor, received_at
   FROM event_log WHERE position = ANY ($1::bigint[]) ORDER BY position`;
+const LAST = "SELECT max(position) AS last FROM event_log";
 const REACH = `SELECT max(position) AS reach FROM
   (SELECT position FROM event_log WHERE position > $1 ORDER BY position LIMIT $2) AS page`;
 const READ_OF = `SELECT position, log, seq, hash, body, type, at, subject, actor, received_at, more
@@ -250,6 +254,10 @@ export function createCentralLog(database: Database): CentralLog {
     },
     async readAt(positions) {
       return entryRows.parse(await database.query(READ_AT, [positions]));
+    },
+    async lastPosition() {
+      const [{ last }] = lastRow.parse(await database.query(LAST));
+      return last ?? 0n;
     },
     logs,
     async verify(log, witnesses, archived) {

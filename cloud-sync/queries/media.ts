@@ -17,10 +17,13 @@ export interface CentralMedia {
   readonly erasedAt: Date | null;
 }
 
-const LIST = `SELECT media, device, visit, kind, sha256, bytes, width_px, height_px, captured_at,
-    erased_at
-  FROM porchlight_read.media WHERE $1::uuid IS NULL OR device = $1
-  ORDER BY captured_at DESC, media LIMIT $2`;
+function list(where: string): string {
+  return `SELECT media, device, visit, kind, sha256, bytes, width_px, height_px, captured_at,
+      erased_at
+    FROM porchlight_read.media ${where} ORDER BY captured_at DESC, media LIMIT $1`;
+}
+const LIST = list("");
+const LIST_OF = list("WHERE device = $2");
 
 const rows = z.array(
   z
@@ -53,5 +56,9 @@ export async function listMedia(
   { device, limit }: { readonly device?: string | undefined; readonly limit: number },
 ): Promise<readonly CentralMedia[]> {
   if (!(await tableExists(database, "media"))) return [];
-  return rows.parse(await database.query(LIST, [device ?? null, limit]));
+  const found =
+    device === undefined
+      ? await database.query(LIST, [limit])
+      : await database.query(LIST_OF, [limit, device]);
+  return rows.parse(found);
 }

@@ -22,7 +22,8 @@ const COLUMNS = `subject, device, enrolled_at, erased_at, profile, profile_log, 
   profile_type FROM porchlight_read.people`;
 const LIST = `SELECT ${COLUMNS} WHERE enrolled_at IS NOT NULL AND ($1::uuid IS NULL OR device = $1)
   ORDER BY enrolled_at, subject LIMIT $2`;
-const NAMED = `SELECT ${COLUMNS} WHERE subject = ANY ($1::uuid[])`;
+const NAMED = `SELECT ${COLUMNS}
+  WHERE (device, subject) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))`;
 
 const rows = z.array(
   z
@@ -64,16 +65,27 @@ export async function listPeople(
   return people;
 }
 
-/** The names of these, where they were released. */
+/** A person as a device names them: two devices may use one pseudonym. */
+export interface PersonOfDevice {
+  readonly device: string;
+  readonly person: string;
+}
+
+export function personKey({ device, person }: PersonOfDevice): string {
+  return `${device} ${person}`;
+}
+
+/** The names of these, by `personKey`, where they were released. */
 export async function namesOf(
   { database, open }: PeopleOptions,
-  subjects: readonly string[],
+  people: readonly PersonOfDevice[],
 ): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
-  if (subjects.length === 0 || !(await tableExists(database, "people"))) return names;
-  for (const row of rows.parse(await database.query(NAMED, [subjects]))) {
-    const { subject, name } = await personOf(row, open);
-    if (name !== null) names.set(subject, name);
+  if (people.length === 0 || !(await tableExists(database, "people"))) return names;
+  const columns = [people.map(({ device }) => device), people.map(({ person }) => person)];
+  for (const row of rows.parse(await database.query(NAMED, columns))) {
+    const { subject: person, device, name } = await personOf(row, open);
+    if (name !== null) names.set(personKey({ device, person }), name);
   }
   return names;
 }

@@ -19,10 +19,15 @@ export interface CentralVisit {
   readonly delayMs: number | null;
 }
 
-const LIST = `SELECT visit, device, camera, started_at, ended_at, duration_ms,
-    coalesce(end_outcome, outcome) AS outcome, person, score, margin, delay_ms
-  FROM porchlight_read.visits WHERE $1::uuid IS NULL OR device = $1
-  ORDER BY coalesce(started_at, decided_at, ended_at) DESC LIMIT $2`;
+/** By what the table is indexed by, of one device or of all: a plan for each. */
+function list(where: string): string {
+  return `SELECT visit, device, camera, started_at, ended_at, duration_ms,
+      coalesce(end_outcome, outcome) AS outcome, person, score, margin, delay_ms
+    FROM porchlight_read.visits ${where}
+    ORDER BY coalesce(started_at, decided_at, ended_at) DESC LIMIT $1`;
+}
+const LIST = list("");
+const LIST_OF = list("WHERE device = $2");
 
 const integer = z.bigint().transform(Number).nullable();
 const rows = z.array(
@@ -57,5 +62,9 @@ export async function listVisits(
   { device, limit }: { readonly device?: string | undefined; readonly limit: number },
 ): Promise<readonly CentralVisit[]> {
   if (!(await tableExists(database, "visits"))) return [];
-  return rows.parse(await database.query(LIST, [device ?? null, limit]));
+  const found =
+    device === undefined
+      ? await database.query(LIST, [limit])
+      : await database.query(LIST_OF, [limit, device]);
+  return rows.parse(found);
 }

@@ -6,16 +6,20 @@ import type { CloudConfig } from "../config/schema.ts";
 import type { OpenPersonal } from "../keyring/keyring.ts";
 import { createKeyring, type Keyring } from "../keyring/keyring.ts";
 import { type CentralLog, createCentralLog } from "../log/event-log.ts";
+import { type ArchivedPages, createLogPages } from "../log/pages.ts";
 import type { Database } from "../postgres/database.ts";
 import { createFaceEncodings, type FaceEncodings } from "./faces/sink.ts";
-import { createInflux } from "./influx/sink.ts";
-import { createErasures } from "./key-erasure/sink.ts";
+import { createInflux, type Influx } from "./influx/sink.ts";
+import { createKeyErasure } from "./key-erasure/sink.ts";
 import type { QueryMetrics } from "./metrics/query.ts";
-import { createTimeSeries } from "./metrics/sink.ts";
-import { createPostgresSink } from "./read-models/sink.ts";
+import { createTimeSeries, type TimeSeries } from "./metrics/sink.ts";
+import type { AnyProjection } from "./projection.ts";
+import { createReadModels } from "./read-models/sink.ts";
+import type { SinkRunner, SinkStats } from "./runner/condition.ts";
 import { createSinkCursor } from "./runner/cursors.ts";
-import { createSinkRunner, type SinkStats } from "./runner/runner.ts";
-import type { AnySink } from "./sink.ts";
+import { createProjector } from "./runner/projector.ts";
+import { createSinkRunner } from "./runner/runner.ts";
+import type { Sink } from "./sink.ts";
 import { createLogOwners, type DevicesOf } from "./support/device-of-log.ts";
 
 export interface SinksOptions {
@@ -29,7 +33,10 @@ export interface SinksOptions {
 }
 
 export interface Sinks {
-  readonly sinks: readonly AnySink[];
+  /** In our own database. */
+  readonly projections: readonly AnyProjection[];
+  /** In stores elsewhere. */
+  readonly sinks: readonly Sink[];
   /** Null where nothing is opened. */
   readonly faces: Pick<FaceEncodings, "nearest"> | null;
   /** Points in time, from wherever they are kept. */
@@ -45,10 +52,15 @@ export function createSinks(options: SinksOptions): Sinks {
   const metrics = createMetrics(config, database, clock, devicesOf);
   const faces =
     open === undefined ? null : createFaceEncodings({ database, devicesOf, open, late });
-  const erasures = createErasures({ keyring, devicesOf });
-  const sinks = [createPostgresSink({ database, devicesOf }), metrics.sink, erasures];
-  if (faces !== null) sinks.push(faces.sink);
-  return { sinks, faces, queryMetrics: metrics.query };
+  const projections: AnyProjection[] = [
+    createReadModels({ devicesOf }),
+    createKeyErasure({ keyring, devicesOf }),
+  ];
+  const sinks: Sink[] = [];
+  if ("projection" in metrics) projections.push(metrics.projection);
+  else sinks.push(metrics.sink);
+  if (faces !== null) projections.push(faces.projection);
+  return { projections, sinks, faces, queryMetrics: metrics.query };
 }
 
 /** In InfluxDB where one is configured, else in our own database. */
@@ -57,7 +69,7 @@ function createMetrics(
   database: Database,
   clock: Clock,
   devicesOf: DevicesOf,
-): { readonly sink: AnySink; readonly query: QueryMetrics } {
+): TimeSeries | Influx {
   const { url } = influx;
   const common = { devicesOf, retention: metrics.retention, clock };
   if (url === undefined) return createTimeSeries({ database, ...common });
@@ -66,8 +78,11 @@ function createMetrics(
 }
 
 export interface RunSinksOptions {
-  readonly sinks: readonly AnySink[];
-  readonly log: Pick<CentralLog, "readAfter" | "readByType">;
+  readonly projections: readonly AnyProjection[];
+  readonly sinks: readonly Sink[];
+  readonly log: CentralLog;
+  /** Months that left the database, for what is built from the first entry on. */
+  readonly archived: ArchivedPages | null;
   readonly database: Database;
   /** Who runs them, among several centres on one database. */
   readonly instance: string;
@@ -84,15 +99,27 @@ export interface RunningSinks {
 }
 
 export function createRunningSinks(options: RunSinksOptions): RunningSinks {
-  const { sinks, database, instance, ...common } = options;
-  const runners = sinks.map((sink) => {
-    const cursor = createSinkCursor(database, sink.name, instance);
-    return createSinkRunner({ ...common, sink, cursor });
-  });
+  const { projections, sinks, database, instance, archived, ...common } = options;
+  // Sinks that are level read the same pages.
+  const pages = createLogPages(common.log, archived);
+  const runners: readonly SinkRunner[] = [
+    ...projections.map((projection) =>
+      createProjector({ ...common, projection, pages, database, instance }),
+    ),
+    ...sinks.map((sink) => {
+      const cursor = createSinkCursor(database, sink.name, instance);
+      return createSinkRunner({ ...common, sink, pages, cursor });
+    }),
+  ];
   return {
     async run(signal) {
       await Promise.all(runners.map((runner) => runner.run(signal)));
     },
     stats: () => runners.map((runner) => runner.stats()),
   };
+}
+
+/** The names of these sinks' cursors. */
+export function namesOf({ projections, sinks }: Pick<Sinks, "projections" | "sinks">): string[] {
+  return [...projections, ...sinks].map(({ name }) => name);
 }

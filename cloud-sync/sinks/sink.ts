@@ -1,4 +1,4 @@
-/** What a sink is. The runner (runner.ts) owns order, batching, retry, breaker and cursor. */
+/** What a sink is whose store is elsewhere. The runner owns order, batching, retry, breaker and cursor. */
 import { invariant, PorchlightError, systemCodeOf } from "../../shared/core/errors.ts";
 import type { StoredEntry } from "../log/event-log.ts";
 
@@ -12,20 +12,17 @@ export interface Written {
   readonly rejected: readonly Rejection[];
 }
 
-/** Entries that were skipped before and are rejected now, and why. */
-export interface CaughtUp extends Written {
-  readonly entries: readonly StoredEntry[];
-}
+/** An entry as it is kept among the rejects. */
+export type RejectedEntry = Rejection & Pick<StoredEntry, "log" | "seq">;
 
 /**
- * A projection of the central log into one store.
- * Resolved is accepted, listed is rejected, thrown is kept and retried: there is no fourth.
+ * A projection of the central log into a store of another system. (One in our own PostgreSQL is a
+ * Projection, projection.ts.) Resolved is accepted, listed is rejected, thrown is kept and retried:
+ * there is no fourth.
  */
 export interface Sink {
   /** Key of its durable cursor. Renaming a sink replays it from the first entry. */
   readonly name: string;
-  /** The types of entries that it reads, where they are few; the others are skipped. */
-  readonly types?: readonly string[];
   /** Connects and creates what it needs. Idempotent; throws if the store is unreachable. */
   open(signal: AbortSignal): Promise<void>;
   /**
@@ -36,47 +33,17 @@ export interface Sink {
   close(): Promise<void>;
 }
 
-/** A store that can say how far it has come. */
-export interface Positioned {
-  /** The last position durable in the store itself. */
-  position(): Promise<bigint>;
-  /** Nothing up to there is missing: for a sink of some types. */
-  advanceTo?(position: bigint): Promise<void>;
-}
-
-/** A store that rewriting does not repair: everything is deleted before a replay. */
-export interface Resettable {
-  reset(): Promise<void>;
-}
-
-/** A projection that subject keys change, also after their entries. */
-export interface FollowsKeys {
-  /**
-   * One bounded step; null when nothing has changed. Called when no entry waits, twice a second; a
-   * step that failed is called for again.
-   */
-  catchUp(signal: AbortSignal): Promise<CaughtUp | null>;
-}
-
-/** A store that needs work from time to time: downsampling, retention. */
-export interface Maintained {
-  /** Never while a batch is written. */
-  maintain(signal: AbortSignal): Promise<void>;
-}
-
-/** A sink with whichever of these powers it has. */
-export type AnySink = Sink & Partial<Positioned & Resettable & FollowsKeys & Maintained>;
-
 /** Rejections with the entries that they are about. */
 export function withEntries(
   rejected: readonly Rejection[],
   batch: readonly StoredEntry[],
-): readonly (Rejection & StoredEntry)[] {
+): readonly RejectedEntry[] {
+  if (rejected.length === 0) return [];
   const entries = new Map(batch.map((entry) => [entry.position, entry]));
   return rejected.map(({ position, reason }) => {
     const entry = entries.get(position);
     invariant(entry !== undefined, "a sink rejects what it was given");
-    return { ...entry, reason };
+    return { position, reason, log: entry.log, seq: entry.seq };
   });
 }
 
@@ -93,13 +60,18 @@ export class StoreBusy extends PorchlightError {
 /** Why an entry is rejected: the first fault, without the value that is wrong. */
 export function faultOf(error: { readonly issues: readonly Issue[] }): string {
   const [issue] = error.issues;
-  const place = issue?.path.map(String).join(".") || "data";
+  const place = issue?.path.map(placeOf).join(".") || "data";
   return `${place}: ${issue?.code ?? "does not fit"}`;
 }
 
 interface Issue {
   readonly code?: string | undefined;
   readonly path: readonly PropertyKey[];
+}
+
+/** A key that a device chose is no name of ours: not in a log, not in a terminal. */
+function placeOf(key: PropertyKey): string {
+  return /^[a-zA-Z0-9]{1,32}$/.test(String(key)) ? String(key) : "?";
 }
 
 /** The error's code, never its message: a store's message may quote what it was given. */

@@ -9,7 +9,7 @@ import { createKeyring, type Keyring } from "../../cloud-sync/keyring/keyring.ts
 import { openSiteKey } from "../../cloud-sync/keyring/site-key.ts";
 import type { Database } from "../../cloud-sync/postgres/database.ts";
 import { openDatabase } from "../../cloud-sync/postgres/open.ts";
-import { namesOf } from "../../cloud-sync/queries/people.ts";
+import { namesOf, personKey } from "../../cloud-sync/queries/people.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { createLogger, silentLogger } from "../../shared/core/logger.ts";
 import { PERSONAL_CLASSES } from "../../shared/log/entry.ts";
@@ -71,9 +71,13 @@ class Centre {
     return createKeyring({ database, site: await openSiteKey(this.#config, database) });
   }
 
-  async name(person: string): Promise<string | null> {
+  async name(device: string, person: string): Promise<string | null> {
     const { open } = await this.keyring();
-    return (await namesOf({ database: this.database, open }, [person])).get(person) ?? null;
+    return (
+      (await namesOf({ database: this.database, open }, [{ device, person }])).get(
+        personKey({ device, person }),
+      ) ?? null
+    );
   }
 
   async nearest(): Promise<string | null> {
@@ -165,7 +169,7 @@ function tells(name: string, start: () => Promise<Rig>): void {
       const password = await centre.ready.devices.add(device.id);
       device.start({ url: centre.ready.addresses.mqtt, username: device.id, password });
       await centre.settled(device);
-      assert.equal([await centre.name(person), await centre.nearest()], [null, null]);
+      assert.equal([await centre.name(device.id, person), await centre.nearest()], [null, null]);
       const sealed = await centre.everything();
       assert.ok(sealed.includes(person), "the search works: pseudonyms are there");
       assert.equal(tracesIn(sealed), []);
@@ -173,12 +177,15 @@ function tells(name: string, start: () => Promise<Rig>): void {
       const publicKey = await centre.publicKey();
       await release(store, device.id, ["biometric"], publicKey);
       await until("the face is found", async () => (await centre.nearest()) === person);
-      assert.is(await centre.name(person), null, "the name was not released");
+      assert.is(await centre.name(device.id, person), null, "the name was not released");
       await release(store, device.id, ["biometric", "profile"], publicKey);
-      await until("the name is known", async () => (await centre.name(person)) === CANARY_NAME);
+      await until(
+        "the name is known",
+        async () => (await centre.name(device.id, person)) === CANARY_NAME,
+      );
       await release(store, device.id, ["profile"], publicKey);
       await until("the face is gone", async () => (await centre.nearest()) === null);
-      assert.is(await centre.name(person), CANARY_NAME);
+      assert.is(await centre.name(device.id, person), CANARY_NAME);
       await release(store, device.id, PERSONAL_CLASSES, publicKey);
       await until("it is there again", async () => (await centre.nearest()) === person);
 
@@ -189,7 +196,7 @@ function tells(name: string, start: () => Promise<Rig>): void {
       device.start({ url: centre.ready.addresses.mqtt, username: device.id, password });
       await centre.settled(device);
       await until("the face is gone", async () => (await centre.nearest()) === null);
-      assert.is(await centre.name(person), null);
+      assert.is(await centre.name(device.id, person), null);
       await until(
         "the keys are gone",
         async () => (await (await centre.keyring()).count()).length === 0,

@@ -11,6 +11,7 @@ import { createFaceEncodings } from "../../cloud-sync/sinks/faces/sink.ts";
 import { silentLogger } from "../../shared/core/logger.ts";
 import { cosine, type Embedding, embeddingToBytes, normalise } from "../../shared/log/embedding.ts";
 import { quantile, report } from "../support/bench.ts";
+import { DirectProjection } from "../support/direct-projection.ts";
 import { randomEmbedding, seeded } from "../support/facts.ts";
 import { startPgvector } from "../support/pgvector.ts";
 import { type PostgresServer, startPostgres } from "../support/postgres.ts";
@@ -92,11 +93,11 @@ async function measure(name: string, start: () => Promise<PostgresServer>): Prom
   const database = createDatabase(pool);
   const devicesOf = async (): Promise<Map<string, string>> => new Map([[log, randomUUID()]]);
   const open = async (_: object, sealed: string): Promise<Buffer> => Buffer.from(sealed, "base64");
-  const { sink, nearest } = createFaceEncodings({ database, devicesOf, open });
-  const signal = new AbortController().signal;
-  await sink.open(signal);
+  const { projection, nearest } = createFaceEncodings({ database, devicesOf, open });
+  const sink = new DirectProjection(database, projection);
+  await sink.open();
   const started = performance.now();
-  for (let from = 0; from < WRITTEN; from += BATCH) await sink.write(batchFrom(from), signal);
+  for (let from = 0; from < WRITTEN; from += BATCH) await sink.write(batchFrom(from));
   const seconds = (performance.now() - started) / 1_000;
   // An index that grows entry by entry takes minutes; made at once from all of them, seconds.
   const [index] = indexRows.parse(await database.query(INDEX));

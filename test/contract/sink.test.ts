@@ -1,156 +1,132 @@
 /** What every sink promises, each in front of its real store. */
-
 import * as assert from "uvu/assert";
-import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
-import { createPostgresSink } from "../../cloud-sync/sinks/read-models/sink.ts";
+import type { Connection, Database } from "../../cloud-sync/postgres/database.ts";
+import { createReadModels } from "../../cloud-sync/sinks/read-models/sink.ts";
 import { createSinkControl } from "../../cloud-sync/sinks/runner/control.ts";
-import type { Sink } from "../../cloud-sync/sinks/sink.ts";
 import { createLogOwners } from "../../cloud-sync/sinks/support/device-of-log.ts";
-import { silentLogger } from "../../shared/core/logger.ts";
-import { Central } from "../support/central.ts";
-import { batchOf } from "../support/links.ts";
-import { needsPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
+import { needsPostgres } from "../support/postgres.ts";
 import { RunningSink } from "../support/running-sink.ts";
-import {
-  SINK_CASES,
-  type SinkCase,
-  type StoreUnderTest,
-  stopServers,
-} from "../support/sink-stores.ts";
-import { Story } from "../support/story.ts";
+import { type AnySink, SinkRig } from "../support/sink-rig.ts";
+import { SINK_CASES, type SinkCase, stopServers } from "../support/sink-stores.ts";
 import { suite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
 
 const sinks = suite("a sink");
+const rig = new SinkRig();
 
-let server: PostgresServer | undefined;
-const central = new Central(async () => {
-  server ??= await startPostgres();
-  const running = server;
-  const fresh = async (): Promise<Database> =>
-    createDatabase({ url: running.freshDatabase(), logger: silentLogger, random: Math.random });
-  return { fresh, stop: running.stop };
-});
-const unaborted = new AbortController().signal;
-let story: Story;
-let store: StoreUnderTest;
-
-async function begin(one: SinkCase): Promise<void> {
-  await central.begin();
-  if (server === undefined) throw new Error("central starts the server");
-  story = new Story();
-  store = await one.start({ database: central.database, server, story });
-}
-
-async function end(): Promise<void> {
-  await store.stop();
-  await central.end();
-}
-
-async function append(from = 1, to = story.links.length): Promise<void> {
-  const { device, log, links } = story;
-  const batch = batchOf(log, links.slice(from - 1, to), links[from - 2]);
-  const [outcome] = await central.log.append([{ device, batch }]);
-  assert.is(outcome?.kind, "appended");
-}
-
-function run(sink = store.sink(), around?: ConstructorParameters<typeof RunningSink>[2]) {
-  return new RunningSink(sink, central, around);
-}
-
-async function settled(running: RunningSink, what = "everything is written"): Promise<void> {
-  const last = (await central.log.readAfter(0n, 10_000)).at(-1)?.position ?? 0n;
-  await until(what, () => running.runner.stats().position === last, 20_000);
-}
-
-/** What the whole story comes to when nothing goes wrong. */
-async function expected(one: SinkCase): Promise<unknown> {
-  const undisturbed = await one.start({
-    database: central.database,
-    server: server ?? (assert.unreachable() as never),
-    story,
+/** Something that waits until it is told to go on. */
+class Gate {
+  reached = false;
+  #open: () => void = () => undefined;
+  readonly #opened = new Promise<void>((done) => {
+    this.#open = done;
   });
-  const sink = undisturbed.sink();
-  await sink.open(unaborted);
-  await sink.write(await central.log.readAfter(0n, 10_000), unaborted);
-  const contents = await undisturbed.contents();
-  await sink.close();
-  await undisturbed.stop();
-  return contents;
+
+  async pass(): Promise<void> {
+    this.reached = true;
+    await this.#opened;
+  }
+
+  open(): void {
+    this.#open();
+  }
 }
 
-async function rejectsOf(sink: string): Promise<number[]> {
-  const rows = await createSinkControl(central.database).rejects(sink, 0n, 100);
-  return rows.map(({ seq }) => seq);
+/** A sink that stands still before each batch is written. */
+function gated(sink: AnySink, gate: Gate): AnySink {
+  if ("prepare" in sink) {
+    return {
+      ...sink,
+      async prepare(batch) {
+        const pending = await sink.prepare(batch);
+        await gate.pass();
+        return pending;
+      },
+    };
+  }
+  return {
+    ...sink,
+    async write(batch, signal) {
+      await gate.pass();
+      return sink.write(batch, signal);
+    },
+  };
 }
 
-function rejectedSeqs(one: SinkCase): number[] {
-  const bad = [...story.bad].filter(([type]) => one.rejects.includes(type));
-  return bad.map(([, seq]) => seq);
+/** Every transaction fails at first: before its commit, or after it, its answer lost. */
+function crashing(database: Database, when: "before" | "after"): Database {
+  const crash = new PorchlightError("database.unreachable", "the power is gone");
+  let turn = 0;
+  const failing = async <T>(work: (connection: Connection) => Promise<T>): Promise<T> => {
+    const fails = ++turn % 3 === 1;
+    const result = await database.transaction(async (connection) => {
+      const done = await work(connection);
+      if (fails && when === "before") throw crash;
+      return done;
+    });
+    if (fails) throw crash;
+    return result;
+  };
+  return { ...database, transaction: failing };
 }
 
 function promises(one: SinkCase): void {
   const promise = (title: string, test: () => Promise<void>): void => {
     sinks(`${one.name}: ${title}`, async () => {
-      await begin(one);
+      await rig.begin(one);
       try {
         await test();
       } finally {
-        await end();
+        await rig.end();
       }
     });
   };
 
-  promise("entries come in order, in whatever batches", async () => {
-    await append();
-    const sink = store.sink();
-    await sink.open(unaborted);
-    for (const entry of await central.log.readAfter(0n, 10_000)) {
-      await sink.write([entry], unaborted);
+  promise("entries come in order, in whatever batches, and a replay is the same", async () => {
+    const running = rig.run();
+    for (const [from, to] of [
+      [1, 4],
+      [5, 5],
+      [6, 11],
+      [12, rig.story.links.length],
+    ] as const) {
+      await rig.append(from, to);
+      await rig.settled(running);
     }
-    assert.equal(await store.contents(), await expected(one));
-    await sink.close();
+    await running.stop();
+    const { name } = running.runner.stats();
+    const live = await rig.store.contents();
+    assert.equal(await rig.rejectsOf(name), rig.rejectedSeqs());
+    assert.equal(live, await rig.expected());
+    assert.equal(await rig.rejectsOf(name), rig.rejectedSeqs());
   });
 
-  promise("the same batch twice is once, also when older entries come again", async () => {
-    await append();
-    const sink = store.sink();
-    await sink.open(unaborted);
-    const all = await central.log.readAfter(0n, 10_000);
-    const batches = [all, all, all.slice(0, 9), all.slice(4, 12), all];
-    for (const batch of batches.slice(0, 4)) {
-      await sink.open(unaborted);
-      await sink.write(batch, unaborted);
-    }
-    assert.equal(await store.contents(), await expected(one));
-    await sink.close();
-  });
-
-  promise("a crash between the write and the cursor loses and doubles nothing", async () => {
-    await append(1, 10);
-    let crashes = 0;
-    const crashing = run(store.sink(), (cursor) => ({
-      ...cursor,
-      settle: () => Promise.reject(new Error(`crash ${++crashes}`)),
-    }));
-    await until("it has written, and not moved", () => crashes > 1);
-    await crashing.stop();
-    await append(11);
-    const after = run();
-    await settled(after);
-    assert.equal(await store.contents(), await expected(one));
-    assert.equal(await rejectsOf(after.runner.stats().name), rejectedSeqs(one));
-    await after.stop();
-  });
+  for (const when of ["before", "after"] as const) {
+    promise(`a crash ${when} a commit loses and doubles nothing`, async () => {
+      await rig.append(1, 10);
+      const running = rig.run({ wrapped: (database) => crashing(database, when) });
+      await rig.settled(running);
+      await rig.append(11);
+      await rig.settled(running);
+      await running.stop();
+      const { name } = running.runner.stats();
+      const live = await rig.store.contents();
+      const [state] = await createSinkControl(rig.central.database).states();
+      assert.equal(live, await rig.expected());
+      assert.equal(await rig.rejectsOf(name), rig.rejectedSeqs());
+      assert.ok((state?.written ?? 0n) > 0n);
+    });
+  }
 
   promise("one of many is rejected: kept with a reason, and tried again when asked", async () => {
-    await append();
-    const running = run();
-    await settled(running);
+    await rig.append();
+    const running = rig.run();
+    await rig.settled(running);
     const { name } = running.runner.stats();
-    const control = createSinkControl(central.database);
-    const wanted = rejectedSeqs(one);
-    assert.equal(await rejectsOf(name), wanted);
+    const control = createSinkControl(rig.central.database);
+    const wanted = rig.rejectedSeqs();
+    assert.equal(await rig.rejectsOf(name), wanted);
     assert.is(running.runner.stats().rejected, wanted.length);
     const before = await control.rejects(name, 0n, 10);
     assert.ok(before.every(({ reason }) => reason.length > 5));
@@ -160,76 +136,98 @@ function promises(one: SinkCase): void {
       return now.every(({ at }, i) => at > (before[i]?.at ?? at));
     });
     assert.is(await control.dropRejects(name), wanted.length);
-    assert.equal(await store.contents(), await expected(one));
+    const live = await rig.store.contents();
     await running.stop();
+    assert.equal(live, await rig.expected());
   });
 
   promise("aborted in the middle of a write, it goes on where it was", async () => {
-    await append();
-    const sink = store.sink();
-    const aborted = run({
-      ...sink,
-      async write(batch, signal) {
-        const writing = sink.write(batch, signal);
-        void aborted.stop();
-        return writing;
-      },
-    });
-    await aborted.stop();
-    const after = run();
-    await settled(after);
-    assert.equal(await store.contents(), await expected(one));
+    await rig.append();
+    const gate = new Gate();
+    const aborted = rig.run({ around: (sink) => gated(sink, gate) });
+    await until("it is about to write", () => gate.reached);
+    const stopped = aborted.stop();
+    gate.open();
+    await stopped;
+    const after = rig.run();
+    await rig.settled(after);
     await after.stop();
+    assert.equal(await rig.store.contents(), await rig.expected());
+  });
+
+  promise("a holder that was paused and followed moves nothing any more", async () => {
+    await rig.append(1, 10);
+    const gate = new Gate();
+    const paused = rig.run({ around: (sink) => gated(sink, gate) });
+    await until("it is about to write", () => gate.reached);
+    await rig.expire();
+    const follower = rig.run();
+    await rig.settled(follower);
+    await rig.append(11);
+    await rig.settled(follower);
+    const [before, position] = [await rig.store.contents(), follower.runner.stats().position];
+    gate.open();
+    await until("it has noticed", () => paused.runner.stats().running === "waiting", 10_000);
+    await paused.stop();
+    assert.equal(await rig.store.contents(), before);
+    assert.is(follower.runner.stats().position, position);
+    await follower.stop();
+    assert.equal(before, await rig.expected());
   });
 
   promise("a store that is down is waited for, and delays no other sink", async () => {
-    await append(1, 6);
-    const running = run();
-    const devicesOf = createLogOwners(central.database);
-    const options = { database: central.database, devicesOf };
-    const other: Sink = { ...createPostgresSink(options), name: "other" };
-    const beside = run(other);
-    await settled(running);
-    await store.cut();
-    await append(7);
+    await rig.append(1, 6);
+    const running = rig.run();
+    const { database } = rig.central;
+    const other = createReadModels({ devicesOf: createLogOwners(database) });
+    const schema = "porchlight_other";
+    const beside = new RunningSink({ ...other, name: "other", schema }, rig.central);
+    await rig.settled(running);
+    await rig.cut();
+    await rig.append(7);
     const seen = new Set<string>();
     const watch = setInterval(() => seen.add(running.runner.stats().breaker), 5);
-    await settled(beside, "the other sink goes on");
+    await rig.settled(beside, "the other sink goes on");
     await until("the breaker opens", () => seen.has("open"));
     await until("a probe is let through", () => seen.has("half-open"));
-    const [state] = (await createSinkControl(central.database).states()).filter(
-      ({ name }) => name === running.runner.stats().name,
-    );
-    assert.is(state?.breaker, "open");
-    assert.is.not(state?.errorCode, null);
-    assert.ok((state?.lagEntries ?? 0) > 0 && (state?.lagS ?? 0) > 0);
-    await store.mend();
-    await settled(running, "it catches up");
+    assert.is.not(running.runner.stats().errorCode, null);
+    await rig.mend();
+    await rig.settled(running, "it catches up");
     clearInterval(watch);
-    assert.is(running.runner.stats().breaker, "closed");
+    await until("it has recovered", () => running.runner.stats().breaker === "closed");
     assert.is(running.runner.stats().errorCode, null);
-    assert.equal(await store.contents(), await expected(one));
     await Promise.all([running.stop(), beside.stop()]);
+    assert.equal(await rig.store.contents(), await rig.expected());
   });
 
-  promise("replayed from the first entry, it holds the same", async () => {
-    await append(1, 9);
-    const running = run();
-    await settled(running);
-    await append(10);
-    await settled(running);
-    const { name } = running.runner.stats();
-    const [live, rejects] = [await store.contents(), await rejectsOf(name)];
-    await createSinkControl(central.database).reset(name);
-    const restarted = async (): Promise<boolean> => {
-      const query = "SELECT FROM sink_cursors WHERE reset_asked";
-      return (await central.database.query(query)).length === 0;
-    };
-    await until("it has begun again", restarted);
-    await settled(running);
-    assert.equal(await store.contents(), live);
-    assert.equal(await rejectsOf(name), rejects);
-    await running.stop();
+  promise("while another version is built, what was served stays as it was", async () => {
+    await rig.append(1, 12);
+    const first = rig.run();
+    await rig.settled(first);
+    await first.stop();
+    const served = await rig.store.contents();
+    const gate = new Gate();
+    const newer = (sink: AnySink): AnySink =>
+      gated("prepare" in sink ? { ...sink, version: async () => 99 } : sink, gate);
+    await rig.append(13);
+    const second = rig.run({ around: newer });
+    await until("it has begun", () => gate.reached);
+    assert.equal(await rig.store.contents(), served);
+    const { name } = second.runner.stats();
+    const [state] = await createSinkControl(rig.central.database).states();
+    const tables = one.name !== "key-erasure" && !one.name.startsWith("influx");
+    assert.is(state?.rebuild === null, !tables, "what is built is told");
+    gate.open();
+    await rig.settled(second);
+    await until("it is served", async () => {
+      const [now] = await createSinkControl(rig.central.database).states();
+      return now?.rebuild === null;
+    });
+    await rig.settled(second);
+    const swapped = await rig.store.contents();
+    await second.stop();
+    assert.equal(await rig.rejectsOf(name), rig.rejectedSeqs());
+    assert.equal(swapped, await rig.expected());
   });
 }
 
@@ -237,7 +235,7 @@ if (needsPostgres()) {
   for (const one of SINK_CASES) if (one.needs()) promises(one);
   sinks.after(async () => {
     await stopServers();
-    await central.stop();
+    await rig.stop();
   });
 }
 

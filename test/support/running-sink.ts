@@ -1,9 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { CentralLog } from "../../cloud-sync/log/event-log.ts";
+import { type ArchivedPages, createLogPages } from "../../cloud-sync/log/pages.ts";
 import type { Database } from "../../cloud-sync/postgres/database.ts";
+import type { AnyProjection } from "../../cloud-sync/sinks/projection.ts";
+import type { SinkRunner } from "../../cloud-sync/sinks/runner/condition.ts";
 import { createSinkCursor, type SinkCursor } from "../../cloud-sync/sinks/runner/cursors.ts";
-import { createSinkRunner, type SinkRunner } from "../../cloud-sync/sinks/runner/runner.ts";
-import type { AnySink } from "../../cloud-sync/sinks/sink.ts";
+import { createProjector } from "../../cloud-sync/sinks/runner/projector.ts";
+import { createSinkRunner } from "../../cloud-sync/sinks/runner/runner.ts";
+import type { Sink } from "../../cloud-sync/sinks/sink.ts";
 import { systemClock } from "../../shared/core/clock.ts";
 import { keepingLogger } from "./ingest.ts";
 
@@ -14,29 +18,41 @@ const LIMITS = {
   open: { firstMs: 400, maxMs: 800 },
 };
 
+export interface Surroundings {
+  readonly log: CentralLog;
+  readonly database: Database;
+  readonly archived?: ArchivedPages;
+}
+
 /** A sink that runs, as in one instance of a centre. */
 export class RunningSink {
   readonly logged = keepingLogger();
   readonly runner: SinkRunner;
-  readonly cursor: SinkCursor;
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
 
   constructor(
-    sink: AnySink,
-    { log, database }: { readonly log: CentralLog; readonly database: Database },
+    sink: Sink | AnyProjection,
+    { log, database, archived }: Surroundings,
     around: (cursor: SinkCursor) => SinkCursor = (cursor) => cursor,
   ) {
-    this.cursor = around(createSinkCursor(database, sink.name, randomUUID()));
-    this.runner = createSinkRunner({
-      sink,
+    const [instance, { logger }] = [randomUUID(), this.logged];
+    const pages = createLogPages(log, archived ?? null);
+    const common = {
       log,
-      cursor: this.cursor,
+      pages,
       clock: systemClock,
       random: Math.random,
-      logger: this.logged.logger,
+      logger,
       limits: LIMITS,
-    });
+      lookEveryMs: 50,
+    };
+    if ("prepare" in sink) {
+      this.runner = createProjector({ ...common, projection: sink, database, instance });
+    } else {
+      const cursor = around(createSinkCursor(database, sink.name, instance));
+      this.runner = createSinkRunner({ ...common, sink, cursor });
+    }
     this.#ended = this.runner.run(this.#stop.signal);
   }
 

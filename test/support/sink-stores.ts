@@ -1,20 +1,19 @@
 /** Every sink, in front of a real store that can be taken away. */
 import { randomUUID } from "node:crypto";
-import { createKeyring, type Keyring } from "../../cloud-sync/keyring/keyring.ts";
-import { createCentralLog } from "../../cloud-sync/log/event-log.ts";
-import { createDatabase, type Database } from "../../cloud-sync/postgres/database.ts";
+import { createKeyring } from "../../cloud-sync/keyring/keyring.ts";
+import type { Database } from "../../cloud-sync/postgres/database.ts";
 import { createFaceEncodings } from "../../cloud-sync/sinks/faces/sink.ts";
 import { createInflux } from "../../cloud-sync/sinks/influx/sink.ts";
-import { createErasures } from "../../cloud-sync/sinks/key-erasure/sink.ts";
+import { createKeyErasure } from "../../cloud-sync/sinks/key-erasure/sink.ts";
 import { createTimeSeries } from "../../cloud-sync/sinks/metrics/sink.ts";
-import { createPostgresSink } from "../../cloud-sync/sinks/read-models/sink.ts";
-import type { AnySink } from "../../cloud-sync/sinks/sink.ts";
+import type { AnyProjection } from "../../cloud-sync/sinks/projection.ts";
+import { createReadModels } from "../../cloud-sync/sinks/read-models/sink.ts";
+import type { Sink } from "../../cloud-sync/sinks/sink.ts";
 import { createLogOwners } from "../../cloud-sync/sinks/support/device-of-log.ts";
 import { systemClock } from "../../shared/core/clock.ts";
-import { silentLogger } from "../../shared/core/logger.ts";
 import { ADMIN, needsInflux, needsVictoria, startInflux, startVictoria } from "./influx.ts";
-import { needsPgvector, startPgvector } from "./pgvector.ts";
-import { needsPostgres, type PostgresServer } from "./postgres.ts";
+import { needsPgvector } from "./pgvector.ts";
+import { needsPostgres } from "./postgres.ts";
 import { startProxy } from "./proxy.ts";
 import type { Story } from "./story.ts";
 
@@ -22,52 +21,30 @@ import type { Story } from "./story.ts";
 export interface Surroundings {
   /** Where the central log is. */
   readonly database: Database;
-  readonly server: PostgresServer;
   readonly story: Story;
 }
 
 export interface StoreUnderTest {
-  /** As another instance would make it. */
-  sink(): AnySink;
+  /** As another instance would make it, on its own connections where its store is the database. */
+  sink(database: Database): Sink | AnyProjection;
   /** Everything in it, in one order, without what belongs to a single run. */
   contents(): Promise<unknown>;
-  cut(): Promise<void>;
-  mend(): Promise<void>;
+  /** Where the store is not the database itself. */
+  cut?(): Promise<void>;
+  mend?(): Promise<void>;
+  /** Takes away what a replay in place would leave. */
+  clear?(): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface SinkCase {
   readonly name: string;
+  /** Which server the central log is on. */
+  readonly server: "postgres" | "pgvector";
   readonly needs: () => boolean;
   /** The types of entries of the story that it rejects. */
   readonly rejects: readonly string[];
   start(around: Surroundings): Promise<StoreUnderTest>;
-}
-
-/** A database of its own behind a proxy, and a way around the proxy. */
-async function ownDatabase(server: PostgresServer) {
-  const proxy = await startProxy(server.port);
-  const url = new URL(server.freshDatabase());
-  const open = (port: number): Database => {
-    url.port = String(port);
-    return createDatabase({ url: url.href, logger: silentLogger, random: () => 0 });
-  };
-  const direct = open(server.port);
-  const proxied: Database[] = [];
-  return {
-    direct,
-    connect() {
-      const database = open(proxy.port);
-      proxied.push(database);
-      return database;
-    },
-    cut: () => proxy.cut(),
-    mend: () => proxy.mend(),
-    async stop() {
-      await Promise.all([direct, ...proxied].map((database) => database.close()));
-      await proxy.stop();
-    },
-  };
 }
 
 async function tablesOf(database: Database, tables: readonly string[]): Promise<unknown> {
@@ -81,35 +58,37 @@ async function tablesOf(database: Database, tables: readonly string[]): Promise<
 
 const FOREVER = { rawDays: 100_000, minuteDays: 100_000, hourDays: 100_000 };
 const METRICS_REJECTED = ["telemetry.sampled", "visit.ended"];
-const READ_MODELS = ["devices", "anomalies", "people", "templates", "visits", "media", "audit"];
+const READ_MODELS = "devices anomalies people templates visits links media audit".split(" ");
+const nothing = async (): Promise<void> => undefined;
 
 const postgres: SinkCase = {
   name: "postgres",
+  server: "postgres",
   needs: needsPostgres,
   rejects: ["template.added", "visit.ended"],
-  async start({ database, server }) {
-    const own = await ownDatabase(server);
-    const devicesOf = createLogOwners(database);
-    const tables = [...READ_MODELS, "projection"].map((table) => `porchlight_read.${table}`);
+  async start({ database }) {
+    const tables = READ_MODELS.map((table) => `porchlight_read.${table}`);
     return {
-      ...own,
-      sink: () => createPostgresSink({ database: own.connect(), devicesOf }),
-      contents: () => tablesOf(own.direct, tables),
+      sink: (own) => createReadModels({ devicesOf: createLogOwners(own) }),
+      contents: () => tablesOf(database, tables),
+      stop: nothing,
     };
   },
 };
 
 const timeSeries: SinkCase = {
   name: "time-series",
+  server: "postgres",
   needs: needsPostgres,
   rejects: METRICS_REJECTED,
-  async start({ database, server }) {
-    const own = await ownDatabase(server);
-    const common = { devicesOf: createLogOwners(database), retention: FOREVER, clock: systemClock };
+  async start({ database }) {
+    const common = { retention: FOREVER, clock: systemClock };
+    const tables = ["series", "raw", "minute", "hour"].map((name) => `porchlight_metrics.${name}`);
     return {
-      ...own,
-      sink: () => createTimeSeries({ ...common, database: own.connect() }).sink,
-      contents: () => tablesOf(own.direct, ["porchlight_metrics.raw"]),
+      sink: (own) =>
+        createTimeSeries({ ...common, devicesOf: createLogOwners(own), database: own }).projection,
+      contents: () => tablesOf(database, tables),
+      stop: nothing,
     };
   },
 };
@@ -138,10 +117,10 @@ function once<T extends Stoppable>(start: () => Promise<T>): () => Promise<T> {
 
 const influxServer = once(startInflux);
 const victoriaServer = once(startVictoria);
-const vectorServer = once(startPgvector);
 
 const influx1: SinkCase = {
   name: "influx (InfluxDB 1.6)",
+  server: "postgres",
   needs: needsInflux,
   rejects: METRICS_REJECTED,
   async start({ database }) {
@@ -164,6 +143,7 @@ const influx1: SinkCase = {
 
 const victoria: SinkCase = {
   name: "influx (write path 2, VictoriaMetrics)",
+  server: "postgres",
   needs: needsVictoria,
   rejects: METRICS_REJECTED,
   async start({ database, story }) {
@@ -179,59 +159,52 @@ const victoria: SinkCase = {
   },
 };
 
-async function facesOn(
-  server: PostgresServer,
-  { database, story }: Surroundings,
-): Promise<StoreUnderTest> {
-  const own = await ownDatabase(server);
-  const devicesOf = createLogOwners(database);
-  const columns = "template, subject, device, pack, dimension, embedding::text, position";
-  const encodings = `(SELECT ${columns} FROM porchlight_faces.face_encodings)`;
-  const rest = ["erased", "places", "projection"].map((name) => `porchlight_faces.${name}`);
-  return {
-    ...own,
-    sink: () => createFaceEncodings({ database: own.connect(), devicesOf, open: story.open }).sink,
-    contents: () => tablesOf(own.direct, [encodings, ...rest]),
-  };
-}
-
-const keyring: SinkCase = {
-  name: "keyring",
+const keyErasure: SinkCase = {
+  name: "key-erasure",
+  server: "postgres",
   needs: needsPostgres,
   rejects: [],
-  async start({ database, server }) {
-    const own = await ownDatabase(server);
-    await createCentralLog(own.direct).open();
-    const devicesOf = createLogOwners(database);
-    const ofOwn = (): Keyring => createKeyring({ database: own.connect(), site: null });
+  async start({ database }) {
+    const tables = ["erased_subjects", "released_keys", "visit_people"];
     return {
-      ...own,
-      sink: () => createErasures({ keyring: ofOwn(), devicesOf }),
-      contents: () => tablesOf(own.direct, ["erased_subjects", "released_keys"]),
+      sink: (own) =>
+        createKeyErasure({
+          keyring: createKeyring({ database: own, site: null }),
+          devicesOf: createLogOwners(own),
+        }),
+      contents: () => tablesOf(database, tables),
+      clear: async () => void (await database.query(`TRUNCATE ${tables.join(", ")}`)),
+      stop: nothing,
     };
   },
 };
 
-const faces: SinkCase = {
-  name: "face-encodings",
-  needs: needsPostgres,
-  rejects: ["template.added"],
-  start: (around) => facesOn(around.server, around),
-};
-
-const facesByVector: SinkCase = {
-  name: "face-encodings (pgvector)",
-  needs: needsPgvector,
-  rejects: ["template.added"],
-  start: async (around) => facesOn(await vectorServer(), around),
-};
+function facesOn(server: SinkCase["server"], needs: () => boolean, name: string): SinkCase {
+  const columns = "template, subject, device, pack, dimension, embedding::text, position";
+  const encodings = `(SELECT ${columns} FROM porchlight_faces.face_encodings)`;
+  const rest = ["erased", "places", "removed"].map((table) => `porchlight_faces.${table}`);
+  return {
+    name,
+    server,
+    needs,
+    rejects: ["template.added"],
+    start: async ({ database, story }) => ({
+      sink(own) {
+        const common = { database: own, devicesOf: createLogOwners(own), open: story.open };
+        return createFaceEncodings(common).projection;
+      },
+      contents: () => tablesOf(database, [encodings, ...rest]),
+      stop: nothing,
+    }),
+  };
+}
 
 export const SINK_CASES: readonly SinkCase[] = [
   postgres,
   timeSeries,
-  keyring,
-  faces,
-  facesByVector,
+  keyErasure,
+  facesOn("postgres", needsPostgres, "face-encodings"),
+  facesOn("pgvector", needsPgvector, "face-encodings (pgvector)"),
   influx1,
   victoria,
 ];

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { PorchlightError } from "../../../shared/core/errors.ts";
 import { type Embedding, embeddingFromBytes } from "../../../shared/log/embedding.ts";
 import type { OpenPersonal } from "../../keyring/keyring.ts";
-import type { Body, Projected } from "../support/decode-entries.ts";
+import { type Body, type Projected, textColumn } from "../support/decode-entries.ts";
 
 /** The effect of an entry on encodings: add one, delete one, or delete all of a person. */
 export const FACE_TYPES = ["template.added", "template.removed", "person.erased"] as const;
@@ -27,21 +27,26 @@ export interface Added {
   readonly embedding: Embedding;
 }
 
+/** More than any recogniser has: a search compares as many figures for each template. */
+const DIMENSION_MAX = 4_096;
+/** Of unit length, as far as float32 and a device's rounding have it. */
+const LENGTH_TOLERANCE = 0.01;
+
 const dataSchema = z.object({
   template: z.uuid().lowercase(),
-  pack: z.string(),
-  dimension: z.int(),
+  pack: textColumn,
+  dimension: z.int().min(1).max(DIMENSION_MAX),
 });
 const removedSchema = z.object({ template: z.uuid().lowercase() });
 const contentSchema = z.object({ embedding: z.base64() });
 const subjectSchema = z.uuid().lowercase();
 /** What an entry changes; null when nothing. */
 export async function changeOf(
-  entry: Projected,
+  { entry, device }: Projected,
   body: Body | null,
   open: OpenPersonal,
 ): Promise<Change | null> {
-  const { type, log, seq, position, device } = entry;
+  const { type, log, seq, position } = entry;
   if (body === null) return null;
   if (type === "person.erased") {
     const subject = subjectSchema.parse(entry.subject);
@@ -63,15 +68,24 @@ export async function changeOf(
   return { ...place, added: { template, device, pack, embedding } };
 }
 
+/** Whoever is longer would be the nearest to everybody; NaN and infinity have no length. */
+function hasUnitLength(values: Embedding): boolean {
+  return Math.abs(Math.hypot(...values) - 1) <= LENGTH_TOLERANCE;
+}
+
 function embeddingOf(plain: Buffer, dimension: number): Embedding {
   try {
     const { embedding } = contentSchema.parse(JSON.parse(plain.toString("utf8")));
     const values = embeddingFromBytes(Buffer.from(embedding, "base64"));
-    if (values.length === dimension && values.every(Number.isFinite)) return values;
+    if (values.length === dimension && hasUnitLength(values)) return values;
   } catch {
     // What it says may quote what it read: a face does not belong into a reason.
   }
-  throw new PorchlightError("face.embedding", "what was sealed is no embedding of its dimension", {
-    remedy: "reject",
-  });
+  throw new PorchlightError(
+    "face.embedding",
+    "what was sealed is no embedding of its dimension and of unit length",
+    {
+      remedy: "reject",
+    },
+  );
 }

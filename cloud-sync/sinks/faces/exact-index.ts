@@ -6,13 +6,20 @@ import { type Embedding, embeddingFromBytes } from "../../../shared/log/embeddin
 export interface Neighbour {
   readonly template: string;
   readonly subject: string;
+  readonly device: string;
   /** Cosine similarity, in [-1, 1]. */
   readonly score: number;
 }
 
 const bytes = z.instanceof(Buffer);
 const rows = z.array(
-  z.object({ template: z.string(), subject: z.string(), embedding: bytes, added: z.bigint() }),
+  z.object({
+    template: z.string(),
+    subject: z.string(),
+    device: z.string(),
+    embedding: bytes,
+    added: z.bigint(),
+  }),
 );
 
 /** A pack of a fleet has this many at the most: 128 dimensions are 512 MB. */
@@ -23,22 +30,23 @@ export class ExactIndex {
   /** Changes when rows go: it was read at this. */
   readonly removed: bigint;
   added = -1n;
-  /** Of each template, its row: a pack has one dimension. */
+  /** Of each template, its row. */
   readonly #rows = new Map<string, number>();
-  readonly #names: { readonly template: string; readonly subject: string }[] = [];
-  #dimension = 0;
+  readonly #names: Omit<Neighbour, "score">[] = [];
+  readonly #dimension: number;
   /** Row by row, in one piece: that is what makes it fast. */
   #values = new Float32Array(0);
 
-  constructor(removed: bigint) {
+  constructor(removed: bigint, dimension: number) {
     this.removed = removed;
+    this.#dimension = dimension;
   }
 
   /** Rows that were added after those it has. */
   add(found: readonly unknown[]): number {
     const parsed = rows.parse(found);
-    for (const { template, subject, embedding, added } of parsed) {
-      this.#set(template, subject, embeddingFromBytes(embedding));
+    for (const { embedding, added, ...name } of parsed) {
+      this.#set(name, embeddingFromBytes(embedding));
       this.added = added;
     }
     return parsed.length;
@@ -70,15 +78,15 @@ export class ExactIndex {
     return even + odd;
   }
 
-  #set(template: string, subject: string, embedding: Embedding): void {
-    if (this.#dimension === 0) this.#dimension = embedding.length;
-    if (embedding.length !== this.#dimension) return;
-    const row = this.#rows.get(template) ?? this.#names.length;
+  #set(name: Omit<Neighbour, "score">, embedding: Embedding): void {
+    invariant(embedding.length === this.#dimension, "an index has rows of its dimension alone");
+    const key = `${name.device} ${name.template}`;
+    const row = this.#rows.get(key) ?? this.#names.length;
     invariant(row < ENCODINGS_MAX, "so many need a database with pgvector");
     if ((row + 1) * this.#dimension > this.#values.length) this.#grow();
     this.#values.set(embedding, row * this.#dimension);
-    this.#rows.set(template, row);
-    this.#names[row] = { template, subject };
+    this.#rows.set(key, row);
+    this.#names[row] = name;
   }
 
   #grow(): void {
@@ -95,6 +103,6 @@ function insert(best: Neighbour[], found: Neighbour, k: number): void {
   if (best.length > k) best.pop();
 }
 
-function isBefore(one: Omit<Neighbour, "subject">, other: Omit<Neighbour, "subject">): boolean {
+function isBefore(one: Neighbour, other: Neighbour): boolean {
   return one.score > other.score || (one.score === other.score && one.template < other.template);
 }

@@ -3,17 +3,18 @@
  * revoked one deletes its encodings.
  */
 import { z } from "zod";
-import type { Keyring } from "../../keyring/keyring.ts";
-import type { CentralLog, StoredEntry } from "../../log/event-log.ts";
+import type { KeyChange, Keyring } from "../../keyring/keyring.ts";
+import type { CentralLog } from "../../log/event-log.ts";
 import type { Database } from "../../postgres/database.ts";
-import type { CaughtUp, Rejection, Written } from "../sink.ts";
-import { KEYS, MOVE_KEYS, REMOVE, TAKE_BACK, UNOPENED } from "./tables.ts";
+import type { Fenced, Projection } from "../projection.ts";
+import { withEntries } from "../sink.ts";
+import { statements } from "./tables.ts";
 
 export interface FaceKeysOptions {
-  readonly database: Database;
+  readonly database: Pick<Database, "query">;
   readonly keys: Pick<Keyring, "changes">;
   readonly log: Pick<CentralLog, "readAt">;
-  readonly write: (batch: readonly StoredEntry[], signal: AbortSignal) => Promise<Written>;
+  readonly prepare: Projection["prepare"];
 }
 
 /** Changes looked at in one go: strangers have keys too, and most of them no template. */
@@ -21,53 +22,61 @@ const CHANGES_AT_ONCE = 100;
 /** Templates with their crops, 40 kB each. */
 const PAGE_ENTRIES = 50;
 
-const keysRow = z.tuple([z.object({ keys: z.bigint() })]);
 const positionRows = z.array(z.object({ position: z.bigint() }));
 
-/** One bounded step; null when no key has changed. Done twice, it comes to the same. */
+/** One bounded step; false when no key has changed. Done twice, it comes to the same. */
 export async function followKeys(
   options: FaceKeysOptions,
+  schema: string,
+  fenced: Fenced,
   signal: AbortSignal,
-): Promise<CaughtUp | null> {
+): Promise<boolean> {
   const { database, keys } = options;
-  const [{ keys: seen }] = keysRow.parse(await database.query(KEYS));
-  const changes = await keys.changes("biometric", seen, CHANGES_AT_ONCE);
+  const { keys: seen, takeBack, remove, moveKeys } = statements(schema);
+  const [row] = positionRows.parse(await database.query(seen));
+  const changes = await keys.changes("biometric", row?.position ?? 0n, CHANGES_AT_ONCE);
   const last = changes.at(-1)?.changed;
-  if (last === undefined) return null;
-  const columns = (held: boolean): readonly string[][] => {
-    const of = changes.filter((change) => change.held === held);
-    return [of.map(({ device }) => device), of.map(({ subject }) => subject)];
-  };
-  const gone = columns(false);
-  if (gone[0]?.length !== 0) {
-    await database.transaction(async (connection) => {
-      await connection.query(TAKE_BACK, gone);
-      await connection.query(REMOVE);
-    }, signal);
+  if (last === undefined) return false;
+  const gone = changes.filter(({ held }) => !held);
+  if (gone.length > 0) {
+    await fenced(async (connection) => {
+      await connection.query(takeBack, columnsOf(gone));
+      await connection.query(remove);
+      return [];
+    });
   }
-  const caughtUp = await bringIn(options, columns(true), signal);
-  await database.query(MOVE_KEYS, [last]);
-  return caughtUp;
+  const come = changes.filter(({ held }) => held);
+  if (come.length > 0) await bringIn(options, { schema, come }, fenced, signal);
+  await fenced(async (connection) => {
+    await connection.query(moveKeys, [last]);
+    return [];
+  });
+  return true;
 }
 
 async function bringIn(
-  { database, log, write }: FaceKeysOptions,
-  come: readonly string[][],
+  { database, log, prepare }: FaceKeysOptions,
+  { schema, come }: { readonly schema: string; readonly come: readonly KeyChange[] },
+  fenced: Fenced,
   signal: AbortSignal,
-): Promise<CaughtUp> {
-  const entries: StoredEntry[] = [];
-  const rejected: Rejection[] = [];
+): Promise<void> {
+  const { unopened } = statements(schema);
   for (let after = 0n; ; ) {
-    const rows = await database.query(UNOPENED, [...come, after, PAGE_ENTRIES]);
+    const rows = await database.query(unopened, [...columnsOf(come), after, PAGE_ENTRIES]);
     const positions = positionRows.parse(rows).map(({ position }) => position);
     const last = positions.at(-1);
-    if (last === undefined) return { entries, rejected };
+    if (last === undefined) return;
     const page = await log.readAt(positions);
-    const written = await write(page, signal);
-    const bad = new Set(written.rejected.map(({ position }) => position));
-    entries.push(...page.filter(({ position }) => bad.has(position)));
-    rejected.push(...written.rejected);
+    const pending = await prepare(page);
+    await fenced(async (connection) => {
+      const refused = await pending.write(connection, schema);
+      return withEntries([...pending.rejected, ...refused], page);
+    });
     signal.throwIfAborted();
     after = last;
   }
+}
+
+function columnsOf(changes: readonly KeyChange[]): readonly string[][] {
+  return [changes.map(({ device }) => device), changes.map(({ subject }) => subject)];
 }

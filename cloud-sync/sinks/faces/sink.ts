@@ -5,45 +5,17 @@
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { type Embedding, embeddingToBytes } from "../../../shared/log/embedding.ts";
+import { embeddingToBytes } from "../../../shared/log/embedding.ts";
 import type { OpenPersonal } from "../../keyring/keyring.ts";
-import type { StoredEntry } from "../../log/event-log.ts";
 import type { Connection, Database } from "../../postgres/database.ts";
-import type { FollowsKeys, Positioned, Resettable, Sink, Written } from "../sink.ts";
-import { refusalOf, writeIsolating } from "../support/bisect.ts";
-import {
-  type Body,
-  decodeEntries,
-  type Projected,
-  projectionOf,
-} from "../support/decode-entries.ts";
+import type { FollowsKeys, Projection } from "../projection.ts";
+import { pendingOf } from "../support/bisect.ts";
+import { decodeEntries } from "../support/decode-entries.ts";
 import type { DevicesOf } from "../support/device-of-log.ts";
 import { type Change, changeOf, FACE_TYPES } from "./changes.ts";
-import { ExactIndex, type Neighbour } from "./exact-index.ts";
 import { type FaceKeysOptions, followKeys } from "./keys.ts";
-import {
-  AVAILABLE,
-  DELETE,
-  DELETE_REMOVED,
-  ERASE,
-  FORGET_PLACES,
-  FORGET_REMOVED,
-  insertStatement,
-  KEEP_PLACES,
-  LOCK,
-  MOVE,
-  PAGE,
-  REMEMBER_REMOVED,
-  REMOVE,
-  REMOVED,
-  STATE,
-  TABLE,
-  TABLE_EXISTS,
-  tables,
-  versionOf,
-} from "./tables.ts";
-
-type FacesSink = Sink & Required<Positioned> & Resettable & FollowsKeys;
+import { createNearest, type Nearest, vectorText } from "./nearest.ts";
+import { AVAILABLE, createTables, SCHEMA, statements, versionOf } from "./tables.ts";
 
 export interface FaceEncodingsOptions {
   readonly database: Database;
@@ -54,150 +26,135 @@ export interface FaceEncodingsOptions {
 }
 
 export interface FaceEncodings {
-  readonly sink: FacesSink;
-  /** The `k` templates of one pack (`name@version`) that are most like this one, best first. */
-  nearest(embedding: Embedding, pack: string, k: number): Promise<readonly Neighbour[]>;
+  readonly projection: Projection & FollowsKeys;
+  readonly nearest: Nearest;
 }
 
-/** Neighbours looked at in the graph: recall and time in test/bench/nearest.bench.ts. */
-const EF_SEARCH = 400;
 /** pgvector's HNSW takes no more dimensions; such a pack is searched row by row. */
 const HNSW_DIMENSIONS_MAX = 2_000;
-const NEAREST_MAX = 100;
+/** A pack is whatever a device calls so: beyond it, one is searched row by row. */
+const INDEXES_MAX = 64;
+const INDEX_PREFIX = "face_pack_";
 
-const countRow = z.tuple([z.object({ count: z.bigint() })]);
-const neighbourRows = z.array(
-  z.object({ template: z.string(), subject: z.string(), score: z.number() }),
-);
 const textRow = z.tuple([z.object({ text: z.string() })]);
+const nameRows = z.array(z.object({ name: z.string() }));
+const INDEXES = `SELECT indexname AS name FROM pg_indexes
+  WHERE schemaname = $1 AND indexname LIKE '${INDEX_PREFIX}%'`;
 
 export function createFaceEncodings(options: FaceEncodingsOptions): FaceEncodings {
   const { database, devicesOf, open, late } = options;
   let vectors: boolean | null = null;
-  const indexes = new Map<string, ExactIndex>();
   const hasVectors = async (): Promise<boolean> => {
     vectors ??= (await database.query(AVAILABLE)).length > 0;
     return vectors;
   };
-  const rebuild = async (connection: Connection): Promise<void> => {
-    await connection.query(tables(await hasVectors()));
+  const prepare: Projection["prepare"] = async (batch) => {
+    const byVector = await hasVectors();
+    const changes = await decodeEntries(batch, devicesOf, (projected, body) =>
+      changeOf(projected, body, open),
+    );
+    return pendingOf(changes, async (connection, schema, part) => {
+      await apply(connection, schema, part, byVector);
+      if (byVector) await makeIndexes(connection, schema, part);
+    });
   };
-  const writeAll = async (batch: readonly StoredEntry[], signal: AbortSignal): Promise<Written> => {
-    const read = (entry: Projected, body: Body | null) => changeOf(entry, body, open);
-    const { items, rejected } = await decodeEntries(batch, devicesOf, read);
-    const statement = insertStatement(await hasVectors());
-    const writeChanges = (part: readonly Change[]): Promise<void> =>
-      database.transaction(async (connection) => {
-        await apply(connection, part, statement);
-        if (vectors === true) await makeIndexes(connection, part);
-        signal.throwIfAborted();
-      }, signal);
-    const refused = await writeIsolating(items, writeChanges, refusalOf);
-    return { rejected: [...rejected, ...refused.rejected] };
-  };
-  const advanceTo = async (position: bigint): Promise<void> => {
-    await database.query(MOVE, [position]);
-  };
-  const sink: FacesSink = {
+  const projection: FaceEncodings["projection"] = {
     name: "face-encodings",
     types: FACE_TYPES,
-    async open() {
+    schema: SCHEMA,
+    async version() {
       vectors = null;
-      const version = versionOf(await hasVectors());
-      await database.transaction(async (connection) => {
-        await connection.query(LOCK);
-        const exists = (await connection.query(TABLE_EXISTS)).length > 0;
-        const same = exists && projectionOf(await connection.query(STATE)).version === version;
-        if (!same) await rebuild(connection);
-      });
+      return versionOf(await hasVectors());
     },
-    async write(batch, signal) {
-      const written = await writeAll(batch, signal);
-      await advanceTo(batch.at(-1)?.position ?? 0n);
-      return written;
-    },
-    advanceTo,
-    position: async () => projectionOf(await database.query(STATE)).position,
-    catchUp: async (signal) =>
-      late === undefined ? null : followKeys({ ...late, database, write: writeAll }, signal),
-    reset: () => database.transaction(rebuild),
-    close: async () => undefined,
+    tables: async (schema) => createTables(schema, await hasVectors()),
+    prepare,
+    catchUp: async (schema, fenced, signal) =>
+      late !== undefined && followKeys({ ...late, database, prepare }, schema, fenced, signal),
   };
-  return {
-    sink,
-    async nearest(embedding, pack, k) {
-      const wanted = Math.min(Math.max(k, 1), NEAREST_MAX);
-      if (await hasVectors()) return nearestByVector(database, embedding, pack, wanted);
-      const index = await freshIndex(database, pack, indexes.get(pack));
-      indexes.set(pack, index);
-      return index.nearest(embedding, wanted);
-    },
-  };
+  return { projection, nearest: createNearest(database) };
 }
 
 async function apply(
   connection: Connection,
+  schema: string,
   changes: readonly Change[],
-  statement: string,
+  vectors: boolean,
 ): Promise<void> {
-  const gone = changes.filter(({ erased }) => erased).map(({ subject }) => subject);
+  const of = statements(schema);
+  const gone = changes.filter(({ erased }) => erased);
   if (gone.length > 0) {
-    for (const statement of [ERASE, DELETE, FORGET_PLACES, FORGET_REMOVED]) {
-      await connection.query(statement, [gone]);
+    for (const each of [of.erase, of.takeBack, of.forgetPlaces, of.forgetRemoved]) {
+      await connection.query(each, owners(gone));
     }
-    await connection.query(REMOVE);
   }
-  await applyRemoved(connection, changes);
-  const places = changes.filter(({ erased, removed }) => !erased && removed === null);
+  // Before what is added: of a template that was removed nothing comes in any more.
+  const removed = changes.filter((change) => change.removed !== null);
+  if (removed.length > 0) {
+    const columns = [...owners(removed), removed.map((each) => each.removed)];
+    await connection.query(of.rememberRemoved, columns);
+    await connection.query(of.deleteRemoved, columns);
+  }
+  if (gone.length + removed.length > 0) await connection.query(of.remove);
+  const places = changes.filter((change) => !change.erased && change.removed === null);
   if (places.length > 0) {
-    await connection.query(KEEP_PLACES, [
-      places.map(({ position }) => position),
-      places.map(({ device }) => device),
-      places.map(({ subject }) => subject),
-    ]);
+    const positions = places.map(({ position }) => position);
+    await connection.query(of.keepPlaces, [...owners(places), positions]);
   }
-  const vector = statement.includes("::vector");
+  await insert(connection, of.insert(vectors), changes, vectors);
+}
+
+async function insert(
+  connection: Connection,
+  statement: string,
+  changes: readonly Change[],
+  vectors: boolean,
+): Promise<void> {
   const rows = new Map(
-    changes.flatMap(({ added, subject, position }) =>
-      added === null ? [] : [[added.template, { ...added, subject, position }] as const],
+    changes.flatMap(({ added, device, subject, position }) =>
+      added === null
+        ? []
+        : [[`${device} ${added.template}`, { ...added, device, subject, position }] as const],
     ),
   );
   const all = [...rows.values()];
   if (all.length === 0) return;
   await connection.query(statement, [
+    ...owners(all),
     all.map(({ template }) => template),
-    all.map(({ subject }) => subject),
-    all.map(({ device }) => device),
     all.map(({ pack }) => pack),
     all.map(({ embedding }) => embedding.length),
     all.map(({ embedding }) =>
-      vector ? vectorText(embedding) : embeddingToBytes(embedding).toString("hex"),
+      vectors ? vectorText(embedding) : embeddingToBytes(embedding).toString("hex"),
     ),
     all.map(({ position }) => position),
   ]);
 }
 
-/** Before what is added: of a template that was removed nothing comes in any more. */
-async function applyRemoved(connection: Connection, changes: readonly Change[]): Promise<void> {
-  const removed = changes.filter((change) => change.removed !== null);
-  if (removed.length === 0) return;
-  const columns = [removed.map((each) => each.removed), removed.map(({ subject }) => subject)];
-  await connection.query(REMEMBER_REMOVED, columns);
-  await connection.query(DELETE_REMOVED, columns);
-  await connection.query(REMOVE);
+function owners(of: readonly { readonly device: string; readonly subject: string }[]) {
+  return [of.map(({ device }) => device), of.map(({ subject }) => subject)];
 }
 
 /** An index for each pack and dimension: vectors of different ones are never compared. */
-async function makeIndexes(connection: Connection, changes: readonly Change[]): Promise<void> {
+async function makeIndexes(
+  connection: Connection,
+  schema: string,
+  changes: readonly Change[],
+): Promise<void> {
   const packs = new Map(
     changes.flatMap(({ added }) =>
-      added === null ? [] : [[`${added.pack} ${added.embedding.length}`, added] as const],
+      added === null || added.embedding.length > HNSW_DIMENSIONS_MAX
+        ? []
+        : [[indexOf(added.pack, added.embedding.length), added] as const],
     ),
   );
-  for (const [key, { pack, embedding }] of packs) {
-    if (embedding.length > HNSW_DIMENSIONS_MAX) continue;
-    const name = `face_encodings_${createHash("sha256").update(key).digest("hex").slice(0, 16)}`;
-    const text = `CREATE INDEX IF NOT EXISTS ${name} ON ${TABLE} USING hnsw
+  if (packs.size === 0) return;
+  const known = nameRows.parse(await connection.query(INDEXES, [schema])).map(({ name }) => name);
+  const missing = [...packs].filter(([name]) => !known.includes(name));
+  for (const [name, { pack, embedding }] of missing.slice(
+    0,
+    Math.max(0, INDEXES_MAX - known.length),
+  )) {
+    const text = `CREATE INDEX ${name} ON ${schema}.face_encodings USING hnsw
       ((embedding::vector(${embedding.length})) vector_cosine_ops)
       WHERE pack = %L AND dimension = ${embedding.length}`;
     const [statement] = textRow.parse(
@@ -207,39 +164,7 @@ async function makeIndexes(connection: Connection, changes: readonly Change[]): 
   }
 }
 
-function nearestByVector(
-  database: Database,
-  embedding: Embedding,
-  pack: string,
-  k: number,
-): Promise<readonly Neighbour[]> {
-  const [type, dimension] = [`vector(${embedding.length})`, embedding.length];
-  const distance = `embedding::${type} <=> $1::${type}`;
-  return database.transaction(async (connection) => {
-    await connection.query(`SET LOCAL hnsw.ef_search = ${EF_SEARCH}`);
-    const rows = await connection.query(
-      `SELECT template, subject, 1 - (${distance}) AS score FROM ${TABLE}
-       WHERE pack = $2 AND dimension = ${dimension} ORDER BY ${distance} LIMIT $3`,
-      [vectorText(embedding), pack, k],
-    );
-    return neighbourRows.parse(rows);
-  });
-}
-
-/** What came since it was read; all of it again, when something of it is gone. */
-async function freshIndex(
-  database: Database,
-  pack: string,
-  known: ExactIndex | undefined,
-): Promise<ExactIndex> {
-  const [{ count }] = countRow.parse(await database.query(REMOVED));
-  const index = known?.removed === count ? known : new ExactIndex(count);
-  for (let read: number = PAGE.rows; read === PAGE.rows; ) {
-    read = index.add(await database.query(PAGE.statement, [pack, index.added]));
-  }
-  return index;
-}
-
-function vectorText(embedding: Embedding): string {
-  return `[${embedding.join(",")}]`;
+function indexOf(pack: string, dimension: number): string {
+  const hash = createHash("sha256").update(`${pack} ${dimension}`).digest("hex");
+  return `${INDEX_PREFIX}${hash.slice(0, 16)}`;
 }

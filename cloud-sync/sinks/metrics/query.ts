@@ -64,6 +64,20 @@ export function tierFor(query: MetricsQuery, retention: Retention, nowMs: number
   throw refused(`every: so long ago only whole ${tier}s are kept`);
 }
 
+/**
+ * Of what goes back as far as the finest tier that does, the coarsest that still says it: an hour's
+ * total is read instead of its thousand points.
+ */
+export function coarsestTier({ everyMs }: MetricsQuery, finest: Tier): Tier {
+  if (everyMs % STEP_MS.hour === 0) return "hour";
+  return finest === "raw" && everyMs % STEP_MS.minute === 0 ? "minute" : finest;
+}
+
+/** The beginning of what is taken together in a tier. */
+export function beginOf(tier: Tier, atMs: number): number {
+  return atMs - (atMs % STEP_MS[tier]);
+}
+
 function refused(what: string): PorchlightError {
   return new PorchlightError("metrics.query", `this cannot be asked for (${what})`, {
     exitCode: EXIT.usage,

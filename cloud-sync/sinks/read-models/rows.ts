@@ -1,7 +1,8 @@
 /** What each type of entry means to the read models: pure, rows out of entries. */
 import { z } from "zod";
-import { type Body, momentOf, type Projected } from "../support/decode-entries.ts";
-import type { PartName, Row } from "./schema.ts";
+import type { StoredEntry } from "../../log/event-log.ts";
+import { type Body, momentOf, type Projected, textColumn } from "../support/decode-entries.ts";
+import type { PartName, Row } from "./upsert.ts";
 
 export interface RowOf {
   readonly part: PartName;
@@ -10,26 +11,29 @@ export interface RowOf {
 
 const uuid = z.uuid().lowercase();
 const whole = z.int().min(0);
+const text = textColumn;
 const outcome = z.string().max(32);
 const schemas = {
   started: z.object({
-    boot: z.string(),
-    version: z.string(),
-    pack: z.object({ name: z.string(), version: z.string() }),
+    boot: text,
+    version: text,
+    pack: z.object({ name: text, version: text }),
   }),
-  pack: z.object({ name: z.string(), version: z.string() }),
-  anomaly: z.object({ kind: z.string().optional() }),
+  pack: z.object({ name: text, version: text }),
+  anomaly: z.object({ kind: text.optional() }),
   shed: z.object({ count: whole }),
-  erased: z.object({ reason: z.string() }),
+  /** Whatever is said about it: an erasure is done. */
+  erased: z.object({ reason: text.catch("unknown") }),
+  linked: z.object({ visit: uuid, person: uuid }),
   template: z.object({
     template: uuid,
-    pack: z.string(),
+    pack: text,
     dimension: z.int().min(1),
     quality: z.number(),
-    source: z.string(),
+    source: text,
   }),
   templateRemoved: z.object({ template: uuid }),
-  visitStarted: z.object({ visit: uuid, camera: z.string() }),
+  visitStarted: z.object({ visit: uuid, camera: text }),
   visitDecided: z.object({
     visit: uuid,
     revision: z.int().min(1),
@@ -38,20 +42,20 @@ const schemas = {
       person: uuid.nullable(),
       score: z.number().nullable(),
       margin: z.number().nullable(),
-      pack: z.string(),
+      pack: text,
     }),
   }),
   visitEnded: z.object({
     visit: uuid,
     outcome,
-    reason: z.string(),
+    reason: text,
     durationMs: whole.nullable(),
     frames: whole.nullable(),
   }),
   media: z.object({
     media: uuid,
     visit: uuid.nullable(),
-    kind: z.string(),
+    kind: text,
     sha256: z.string().regex(/^[0-9a-f]{64}$/),
     bytes: whole,
     widthPx: whole.nullish(),
@@ -62,31 +66,41 @@ const schemas = {
 
 /** Sampled once a minute by every device, and no fact that anybody would look up. */
 const NOT_AUDITED = new Set(["telemetry.sampled"]);
-/** The rows of one entry. Throws a ZodError when its data does not fit. */
-export function rowsOf(entry: Projected, body: Body | null): readonly RowOf[] {
-  const seen = deviceRow(entry, body);
-  if (body === null || entry.type === null) return [seen];
-  return [seen, ...(PROJECTIONS[entry.type]?.(entry, body) ?? []), ...auditRow(entry)];
+/** The rows of one entry, besides its device's. Throws a ZodError when its data does not fit. */
+export function rowsOf(projected: Projected, body: Body | null): readonly RowOf[] {
+  const { type } = projected.entry;
+  if (body === null || type === null) return [];
+  return PROJECTIONS[type]?.({ ...projected.entry, device: projected.device }, body) ?? [];
 }
 
-function deviceRow(entry: Projected, body: Body | null): RowOf {
-  const { device, log, seq, hash, position } = entry;
-  const at = entry.at === null ? null : momentOf(entry);
+/** What a device's last entry says of it, and its first one in a batch. */
+export function deviceRow({ entry, device }: Projected, clock: Body["clock"] | null): RowOf {
+  const { log, seq, hash, position } = entry;
   const received = entry.receivedAt.toISOString();
-  const head = { log, seq, hash, last_position: String(position) };
-  const seen = { first_seen: received, last_seen: received, last_at: at };
-  return { part: "device", row: { device, ...head, ...seen, clock: body?.clock ?? null } };
+  const seen = { first_seen: received, last_seen: received };
+  const last = { log, seq, hash, last_at: entry.at === null ? null : momentOf(entry), clock };
+  return { part: "device", row: { device, ...seen, ...last, last_position: String(position) } };
 }
 
-function auditRow(entry: Projected): readonly RowOf[] {
-  const { log, seq, device, type, actor, subject, position } = entry;
-  if (type === null || NOT_AUDITED.has(type)) return [];
-  const times = { at: momentOf(entry), received_at: entry.receivedAt.toISOString() };
-  const row = { position: String(position), log, seq, device, type, actor, subject, ...times };
-  return [{ part: "audit", row }];
+/** A line of COPY for the audit trail; null where nobody would look an entry up. */
+export function auditLine({ entry, device }: Projected): string | null {
+  const { log, seq, type, actor, subject, position, receivedAt } = entry;
+  if (type === null || NOT_AUDITED.has(type)) return null;
+  const times = [momentOf(entry), receivedAt.toISOString()];
+  const about = [copyText(type), copyText(actor ?? ""), subject ?? "\\N"];
+  return `${[position, log, seq, device, ...about, ...times].join("\t")}\n`;
 }
 
-type Projection = (entry: Projected, body: Body) => readonly RowOf[];
+function copyText(text: string): string {
+  return text.replace(/[\\\b\f\n\r\t\v]/g, (character) => `\\x${hexOf(character)}`);
+}
+
+function hexOf(character: string): string {
+  return character.charCodeAt(0).toString(16).padStart(2, "0");
+}
+
+type Entry = StoredEntry & { readonly device: string };
+type Projection = (entry: Entry, body: Body) => readonly RowOf[];
 
 const PROJECTIONS: Readonly<Record<string, Projection>> = {
   "daemon.started"({ device, position }, { data }) {
@@ -146,7 +160,13 @@ const PROJECTIONS: Readonly<Record<string, Projection>> = {
     const { visit, revision, decision } = schemas.visitDecided.parse(data);
     const decided = { decided_at: momentOf(entry), decided_position: String(entry.position) };
     const row = { visit, device: entry.device, revision, ...decision, ...decided };
-    return [{ part: "visitDecided", row }];
+    const { person } = decision;
+    const link = person === null ? [] : [linkRow(entry.device, person, visit)];
+    return [{ part: "visitDecided", row }, ...link];
+  },
+  "visit.linked"({ device }, { data }) {
+    const { visit, person } = schemas.linked.parse(data);
+    return [linkRow(device, person, visit)];
   },
   "visit.ended"(entry, { data }) {
     const { visit, reason, frames, ...end } = schemas.visitEnded.parse(data);
@@ -173,14 +193,19 @@ function packRow(device: string, position: bigint, pack: z.infer<typeof schemas.
   return { part: "pack", row: { device, pack: name, pack_position: String(position) } };
 }
 
-function anomalyRow(entry: Projected, kind: string | null, entries: number | null): RowOf {
+/** Any decision counts, not the last alone: what was kept for it may show whom it names. */
+function linkRow(device: string, person: string, visit: string): RowOf {
+  return { part: "link", row: { device, person, visit } };
+}
+
+function anomalyRow(entry: Entry, kind: string | null, entries: number | null): RowOf {
   const { position, device, type } = entry;
   const at = momentOf(entry);
   return { part: "anomaly", row: { position: String(position), device, type, kind, at, entries } };
 }
 
 /** As it is sealed: the centre has no key of it, unless a site released one. */
-function profileRow(entry: Projected, { sealed }: Body): readonly RowOf[] {
+function profileRow(entry: Entry, { sealed }: Body): readonly RowOf[] {
   const profile = sealed?.["profile"];
   if (profile === undefined) return [];
   const subject = schemas.subject.parse(entry.subject);
@@ -191,6 +216,6 @@ function profileRow(entry: Projected, { sealed }: Body): readonly RowOf[] {
 }
 
 /** How much later than its device said; a clock that runs ahead has none. */
-function delayMs({ at, receivedAt }: Projected): number {
+function delayMs({ at, receivedAt }: Entry): number {
   return Math.max(0, receivedAt.getTime() - (at ?? 0));
 }

@@ -1,122 +1,114 @@
 /**
  * Read models in PostgreSQL: devices, people, visits, media and an audit trail, in a schema of
- * their own. They are not migrated: another version of them is dropped and replayed.
+ * their own. They are not migrated: another version of them is built and swapped.
  */
-import type { Connection, Database } from "../../postgres/database.ts";
-import type { Positioned, Resettable, Sink } from "../sink.ts";
-import { refusalOf, writeIsolating } from "../support/bisect.ts";
-import {
-  type Body,
-  decodeEntries,
-  type Projected,
-  projectionOf,
-} from "../support/decode-entries.ts";
+import type { Connection } from "../../postgres/database.ts";
+import type { Projection } from "../projection.ts";
+import { pendingOf } from "../support/bisect.ts";
+import { type Body, decodeEntries, type Projected } from "../support/decode-entries.ts";
 import type { DevicesOf } from "../support/device-of-log.ts";
-import { type RowOf, rowsOf } from "./rows.ts";
+import { auditLine, deviceRow, type RowOf, rowsOf } from "./rows.ts";
+import { createTables, READ_MODELS_VERSION } from "./tables.ts";
 import {
-  createTables,
+  copyAudit,
   eraseStatements,
   PARTS,
-  type Part,
-  type PartName,
-  READ_MODELS_VERSION,
   type Row,
+  TABLES,
+  type TableName,
   upsert,
-} from "./schema.ts";
+} from "./upsert.ts";
 
-export interface PostgresSinkOptions {
-  readonly database: Database;
+export interface ReadModelsOptions {
   readonly devicesOf: DevicesOf;
-  /** A name of lowercase letters and underscores. */
-  readonly schema?: string;
   /** Of the projection. */
   readonly version?: number;
 }
 
-interface Work {
+interface Work extends Projected {
   readonly position: bigint;
-  readonly subject: string | null;
+  readonly clock: Body["clock"] | null;
   readonly rows: readonly RowOf[];
 }
 
-/** "porchrea" as eight bytes: two instances may open at once. */
-const LOCK = "SELECT pg_advisory_xact_lock(x'706f726368726561'::bigint)";
+/** Parts after which something may be left of who was erased before. */
+const TOUCHING = new Set<string>(["erased", "profile", "template", "link", "media"]);
 
-export function createPostgresSink(options: PostgresSinkOptions): Sink & Positioned & Resettable {
-  const {
-    database,
-    devicesOf,
-    schema = "porchlight_read",
-    version = READ_MODELS_VERSION,
-  } = options;
-  const statements = new Map(
-    Object.entries<Part>(PARTS).map(([name, part]) => [name, upsert(schema, part)]),
-  );
-  const erasing = eraseStatements(schema);
-  const state = `SELECT version, position FROM ${schema}.projection`;
-  const moveTo = `UPDATE ${schema}.projection SET position = greatest(position, $1)`;
-  const rebuild = async (connection: Connection): Promise<void> => {
-    await connection.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
-    await connection.query(createTables(schema));
-    await connection.query(`UPDATE ${schema}.projection SET version = ${version}`);
-  };
-  const writeRows = async (work: readonly Work[], signal: AbortSignal): Promise<void> => {
-    const subjects = work.flatMap(({ subject }) => (subject === null ? [] : [subject]));
-    await database.transaction(async (connection) => {
-      for (const [name, rows] of gather(work)) {
-        signal.throwIfAborted();
-        await connection.query(statements.get(name) ?? "", [JSON.stringify(rows)]);
-      }
-      for (const statement of erasing) await connection.query(statement, [subjects]);
-      await connection.query(moveTo, [work.at(-1)?.position ?? 0n]);
-      signal.throwIfAborted();
-    }, signal);
-  };
+export function createReadModels(options: ReadModelsOptions): Projection {
+  const { devicesOf, version = READ_MODELS_VERSION } = options;
   return {
     name: "postgres",
-    open: () =>
-      database.transaction(async (connection) => {
-        await connection.query(LOCK);
-        const name = `${schema}.projection`;
-        const [there] = await connection.query("SELECT WHERE to_regclass($1) IS NOT NULL", [name]);
-        const same =
-          there !== undefined && projectionOf(await connection.query(state)).version === version;
-        if (!same) await rebuild(connection);
-      }),
-    async write(batch, signal) {
-      const { items, rejected: unreadable } = await decodeEntries(batch, devicesOf, workOf);
-      const { rejected } = await writeIsolating(
-        items,
-        (part) => writeRows(part, signal),
-        refusalOf,
-      );
-      // What was rejected is passed as well: else the store would seem to have less than it was given.
-      await database.query(moveTo, [batch.at(-1)?.position ?? 0n]);
-      return { rejected: [...unreadable, ...rejected] };
-    },
-    position: async () => projectionOf(await database.query(state)).position,
-    reset: () => database.transaction(rebuild),
-    close: async () => undefined,
+    schema: "porchlight_read",
+    version: async () => version,
+    tables: async (schema) => createTables(schema),
+    prepare: async (batch) => pendingOf(await decodeEntries(batch, devicesOf, workOf), writeRows),
   };
 }
 
-function workOf(entry: Projected, body: Body | null): Work {
-  return { position: entry.position, subject: entry.subject, rows: rowsOf(entry, body) };
+function workOf(projected: Projected, body: Body | null): Work {
+  const { position } = projected.entry;
+  return { ...projected, position, clock: body?.clock ?? null, rows: rowsOf(projected, body) };
 }
 
-/** Rows by statement, in its order; of several with one key the last, which came later. */
-function gather(work: readonly Work[]): readonly (readonly [PartName, readonly Row[]])[] {
-  const rows = work.flatMap((each) => each.rows);
-  return Object.entries<Part>(PARTS).flatMap(([name, { key, once = [] }]) => {
-    const byKey = new Map<Row[string], Row>();
-    for (const { part, row } of rows) {
-      if (part !== name) continue;
-      const first = byKey.get(row[key] ?? null);
-      const kept = Object.fromEntries(
-        once.map((column) => [column, (first ?? row)[column] ?? null]),
-      );
-      byKey.set(row[key] ?? null, { ...row, ...kept });
-    }
-    return byKey.size === 0 ? [] : [[name as PartName, [...byKey.values()]] as const];
+async function writeRows(
+  connection: Connection,
+  schema: string,
+  work: readonly Work[],
+): Promise<void> {
+  const rows = [...devicesIn(work), ...work.flatMap((each) => each.rows)];
+  for (const [table, found] of gather(rows)) {
+    await connection.query(upsert(schema, table), [JSON.stringify(found)]);
+  }
+  const audit = work.map(auditLine).filter((line) => line !== null);
+  if (audit.length > 0) await connection.copyIn(copyAudit(schema), Buffer.from(audit.join("")));
+  const touched = rows.filter(({ part }) => TOUCHING.has(part)).flatMap(subjectsOf);
+  if (touched.length === 0) return;
+  const columns = [touched.map(([device]) => device), touched.map(([, subject]) => subject)];
+  for (const statement of eraseStatements(schema)) await connection.query(statement, columns);
+}
+
+/** A device's row is written once a batch: with when it was first seen, and what it said last. */
+function devicesIn(work: readonly Work[]): readonly RowOf[] {
+  const first = new Map<string, Work>();
+  const last = new Map<string, Work>();
+  for (const each of work) {
+    if (!first.has(each.device)) first.set(each.device, each);
+    last.set(each.device, each);
+  }
+  return [...last.values()].map((each) => {
+    const { part, row } = deviceRow(each, each.clock);
+    const seen = first.get(each.device) ?? each;
+    return { part, row: { ...row, first_seen: seen.entry.receivedAt.toISOString() } };
   });
+}
+
+/** Rows by table, in its order: all parts of one key together, of several of a part the later. */
+function gather(rows: readonly RowOf[]): readonly (readonly [TableName, readonly Row[]])[] {
+  const tables = new Map<TableName, Map<string, Record<string, Row[string]>>>();
+  for (const { part, row } of rows) {
+    const { table } = PARTS[part];
+    const { key, once }: { key: object; once?: object } = TABLES[table];
+    const name = Object.keys(key)
+      .map((column) => row[column])
+      .join();
+    const found = tables.get(table) ?? new Map<string, Record<string, Row[string]>>();
+    tables.set(table, found);
+    const kept = found.get(name) ?? {};
+    const before = Object.keys(once ?? {}).map((column) => [column, kept[column]] as const);
+    Object.assign(kept, row);
+    for (const [column, value] of before) if (value !== undefined) kept[column] = value;
+    found.set(name, kept);
+  }
+  return (Object.keys(TABLES) as TableName[]) // TABLES' own
+    .flatMap((table) => {
+      const found = tables.get(table);
+      return found === undefined ? [] : [[table, [...found.values()]] as const];
+    });
+}
+
+function subjectsOf({ row }: RowOf): (readonly [string, string])[] {
+  const { device, subject, visit } = row;
+  return [subject, visit].flatMap((each) =>
+    typeof device === "string" && typeof each === "string" ? [[device, each] as const] : [],
+  );
 }

@@ -2,21 +2,21 @@
 import { z } from "zod";
 import type { BreakerKind } from "../../../shared/core/breaker.ts";
 import { PorchlightError } from "../../../shared/core/errors.ts";
-import type { StoredEntry } from "../../log/event-log.ts";
 import type { Connection, Database } from "../../postgres/database.ts";
-import type { Rejection } from "../sink.ts";
+import type { RejectedEntry } from "../sink.ts";
+import { addRejects, clearRejects, removeRejects } from "./rejects.ts";
 
 /**
  * The lease: a holder that does not renew it for so long has lost it, and another instance takes
  * over.
  */
 export const LEASE_MS = 15_000;
-/** More rejects stop their sink: so many are a mistake, not a few odd entries. */
-export const REJECTS_MAX = 10_000;
 
 export interface Held {
   readonly position: bigint;
   readonly resetAsked: boolean;
+  /** A replay may leave out archived months that cannot be read. */
+  readonly incomplete: boolean;
   /** A retry of rejected entries was requested. */
   readonly again: boolean;
 }
@@ -25,7 +25,7 @@ export interface Held {
 export interface Step {
   readonly position: bigint;
   readonly written: number;
-  readonly rejected: readonly (Rejection & Pick<StoredEntry, "log" | "seq">)[];
+  readonly rejected: readonly RejectedEntry[];
   /** Rejected positions that were accepted this time. */
   readonly accepted?: readonly bigint[];
 }
@@ -35,7 +35,7 @@ export interface SinkCursor {
   /** Acquires or renews the lease. Null while another instance holds it. */
   hold(): Promise<Held | null>;
   release(): Promise<void>;
-  /** Throws `sink.lost` when it is another's now, `sink.rejects.full` when there are too many rejects. */
+  /** Throws `sink.lost` when it is another's now. */
   settle(step: Step): Promise<void>;
   /** From the first entry again; rejects are cleared, since the same will be rejected again. */
   restart(): Promise<void>;
@@ -49,21 +49,15 @@ const REGISTER = "INSERT INTO sink_cursors (sink) VALUES ($1) ON CONFLICT DO NOT
 const HOLD = `UPDATE sink_cursors
   SET holder = $2, held_until = clock_timestamp() + interval '${LEASE_MS} milliseconds'
   WHERE sink = $1 AND (holder IS NULL OR holder = $2 OR held_until < clock_timestamp())
-  RETURNING position, reset_asked,
+  RETURNING position, reset_asked, incomplete,
     EXISTS (SELECT FROM sink_rejects r WHERE r.sink = $1 AND r.again) AS again`;
 const RELEASE = `UPDATE sink_cursors SET holder = NULL, held_until = NULL
   WHERE sink = $1 AND holder = $2`;
 const MOVE = `UPDATE sink_cursors SET position = $3, written = written + $4, moved_at = now(),
   held_until = clock_timestamp() + interval '${LEASE_MS} milliseconds'
   WHERE sink = $1 AND holder = $2 AND NOT reset_asked RETURNING sink`;
-const ADD_REJECTS = `INSERT INTO sink_rejects (sink, position, log, seq, reason)
-  SELECT $1, * FROM unnest($2::bigint[], $3::uuid[], $4::bigint[], $5::text[])
-  ON CONFLICT (sink, position) DO UPDATE SET reason = excluded.reason, at = now(), again = false`;
-const REMOVE_REJECTS = "DELETE FROM sink_rejects WHERE sink = $1 AND position = ANY ($2::bigint[])";
-const COUNT_REJECTS = "SELECT count(*) AS count FROM sink_rejects WHERE sink = $1";
 const RESTART = `UPDATE sink_cursors SET position = 0, reset_asked = false, moved_at = now()
   WHERE sink = $1 AND holder = $2 RETURNING sink`;
-const CLEAR_REJECTS = "DELETE FROM sink_rejects WHERE sink = $1";
 const AGAIN = `SELECT position FROM sink_rejects WHERE sink = $1 AND again
   ORDER BY position LIMIT $2`;
 const NOTE = `UPDATE sink_cursors SET breaker = $3, error_code = $4,
@@ -72,24 +66,28 @@ const NOTE = `UPDATE sink_cursors SET breaker = $3, error_code = $4,
 
 const heldRows = z.array(
   z
-    .object({ position: z.bigint(), reset_asked: z.boolean(), again: z.boolean() })
+    .object({
+      position: z.bigint(),
+      reset_asked: z.boolean(),
+      incomplete: z.boolean(),
+      again: z.boolean(),
+    })
     .transform(({ reset_asked: resetAsked, ...held }): Held => ({ ...held, resetAsked })),
 );
-const countRow = z.tuple([z.object({ count: z.bigint() })]);
 const positionRows = z.array(z.object({ position: z.bigint() }));
+
+/** Not to be tried again: which of them it is, is seen when the lease is asked for. */
+export function sinkLost(sink: string): PorchlightError {
+  const message = `the lease of the sink ${sink} is lost: another instance runs or resets it`;
+  return new PorchlightError("sink.lost", message, {
+    hint: "nothing to do; see the sinks: porchlight-cloud sinks list",
+  });
+}
 
 export function createSinkCursor(database: Database, sink: string, instance: string): SinkCursor {
   const mine = async (work: (connection: Connection) => Promise<readonly unknown[]>) => {
     await database.transaction(async (connection) => {
-      if ((await work(connection)).length === 1) return;
-      throw new PorchlightError(
-        "sink.lost",
-        `the lease of the sink ${sink} is lost: another instance runs or resets it`,
-        {
-          remedy: "retry",
-          hint: "nothing to do; see the sinks: porchlight-cloud sinks list",
-        },
-      );
+      if ((await work(connection)).length !== 1) throw sinkLost(sink);
     });
   };
   return {
@@ -104,13 +102,13 @@ export function createSinkCursor(database: Database, sink: string, instance: str
       mine(async (connection) => {
         const { position, written, rejected, accepted = [] } = step;
         const moved = await connection.query(MOVE, [sink, instance, position, written]);
-        if (accepted.length > 0) await connection.query(REMOVE_REJECTS, [sink, accepted]);
-        if (rejected.length > 0) await addRejects(connection, sink, rejected);
+        await removeRejects(connection, sink, accepted);
+        await addRejects(connection, sink, rejected);
         return moved;
       }),
     restart: () =>
       mine(async (connection) => {
-        await connection.query(CLEAR_REJECTS, [sink]);
+        await clearRejects(connection, sink);
         return connection.query(RESTART, [sink, instance]);
       }),
     async again(limit) {
@@ -121,25 +119,4 @@ export function createSinkCursor(database: Database, sink: string, instance: str
       await database.query(NOTE, [sink, instance, breaker, errorCode]);
     },
   };
-}
-
-async function addRejects(
-  connection: Connection,
-  sink: string,
-  rejected: Step["rejected"],
-): Promise<void> {
-  await connection.query(ADD_REJECTS, [
-    sink,
-    rejected.map(({ position }) => position),
-    rejected.map(({ log }) => log),
-    rejected.map(({ seq }) => seq),
-    rejected.map(({ reason }) => reason),
-  ]);
-  const [{ count }] = countRow.parse(await connection.query(COUNT_REJECTS, [sink]));
-  if (count <= REJECTS_MAX) return;
-  const message = `the sink ${sink} has rejected more than ${REJECTS_MAX} entries: it waits`;
-  throw new PorchlightError("sink.rejects.full", message, {
-    remedy: "stop",
-    hint: `see why: porchlight-cloud sinks rejects ${sink}; then retry or discard them: porchlight-cloud sinks retry ${sink}, sinks drop ${sink}`,
-  });
 }

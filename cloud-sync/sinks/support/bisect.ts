@@ -1,5 +1,7 @@
 /** A store that takes a batch or nothing: finds the entries for which it takes nothing. */
 import { systemCodeOf } from "../../../shared/core/errors.ts";
+import type { Connection } from "../../postgres/database.ts";
+import type { Pending } from "../projection.ts";
 import type { Rejection, Written } from "../sink.ts";
 
 /**
@@ -31,8 +33,34 @@ export async function writeIsolating<T extends { readonly position: bigint }>(
   return { rejected };
 }
 
-/** Data exceptions and constraints (PostgreSQL manual, appendix A): that entry will never fit. */
+/**
+ * Data exceptions, constraints and program limits (PostgreSQL manual, appendix A): that entry will
+ * never fit.
+ */
 export function refusalOf(error: unknown): string | null {
   const code = systemCodeOf(error) ?? "";
-  return /^2[23]/.test(code) ? `the database refuses it (${code})` : null;
+  return /^(2[23]|54)/.test(code) ? `the database refuses it (${code})` : null;
+}
+
+/** A batch for one transaction: what the database refuses of it is undone by itself. */
+export function pendingOf<T extends { readonly position: bigint }>(
+  { items, rejected }: { readonly items: readonly T[]; readonly rejected: readonly Rejection[] },
+  writeItems: (connection: Connection, schema: string, items: readonly T[]) => Promise<void>,
+): Pending {
+  return {
+    rejected,
+    async write(connection, schema) {
+      const writePart = async (part: readonly T[]): Promise<void> => {
+        await connection.query("SAVEPOINT part");
+        try {
+          await writeItems(connection, schema, part);
+        } catch (error) {
+          if (refusalOf(error) !== null) await connection.query("ROLLBACK TO SAVEPOINT part");
+          throw error;
+        }
+        await connection.query("RELEASE SAVEPOINT part");
+      };
+      return (await writeIsolating(items, writePart, refusalOf)).rejected;
+    },
+  };
 }

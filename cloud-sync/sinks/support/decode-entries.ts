@@ -1,11 +1,14 @@
 /** Entries as a projection reads them: with their device, their body checked, their time made usable. */
+import { setImmediate as turn } from "node:timers/promises";
 import { z } from "zod";
 import { invariant, PorchlightError } from "../../../shared/core/errors.ts";
 import type { StoredEntry } from "../../log/event-log.ts";
 import { faultOf, type Rejection } from "../sink.ts";
 import type { DevicesOf } from "./device-of-log.ts";
 
-export interface Projected extends StoredEntry {
+/** The device that an entry's log is of. */
+export interface Projected {
+  readonly entry: StoredEntry;
   readonly device: string;
 }
 
@@ -17,26 +20,39 @@ const bodySchema = z.object({
 });
 export type Body = z.infer<typeof bodySchema>;
 
+/** Text of a device that becomes a column: printable as it is, and short enough for an index. */
+export const textColumn = z
+  .string()
+  .max(200)
+  .refine((text) => !text.includes("\0"));
+
 export interface Reading<T> {
   readonly items: readonly T[];
   readonly rejected: readonly Rejection[];
 }
 
+/** Between two turns of the event loop: ingest answers meanwhile. */
+const ENTRIES_A_TURN = 250;
+
+/** Sinks that are level read the same entries: a body is read and checked once. */
+const bodies = new WeakMap<StoredEntry, Body | Error>();
+
 /** Reads each entry of a batch; what does not fit its schema is rejected, with the place of the fault. */
 export async function decodeEntries<T>(
   batch: readonly StoredEntry[],
   devicesOf: DevicesOf,
-  read: (entry: Projected, body: Body | null) => T | null | Promise<T | null>,
+  read: (projected: Projected, body: Body | null) => T | null | Promise<T | null>,
 ): Promise<Reading<T>> {
   const devices = await devicesOf(batch.map(({ log }) => log));
   const items: T[] = [];
   const rejected: Rejection[] = [];
-  for (const entry of batch) {
+  for (const [i, entry] of batch.entries()) {
+    if (i % ENTRIES_A_TURN === ENTRIES_A_TURN - 1) await turn();
     const device = devices.get(entry.log);
     invariant(device !== undefined, "every log has a device");
     try {
-      const body = entry.body === null ? null : bodySchema.parse(JSON.parse(entry.body));
-      const item = await read({ ...entry, device }, body);
+      const found = read({ entry, device }, bodyOf(entry));
+      const item = found instanceof Promise ? await found : found;
       if (item !== null) items.push(item);
     } catch (error) {
       rejected.push({ position: entry.position, reason: reasonOf(error) });
@@ -44,6 +60,20 @@ export async function decodeEntries<T>(
   }
   return { items, rejected };
 }
+
+function bodyOf(entry: StoredEntry): Body | null {
+  if (entry.body === null) return null;
+  const known = bodies.get(entry) ?? checkedBody(entry.body);
+  bodies.set(entry, known);
+  if (known instanceof Error) throw known;
+  return known;
+}
+
+function checkedBody(text: string): Body | Error {
+  return bodySchema.safeParse(JSON.parse(text)).data ?? notABody;
+}
+
+const notABody = new PorchlightError("entry.body", "body: invalid", { remedy: "reject" });
 
 function reasonOf(error: unknown): string {
   if (error instanceof z.ZodError) return faultOf(error);
@@ -56,16 +86,7 @@ const AT_MIN_MS = -62_135_596_800_000;
 const AT_MAX_MS = 253_402_300_799_999;
 
 /** The device's own time, as far as a database can say it. */
-export function momentOf({ at }: Projected): string {
+export function momentOf({ at }: Pick<StoredEntry, "at">): string {
   invariant(at !== null, "an entry with a body has a time");
   return new Date(Math.min(Math.max(at, AT_MIN_MS), AT_MAX_MS)).toISOString();
-}
-
-const projectionRows = z.array(z.object({ version: z.int(), position: z.bigint() }));
-
-/** The one row of a projection in a database: which version it is, and how far it has come. */
-export function projectionOf(rows: readonly unknown[]): z.infer<typeof projectionRows>[number] {
-  const [projection] = projectionRows.parse(rows);
-  invariant(projection !== undefined, "a projection says which version it is");
-  return projection;
 }

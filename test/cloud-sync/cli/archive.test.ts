@@ -36,7 +36,7 @@ if (needsPostgres()) {
     await database.query("UPDATE event_log SET received_at = '2026-02-03T04:05:06Z'");
     await log.append([door.arrival(21, 30)]);
     const passed = "SELECT max(position) FROM event_log";
-    for (const sink of ["postgres", "keyring", "time-series"]) {
+    for (const sink of ["postgres", "key-erasure", "time-series"]) {
       await database.query(`INSERT INTO sink_cursors (sink, position) VALUES ($1, (${passed}))`, [
         sink,
       ]);

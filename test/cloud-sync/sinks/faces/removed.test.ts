@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
 import { createFaceEncodings } from "../../../../cloud-sync/sinks/faces/sink.ts";
+import { DirectProjection } from "../../../support/direct-projection.ts";
 import { startFast } from "../../../support/engines.ts";
 import { added, DEVICE, entry, LOG, PACK } from "../../../support/face-entries.ts";
 import { randomEmbedding, seeded } from "../../../support/facts.ts";
@@ -8,17 +9,16 @@ import { suite } from "../../../support/suite.ts";
 
 const removing = suite("face encodings of removed templates");
 
-const unaborted = new AbortController().signal;
-
 removing("are found no more, whatever comes again", async () => {
   const server = await startFast();
   const database = await server.fresh();
-  const faces = createFaceEncodings({
+  const { projection, nearest } = createFaceEncodings({
     database,
     devicesOf: async () => new Map([[LOG, DEVICE]]),
     open: async (_, sealed) => Buffer.from(sealed, "base64"),
   });
-  await faces.sink.open(unaborted);
+  const sink = new DirectProjection(database, projection);
+  await sink.open();
   const [own, other] = [randomUUID(), randomUUID()];
   const random = seeded(14);
   const looks = [randomEmbedding(random), randomEmbedding(random)];
@@ -27,13 +27,13 @@ removing("are found no more, whatever comes again", async () => {
   );
   const template = "00000000-0000-4000-8000-000000000001";
   const probe = randomEmbedding(random);
-  const found = async () => (await faces.nearest(probe, PACK, 5)).map((each) => each.template);
-  await faces.sink.write(all, unaborted);
-  await faces.sink.write([entry(3, "template.removed", other, { template })], unaborted);
+  const found = async () => (await nearest(probe, PACK, 5)).map((each) => each.template);
+  await sink.write(all);
+  await sink.write([entry(3, "template.removed", other, { template })]);
   assert.is((await found()).length, 2, "nobody takes out what is another's");
-  await faces.sink.write([entry(4, "template.removed", own, { template })], unaborted);
+  await sink.write([entry(4, "template.removed", own, { template })]);
   assert.not((await found()).includes(template));
-  await faces.sink.write(all, unaborted);
+  await sink.write(all);
   assert.is((await found()).length, 1);
   const together = randomUUID();
   const fifth = "00000000-0000-4000-8000-000000000005";
@@ -41,7 +41,7 @@ removing("are found no more, whatever comes again", async () => {
     added(5, together, randomEmbedding(random)),
     entry(6, "template.removed", together, { template: fifth }),
   ];
-  await faces.sink.write(both, unaborted);
+  await sink.write(both);
   assert.is((await found()).length, 1, "also where both come in one batch");
   await database.close();
   await server.stop();

@@ -1,26 +1,35 @@
 import { randomUUID } from "node:crypto";
 import * as assert from "uvu/assert";
 import { z } from "zod";
-import { createPostgresSink } from "../../../../cloud-sync/sinks/read-models/sink.ts";
+import { createArchive } from "../../../../cloud-sync/lifecycle/archive.ts";
+import { createArchivedPages } from "../../../../cloud-sync/lifecycle/archived-pages.ts";
+import type { ArchivedPages } from "../../../../cloud-sync/log/pages.ts";
+import { makePartition } from "../../../../cloud-sync/log/partitions.ts";
+import { createFolderStore } from "../../../../cloud-sync/objects/folder.ts";
+import { createReadModels } from "../../../../cloud-sync/sinks/read-models/sink.ts";
+import { createSinkControl } from "../../../../cloud-sync/sinks/runner/control.ts";
 import { createLogOwners } from "../../../../cloud-sync/sinks/support/device-of-log.ts";
+import { PorchlightError } from "../../../../shared/core/errors.ts";
+import { silentLogger } from "../../../../shared/core/logger.ts";
 import { Central } from "../../../support/central.ts";
+import { DirectProjection } from "../../../support/direct-projection.ts";
 import { startServer } from "../../../support/engines.ts";
 import { batchOf } from "../../../support/links.ts";
 import { needsPostgres } from "../../../support/postgres.ts";
 import { RunningSink } from "../../../support/running-sink.ts";
 import { Story } from "../../../support/story.ts";
 import { suite } from "../../../support/suite.ts";
+import { tempFolder } from "../../../support/temp.ts";
 import { until } from "../../../support/until.ts";
 
+const unaborted = new AbortController().signal;
 const models = suite("read models in PostgreSQL");
 const central = new Central(startServer);
-const unaborted = new AbortController().signal;
 let story: Story;
 
 function made(version?: number) {
   const devicesOf = createLogOwners(central.database);
-  const options = { database: central.database, devicesOf };
-  return createPostgresSink(version === undefined ? options : { ...options, version });
+  return createReadModels(version === undefined ? { devicesOf } : { devicesOf, version });
 }
 
 async function told(): Promise<void> {
@@ -29,9 +38,9 @@ async function told(): Promise<void> {
 }
 
 async function project(): Promise<void> {
-  const sink = made();
-  await sink.open(unaborted);
-  await sink.write(await central.log.readAfter(0n, 1_000), unaborted);
+  const sink = new DirectProjection(central.database, made());
+  await sink.open();
+  await sink.write(await central.log.readAfter(0n, 1_000));
 }
 
 const anyRows = z.array(z.record(z.string(), z.unknown()));
@@ -143,23 +152,112 @@ if (needsPostgres()) {
     assert.equal(sampled, { count: 0n });
   });
 
-  models("another version of them is dropped and replayed by itself", async () => {
+  models(
+    "what one device says of another's people and visits changes nothing of theirs",
+    async () => {
+      const [mine, theirs] = [story, new Story()];
+      await told();
+      const [known] = mine.links.flatMap(({ body }) => {
+        const entry = JSON.parse(body ?? "{}");
+        return entry.type === "visit.started" ? [entry.data.visit] : [];
+      });
+      theirs.fact("visit.started", { visit: known, camera: "other" }, known);
+      theirs.fact("person.renamed", {}, mine.kept, { profile: "AAAA" });
+      theirs.fact("person.erased", { reason: "requested" }, mine.kept);
+      const batch = batchOf(theirs.log, theirs.links);
+      await central.log.append([{ device: theirs.device, batch }]);
+      await project();
+      const [visit] = await rows(
+        `SELECT camera FROM porchlight_read.visits WHERE visit = '${known}' AND device = '${mine.device}'`,
+      );
+      assert.equal(visit, { camera: "door" });
+      const [person] = await rows(
+        `SELECT profile IS NOT NULL AS here, erased_at FROM porchlight_read.people
+       WHERE subject = '${mine.kept}' AND device = '${mine.device}'`,
+      );
+      assert.equal(person, { here: true, erased_at: null });
+      const templates = await rows(
+        `SELECT FROM porchlight_read.templates WHERE device = '${mine.device}'`,
+      );
+      assert.is(templates.length, 1);
+    },
+  );
+
+  models("snapshots of a visit go with the person whom it was linked to", async () => {
+    const [person, before, after, other] = [1, 2, 3, 4].map(() => randomUUID());
+    const size = { bytes: 1, kind: "snapshot", sha256: "a".repeat(64) };
+    const shown = (visit = ""): void =>
+      story.fact("media.captured", { ...size, media: randomUUID(), visit }, visit);
+    for (const visit of [before, other]) shown(visit);
+    story.fact("visit.linked", { person, visit: before }, before ?? null);
+    story.fact("person.erased", { reason: 7 }, person ?? null);
+    story.fact("visit.linked", { person, visit: after }, after ?? null);
+    shown(after);
     await told();
+    await project();
+    const gone = await rows(
+      "SELECT visit FROM porchlight_read.media WHERE erased_at IS NOT NULL ORDER BY captured_position",
+    );
+    assert.equal(
+      gone,
+      [{ visit: before }, { visit: after }],
+      "however it is said that it was erased",
+    );
+  });
+
+  models("text that no column holds rejects its entry alone", async () => {
+    const camera = ["a\u0000b", "x".repeat(5_000), "\\N", "tab\there"];
+    for (const each of camera) story.fact("visit.started", { visit: randomUUID(), camera: each });
+    await told();
+    const sink = new DirectProjection(central.database, made());
+    await sink.open();
+    const { rejected } = await sink.write(await central.log.readAfter(0n, 1_000));
+    assert.is(rejected.length, 2 + 2, "two of the story, and two of these");
+    const kept = await rows(
+      "SELECT camera FROM porchlight_read.visits ORDER BY started_position DESC LIMIT 2",
+    );
+    assert.equal(kept, [{ camera: "tab\there" }, { camera: "\\N" }]);
+  });
+
+  models("another version of them is built from archived months as well", async () => {
+    const temp = tempFolder("archived");
+    const { database, log } = central;
+    const objects = createFolderStore({ folder: temp.path, newId: randomUUID });
+    const archived = createArchivedPages(database, objects, silentLogger);
+    const month = "2026-02";
+    const visits = () => rows("SELECT * FROM porchlight_read.visits ORDER BY visit");
+    await told();
+    await database.query(makePartition(month));
+    await database.query("UPDATE event_log SET received_at = '2026-02-03T04:05:06Z'");
     const first = new RunningSink(made(), central);
-    const last = BigInt(story.links.length);
-    await until("it is projected", () => first.runner.stats().position >= last);
+    const last = await log.lastPosition();
+    await until("it is projected", () => first.runner.stats().position === last);
     await first.stop();
-    await central.database.query("UPDATE porchlight_read.devices SET version = 'old'");
-    const second = new RunningSink(made(99), central);
-    await until("it is projected again", async () => {
-      const [row] = await rows(
-        `SELECT (SELECT version FROM porchlight_read.projection) AS is,
-           (SELECT version FROM porchlight_read.devices) AS of`,
-      ).catch(() => []);
-      return row?.["is"] === 99 && row["of"] === "1.0.0";
+    const before = await visits();
+    const archive = createArchive({ database, objects, sinks: ["postgres"], clock: Date });
+    await createSinkControl(database).dropRejects("postgres");
+    await archive.archive(month, unaborted);
+    await archive.drop(month, unaborted);
+    const without = new RunningSink(made(98), { database, log, archived: broken(archived) });
+    await until("it is held up", () => without.runner.stats().errorCode === "archive.broken");
+    const [held] = await createSinkControl(database).states();
+    assert.equal([held?.errorCode, held?.rebuild?.errorCode], ["archive.broken", "archive.broken"]);
+    assert.equal(await visits(), before, "what was served is served");
+    await without.stop();
+    const second = new RunningSink(made(99), { database, log, archived });
+    await until("it is served", async () => {
+      const [row] = await rows("SELECT version FROM porchlight_read.projection");
+      return row?.["version"] === 99;
     });
     await second.stop();
+    assert.equal(await visits(), before);
+    temp.remove();
   });
+}
+
+function broken(archived: ArchivedPages): ArchivedPages {
+  const gone = new PorchlightError("archive.broken", "it is not there");
+  return { ...archived, after: () => Promise.reject(gone) };
 }
 
 models.run();

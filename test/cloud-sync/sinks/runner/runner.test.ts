@@ -1,8 +1,9 @@
 import * as assert from "uvu/assert";
 import type { StoredEntry } from "../../../../cloud-sync/log/event-log.ts";
 import { createSinkControl } from "../../../../cloud-sync/sinks/runner/control.ts";
-import { createSinkCursor, REJECTS_MAX } from "../../../../cloud-sync/sinks/runner/cursors.ts";
-import { type AnySink, StoreBusy, type Written } from "../../../../cloud-sync/sinks/sink.ts";
+import { createSinkCursor } from "../../../../cloud-sync/sinks/runner/cursors.ts";
+import { REJECTS_PER_DEVICE_MAX } from "../../../../cloud-sync/sinks/runner/rejects.ts";
+import { type Sink, StoreBusy, type Written } from "../../../../cloud-sync/sinks/sink.ts";
 import { Central, Device } from "../../../support/central.ts";
 import { startServer } from "../../../support/engines.ts";
 import { needsPostgres } from "../../../support/postgres.ts";
@@ -14,29 +15,23 @@ import { until } from "../../../support/until.ts";
 const runner = suite("the runner of a sink");
 const central = new Central(startServer);
 
-/** A store in memory: what it was given, in order. `position` is its own, where it has one. */
+/** A store in memory: what it was given, in order. */
 class Recorder {
   readonly given: StoredEntry[] = [];
-  position: bigint | null = null;
   opened = 0;
   closed = 0;
-  resets = 0;
   /** What becomes of a batch. */
   answer: (batch: readonly StoredEntry[]) => Promise<Written> = async () => ({ rejected: [] });
 
-  sink(name = "recorder"): AnySink {
-    const position = async (): Promise<bigint> => this.position ?? 0n;
+  sink(name = "recorder"): Sink {
     return {
       name,
       open: async () => void this.opened++,
       write: async (batch) => {
         const written = await this.answer(batch);
         this.given.push(...batch);
-        this.position &&= batch.at(-1)?.position ?? this.position;
         return written;
       },
-      ...(this.position !== null && { position }),
-      reset: async () => void this.resets++,
       close: async () => void this.closed++,
     };
   }
@@ -69,28 +64,6 @@ if (needsPostgres()) {
     assert.equal([state?.written, state?.lagEntries, state?.lagS], [2_500n, 0, 0]);
     assert.is(state?.running, false, "who stops lets it go");
   });
-
-  runner(
-    "a sink of some types is told of those alone, and is as far as the log all the same",
-    async () => {
-      const door = new Device(2_500);
-      for (let seq = 1; seq < 2_500; seq += 500)
-        await central.log.append([door.arrival(seq, seq + 499)]);
-      const store = new Recorder();
-      store.position = 0n;
-      const types = ["store.opened"];
-      const advanceTo = async (position: bigint) => {
-        store.position = position;
-      };
-      const running = new RunningSink({ ...store.sink(), types, advanceTo }, central);
-      const last = (await central.log.readAfter(0n, 10_000)).at(-1)?.position;
-      await until("it is there", () => running.runner.stats().position === last);
-      await running.stop();
-      assert.equal([store.seqs(), store.position], [[1], last]);
-      const [state] = await createSinkControl(central.database).states();
-      assert.equal([state?.written, state?.lagEntries], [1n, 0]);
-    },
-  );
 
   runner("two instances never run the same sink at once; the second takes over", async () => {
     await central.log.append([new Device(5).arrival()]);
@@ -130,26 +103,6 @@ if (needsPostgres()) {
     },
   );
 
-  runner("a store that has less than the cursor says is believed", async () => {
-    await central.log.append([new Device(6).arrival()]);
-    const store = new Recorder();
-    store.position = 0n;
-    store.position = (await central.log.readAfter(0n, 2)).at(-1)?.position ?? 0n;
-    const cursor = createSinkCursor(
-      central.database,
-      "recorder",
-      "0dc0ffee-0000-4000-8000-000000000000",
-    );
-    await cursor.hold();
-    const last = (await central.log.readAfter(0n, 10)).at(-1)?.position ?? 0n;
-    await cursor.settle({ position: last, written: 6, rejected: [] });
-    await cursor.release();
-    const running = new RunningSink(store.sink(), central);
-    await until("what it lacks is given", () => store.given.length === 4);
-    await running.stop();
-    assert.equal(store.seqs(), [3, 4, 5, 6]);
-  });
-
   runner("a sink waits as long as its store has told it", async () => {
     await central.log.append([new Device(3).arrival()]);
     const store = new Recorder();
@@ -165,49 +118,65 @@ if (needsPostgres()) {
     assert.ok((tries[1] ?? 0) - (tries[0] ?? 0) >= 1_490);
   });
 
-  runner("too many rejects stop their sink, and it says so; with room, it goes on", async () => {
+  runner("a device that is over its quota of rejects stops nobody", async () => {
+    const [hostile, door] = [new Device(REJECTS_PER_DEVICE_MAX + 20), new Device(4)];
+    const store = new Recorder();
+    store.answer = async (batch) => {
+      const bad = batch.filter(({ log, seq }) => log === hostile.log || seq === 2);
+      return { rejected: bad.map(({ position }) => ({ position, reason: "odd" })) };
+    };
+    await central.log.append([hostile.arrival(1, 900)]);
+    await central.log.append([hostile.arrival(901), door.arrival()]);
+    const running = new RunningSink(store.sink(), central);
+    await until("all of it is passed", () => running.runner.stats().written === 3);
+    const control = createSinkControl(central.database);
+    const [state] = await control.states();
+    assert.equal([state?.rejected, state?.discarded], [REJECTS_PER_DEVICE_MAX + 1, 20]);
+    assert.is(state?.errorCode, null);
+    const own = (await control.rejects("recorder", 0n, 10_000)).filter(
+      ({ log }) => log === door.log,
+    );
+    assert.equal(
+      own.map(({ seq }) => seq),
+      [2],
+    );
+    await control.replayRejects("recorder", own[0]?.position);
+    await until("it was tried again", async () => {
+      const [again] = await control.rejects("recorder", (own[0]?.position ?? 0n) - 1n, 1);
+      return again !== undefined && again.at > (own[0]?.at ?? again.at);
+    });
+    assert.is((await control.states())[0]?.discarded, 20, "what is kept is not counted twice");
+    await running.stop();
+  });
+
+  runner("a sink that runs is not forgotten; one that is forgotten begins anew", async () => {
     await central.log.append([new Device(3).arrival()]);
+    const store = new Recorder();
+    const running = new RunningSink(store.sink(), central);
+    await until("it is written", () => store.given.length === 3);
+    const control = createSinkControl(central.database);
+    await rejects(() => control.forget("recorder"), "sink.running");
+    await running.stop();
+    await control.forget("recorder");
+    await rejects(() => control.forget("recorder"), "sink.unknown");
+  });
+
+  runner("whoever lost its lease is told once, and not tried again", async () => {
     const cursor = createSinkCursor(
       central.database,
       "recorder",
       "0dc0ffee-0000-4000-8000-000000000000",
     );
     await cursor.hold();
-    await cursor.release();
-    await central.database.query(
-      `INSERT INTO sink_rejects (sink, position, log, seq, reason)
-       SELECT 'recorder', -n, gen_random_uuid(), n, 'odd' FROM generate_series(1, ${REJECTS_MAX}) n`,
+    await central.database.query("UPDATE sink_cursors SET holder = gen_random_uuid()");
+    const started = performance.now();
+    const lost = await rejects(
+      () => cursor.settle({ position: 1n, written: 1, rejected: [] }),
+      "sink.lost",
     );
-    const store = new Recorder();
-    store.answer = async (batch) => {
-      const [first] = batch;
-      return { rejected: first === undefined ? [] : [{ position: first.position, reason: "odd" }] };
-    };
-    const running = new RunningSink(store.sink(), central);
-    await until("it stops", () => running.runner.stats().errorCode === "sink.rejects.full");
-    assert.match(running.logged.lines.join(""), /porchlight-cloud sinks rejects recorder/);
-    assert.is(running.runner.stats().written, 0);
-    await createSinkControl(central.database).dropRejects("recorder", -1n);
-    await until("it goes on", () => running.runner.stats().written === 2);
-    await running.stop();
+    assert.is.not(lost.remedy, "retry");
+    assert.ok(performance.now() - started < 500);
   });
-
-  runner(
-    "what a store needs from time to time that fails is no loop, and stops nothing",
-    async () => {
-      await central.log.append([new Device(4).arrival()]);
-      const store = new Recorder();
-      let tries = 0;
-      const maintain = (): Promise<void> => Promise.reject(new Error(`in vain ${++tries}`));
-      const running = new RunningSink({ ...store.sink(), maintain }, central);
-      await until("it is written", () => store.given.length === 4);
-      await central.log.append([new Device(3).arrival()]);
-      await until("it goes on", () => store.given.length === 7);
-      await until("and closes its breaker", () => running.runner.stats().errorCode === null);
-      await running.stop();
-      assert.is(tries, 1);
-    },
-  );
 
   runner("whoever asks about a sink that never ran is told so", async () => {
     const control = createSinkControl(central.database);

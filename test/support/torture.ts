@@ -143,6 +143,7 @@ async function setUp() {
   const { out } = await porchlight(["log", "export", ...at]);
   const device: string = JSON.parse(out.split("\n")[0] ?? "").data.device;
   const bundle = join(folder.path, "bundle");
+  await done(porchlightCloud(["migrate"], cloud));
   await done(porchlightCloud(["devices", "add", device, "--out", bundle], cloud));
   await done(porchlight(["sync", "join", bundle, ...at]));
   const feed = join(data, "feed", "feed.sock");

@@ -137,6 +137,7 @@ async function setUp() {
     PORCHLIGHT_CLOUD_DATABASE_URL: postgres.freshDatabase(),
     PORCHLIGHT_CLOUD_MQTT_URL: broker.url,
     PORCHLIGHT_CLOUD_HTTP_PORT: String(await freePort()),
+    PORCHLIGHT_CLOUD_HTTP_METRICS_PORT: "0",
     PORCHLIGHT_CLOUD_DATA: join(folder.path, "centre"),
   };
   mkdirSync(cloud.PORCHLIGHT_CLOUD_DATA);

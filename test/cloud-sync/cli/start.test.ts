@@ -140,10 +140,7 @@ if (needsPostgres()) {
     assert.is((await run("migrate")).code, 0);
     const wrong = [
       ["visits", "list", "--device", "foo"],
-      ["people", "list", "--device", "'"],
-      ["media", "list", "--device", ""],
-      ["dead-letters", "list", "--device", "0b6f"],
-      ["metrics", "query", "telemetry", "x", "--device", "foo"],
+      ["dead-letters", "list", "--device", "'"],
       ["metrics", "query", "telemetry", "x", "--from", "+275000-01-01"],
       ["keys", "forget", "foo", "--yes"],
       ["sinks", "retry", "postgres", "--position", "9999999999999999999"],

@@ -137,12 +137,14 @@ async function setUp() {
     PORCHLIGHT_CLOUD_DATABASE_URL: postgres.freshDatabase(),
     PORCHLIGHT_CLOUD_MQTT_URL: broker.url,
     PORCHLIGHT_CLOUD_HTTP_PORT: String(await freePort()),
+    PORCHLIGHT_CLOUD_HTTP_METRICS_PORT: "0",
     PORCHLIGHT_CLOUD_DATA: join(folder.path, "centre"),
   };
   mkdirSync(cloud.PORCHLIGHT_CLOUD_DATA);
   const { out } = await porchlight(["log", "export", ...at]);
   const device: string = JSON.parse(out.split("\n")[0] ?? "").data.device;
   const bundle = join(folder.path, "bundle");
+  await done(porchlightCloud(["migrate"], cloud));
   await done(porchlightCloud(["devices", "add", device, "--out", bundle], cloud));
   await done(porchlight(["sync", "join", bundle, ...at]));
   const feed = join(data, "feed", "feed.sock");

@@ -9,7 +9,7 @@ import type { Logger } from "../shared/core/logger.ts";
 import { createStopStack, type StopStack } from "../shared/core/stop-stack.ts";
 import { createSupervisor, type Supervisor } from "../shared/core/supervise.ts";
 import { whileAway } from "../shared/core/while-away.ts";
-import { live, ready as readyRoute } from "./api/health.ts";
+import { healthRoutes } from "./api/health.ts";
 import { limitCounters } from "./api/limit-counters.ts";
 import { createMetrics } from "./api/metrics.ts";
 import type { CloudConfig } from "./config/schema.ts";
@@ -38,7 +38,7 @@ import {
   type RunningSinks,
   type Sinks,
 } from "./sinks/registry.ts";
-import { createSinkControl } from "./sinks/runner/control.ts";
+import { createSinkControl, sinksProblem } from "./sinks/runner/control.ts";
 import { openUploads } from "./uploads/open.ts";
 
 export interface CentreOptions {
@@ -187,19 +187,18 @@ async function assemble(
     },
   });
   const supervisor = createSupervisor({ logger, random });
-  const health = {
-    "GET /health/live": live,
-    "GET /health/ready": readyRoute([
-      { name: "database", problem: () => databaseProblem(database) },
-      { name: "broker", problem: async () => transport.problem() },
-    ]),
-  };
+  const control = createSinkControl(database);
+  const health = healthRoutes([
+    { name: "database", problem: () => databaseProblem(database) },
+    { name: "broker", problem: async () => transport.problem() },
+    { name: "sinks", problem: () => sinksProblem(control), optional: true },
+  ]);
   const metrics = createMetrics({
     database,
     uploads: uploads.stats,
     keys: () => released.stats(),
     ingest: () => service.ingest.stats(),
-    sinks: createSinkControl(database).states,
+    sinks: control.states,
     connections: () => transport.connected(),
     limits: limitCounters({
       budget: budget.stats,

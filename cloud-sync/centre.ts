@@ -11,7 +11,7 @@ import { createSupervisor, type Supervisor } from "../shared/core/supervise.ts";
 import { whileAway } from "../shared/core/while-away.ts";
 import type { Bundle } from "../shared/protocol/bundle.ts";
 import { PAIRING_PATH } from "../shared/protocol/pairing.ts";
-import { live, ready as readyRoute } from "./api/health.ts";
+import { healthRoutes } from "./api/health.ts";
 import { limitCounters } from "./api/limit-counters.ts";
 import { createListeners, type Listener } from "./api/listeners.ts";
 import { createMetrics } from "./api/metrics.ts";
@@ -26,7 +26,6 @@ import { watchDevices } from "./fleet/revoke-sessions.ts";
 import { createSiteDevices } from "./fleet/site-devices.ts";
 import { brokerAddress } from "./host/broker-address.ts";
 import { type Identity, openIdentity } from "./host/tls-identity.ts";
-import type { ApiOptions } from "./http/server.ts";
 import { createIngestService } from "./ingest/run-ingest.ts";
 import { openKeyring } from "./keyring/open.ts";
 import { openSigningKey, readSigningKey } from "./keyring/signing-key.ts";
@@ -47,7 +46,7 @@ import {
   type RunningSinks,
   type Sinks,
 } from "./sinks/registry.ts";
-import { createSinkControl } from "./sinks/runner/control.ts";
+import { createSinkControl, type SinkControl, sinksProblem } from "./sinks/runner/control.ts";
 import { openUploads } from "./uploads/open.ts";
 
 export interface CentreOptions {
@@ -197,13 +196,14 @@ async function assemble(
   };
   transport.attach(own === null ? ofThisSite(receiver, database, options) : receiver);
   const supervisor = createSupervisor({ logger, random });
-  const health = healthOf(database, transport);
+  const control = createSinkControl(database);
+  const health = healthOf(database, transport, control);
   const metrics = createMetrics({
     database,
     uploads: uploads.stats,
     keys: () => released.stats(),
     ingest: () => service.ingest.stats(),
-    sinks: createSinkControl(database).states,
+    sinks: control.states,
     connections: () => transport.connected(),
     certificateExpiresInS: () => served.expiresInS(),
     limits: limitCounters({
@@ -250,14 +250,12 @@ function pairingOf(options: CentreOptions, devices: Devices, database: Database)
   return { [`POST ${PAIRING_PATH}`]: route };
 }
 
-function healthOf(database: Database, transport: Transport): ApiOptions["routes"] {
-  return {
-    "GET /health/live": live,
-    "GET /health/ready": readyRoute([
-      { name: "database", problem: () => databaseProblem(database) },
-      { name: "broker", problem: async () => transport.problem() },
-    ]),
-  };
+function healthOf(database: Database, transport: Transport, control: SinkControl) {
+  return healthRoutes([
+    { name: "database", problem: () => databaseProblem(database) },
+    { name: "broker", problem: async () => transport.problem() },
+    { name: "sinks", problem: () => sinksProblem(control), optional: true },
+  ]);
 }
 
 /** A broker of others has devices of others, too; our own lets in nobody else. */

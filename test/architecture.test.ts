@@ -65,7 +65,7 @@ const CENTRE = table("cloud-sync", {
   queries: "keyring objects postgres",
   api: "config fairness host http ingest keyring mqtt postgres sinks/runner uploads",
   "centre.ts":
-    "api config fairness fleet host http ingest keyring lifecycle log mqtt objects postgres sinks/registry.ts sinks/runner uploads",
+    "api config fairness fleet host ingest keyring lifecycle log mqtt objects postgres sinks/registry.ts sinks/runner uploads",
   cli: "centre.ts config fleet host keyring lifecycle log mqtt objects postgres queries sinks/registry.ts sinks/runner",
 });
 

@@ -4,7 +4,7 @@
  */
 import type { Batch } from "../../shared/protocol/batch.ts";
 import type { LogBudget } from "../fairness/device-budget.ts";
-import { NONSENSE_BYTES } from "../fairness/limits.ts";
+import { BATCH_BYTES, NONSENSE_BYTES } from "../fairness/limits.ts";
 import { ARRIVALS_MAX } from "../log/event-log.ts";
 import type { Item } from "./reorder-buffer.ts";
 import { tryDecodeBatch } from "./undecodable.ts";
@@ -93,7 +93,7 @@ export class DeviceQueues {
     const read = tryDecodeBatch(first.payload);
     const size = read.batch === null ? NONSENSE_BYTES : sizeOf(read.batch);
     if (read.batch === null) this.#budget?.chargeNonsense(device);
-    else this.#budget?.charge(device, size);
+    else this.#budget?.charge(device, size + BATCH_BYTES);
     const { batch } = read;
     return batch === null
       ? [{ ...first, refused: { reason: read.reason, cursor: null, nonce: null } }, size]

@@ -109,7 +109,8 @@ class Broker implements EmbeddedBroker {
     this.#options = options;
     // Each connection that is held waits for it.
     setMaxListeners(CONNECTIONS_MAX, this.#stopping.signal);
-    this.#login = createLogin({ authenticate, isKnown, sessions: this.#sessions, logger });
+    const { signal } = this.#stopping;
+    this.#login = createLogin({ authenticate, isKnown, sessions: this.#sessions, signal, logger });
     this.ready = new Promise((resolve) => {
       this.#listens = resolve;
     });

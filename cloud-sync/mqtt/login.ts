@@ -2,6 +2,8 @@
 import type { AuthenticateError, Client } from "aedes";
 import { invariant, messageOf } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
+import { pause } from "../../shared/core/retry.ts";
+import { REFUSAL_DELAY_MS } from "../fairness/limits.ts";
 import { createLoginBudget } from "../fairness/login-budget.ts";
 import { addressOf } from "../fairness/unauthenticated.ts";
 import { LimitedConnection } from "./packet-limit.ts";
@@ -25,6 +27,8 @@ export interface LoginOptions {
   readonly authenticate: Authenticate;
   readonly isKnown: (device: string, password: string) => boolean;
   readonly sessions: Pick<Sessions, "begin" | "letIn">;
+  /** Aborted when the broker ends. */
+  readonly signal: AbortSignal;
   readonly logger: Logger;
 }
 
@@ -33,7 +37,8 @@ const UNAVAILABLE = 3;
 const BAD_PASSWORD = 4;
 const CLIENT = "porchlight-";
 
-export function createLogin({ authenticate, isKnown, sessions, logger }: LoginOptions): Login {
+export function createLogin(options: LoginOptions): Login {
+  const { authenticate, isKnown, sessions, signal, logger } = options;
   const budget = createLoginBudget(() => performance.now());
   const verify = async (client: Client, device: string, password: string) => {
     // Registered before the password is looked at: a revocation meanwhile is not overlooked.
@@ -55,7 +60,10 @@ export function createLogin({ authenticate, isKnown, sessions, logger }: LoginOp
       // A device whose password was good before does not wait behind strangers who guess.
       const counted = !isKnown(device, text);
       const may = counted ? budget.begin(attempt) : budget.mayReturn(device);
-      if (!may) return refusal(UNAVAILABLE);
+      if (!may) {
+        await pause(REFUSAL_DELAY_MS, signal);
+        return refusal(UNAVAILABLE);
+      }
       let outcome: "good" | "wrong" | "unknown" = "unknown";
       try {
         outcome = (await verify(client, device, text)) ? "good" : "wrong";

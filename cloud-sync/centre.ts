@@ -4,25 +4,33 @@
  */
 import { createBoundary } from "../shared/core/boundary.ts";
 import type { Clock } from "../shared/core/clock.ts";
+import { invariant } from "../shared/core/errors.ts";
 import type { Logger } from "../shared/core/logger.ts";
 import { createStopStack, type StopStack } from "../shared/core/stop-stack.ts";
 import { createSupervisor, type Supervisor } from "../shared/core/supervise.ts";
 import { whileAway } from "../shared/core/while-away.ts";
-import { live, ready as readyRoute } from "./api/health.ts";
+import type { Bundle } from "../shared/protocol/bundle.ts";
+import { PAIRING_PATH } from "../shared/protocol/pairing.ts";
+import { healthRoutes } from "./api/health.ts";
 import { limitCounters } from "./api/limit-counters.ts";
 import { createListeners, type Listener } from "./api/listeners.ts";
 import { createMetrics } from "./api/metrics.ts";
+import { createWalShipping } from "./backup/wal.ts";
 import type { CloudConfig } from "./config/schema.ts";
 import { createDeviceBudget } from "./fairness/device-budget.ts";
+import { makeBundle } from "./fleet/bundle.ts";
 import { createDevices, type Devices } from "./fleet/devices.ts";
+import { createPairingCodes } from "./fleet/pairing.ts";
+import { createPairingRoute } from "./fleet/pairing-route.ts";
 import { createPresenceBook } from "./fleet/presence.ts";
 import { watchDevices } from "./fleet/revoke-sessions.ts";
 import { createSiteDevices } from "./fleet/site-devices.ts";
+import { brokerAddress } from "./host/broker-address.ts";
 import { type Identity, openIdentity } from "./host/tls-identity.ts";
-import type { ApiOptions } from "./http/server.ts";
 import { createIngestService } from "./ingest/run-ingest.ts";
 import { openKeyring } from "./keyring/open.ts";
-import { openSigningKey } from "./keyring/signing-key.ts";
+import { openSigningKey, readSigningKey } from "./keyring/signing-key.ts";
+import { readPublicKey } from "./keyring/site-key.ts";
 import { createArchivedPages } from "./lifecycle/archived-pages.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import type { EmbeddedBroker } from "./mqtt/embedded-broker.ts";
@@ -30,6 +38,7 @@ import { onlyOurs } from "./mqtt/only-ours.ts";
 import { openTransport } from "./mqtt/open.ts";
 import type { Receiver, Transport } from "./mqtt/transport.ts";
 import { openObjects } from "./objects/open.ts";
+import { isArchived } from "./postgres/archiving.ts";
 import type { Database } from "./postgres/database.ts";
 import { databaseProblem } from "./postgres/health.ts";
 import { openDatabase } from "./postgres/open.ts";
@@ -39,7 +48,7 @@ import {
   type RunningSinks,
   type Sinks,
 } from "./sinks/registry.ts";
-import { createSinkControl } from "./sinks/runner/control.ts";
+import { createSinkControl, type SinkControl, sinksProblem } from "./sinks/runner/control.ts";
 import { openUploads } from "./uploads/open.ts";
 
 export interface CentreOptions {
@@ -189,13 +198,14 @@ async function assemble(
   };
   transport.attach(own === null ? ofThisSite(receiver, database, options) : receiver);
   const supervisor = createSupervisor({ logger, random });
-  const health = healthOf(database, transport);
+  const control = createSinkControl(database);
+  const health = healthOf(database, transport, control);
   const metrics = createMetrics({
     database,
     uploads: uploads.stats,
     keys: () => released.stats(),
     ingest: () => service.ingest.stats(),
-    sinks: createSinkControl(database).states,
+    sinks: control.states,
     connections: () => transport.connected(),
     certificateExpiresInS: () => served.expiresInS(),
     limits: limitCounters({
@@ -210,7 +220,7 @@ async function assemble(
   });
   const { api, watching, listeners, served } = createListeners(options, identity, {
     own,
-    http: { ...health, ...routes },
+    http: { ...health, ...routes, ...pairingOf(options, devices, database) },
     metrics: { ...health, "GET /metrics": metrics.route },
   });
   const running = { service, presence, uploads, released, sinks, devices, own, served };
@@ -227,14 +237,27 @@ async function assemble(
   };
 }
 
-function healthOf(database: Database, transport: Transport): ApiOptions["routes"] {
-  return {
-    "GET /health/live": live,
-    "GET /health/ready": readyRoute([
-      { name: "database", problem: () => databaseProblem(database) },
-      { name: "broker", problem: async () => transport.problem() },
-    ]),
+/** A device that comes with a code of `devices add --code` gets its bundle. */
+function pairingOf(options: CentreOptions, devices: Devices, database: Database) {
+  const { config, clock, newId, logger } = options;
+  const bundleOf = async (device: string, password: string): Promise<Bundle> => {
+    const site = await readPublicKey(database);
+    invariant(site !== null, "a centre that runs has its key");
+    const keys = { site, signing: await readSigningKey(database) };
+    return makeBundle(device, await brokerAddress(config, clock.now()), { password }, keys);
   };
+  const codes = createPairingCodes(database);
+  const { monotonicMs } = clock;
+  const route = createPairingRoute({ codes, devices, bundleOf, newId, monotonicMs, logger });
+  return { [`POST ${PAIRING_PATH}`]: route };
+}
+
+function healthOf(database: Database, transport: Transport, control: SinkControl) {
+  return healthRoutes([
+    { name: "database", problem: () => databaseProblem(database) },
+    { name: "broker", problem: async () => transport.problem() },
+    { name: "sinks", problem: () => sinksProblem(control), optional: true },
+  ]);
 }
 
 /** A broker of others has devices of others, too; our own lets in nobody else. */
@@ -265,6 +288,7 @@ function tasksOf(parts: Tasks, running: AbortSignal): Promise<void>[] {
   const { service, presence, uploads, released, sinks, devices, own, supervisor, logger } = parts;
   const aside: Record<string, Task> = { presence, uploads, "released keys": released };
   aside["certificate"] = parts.served;
+  if (isArchived(parts.config)) aside["backup"] = createWalShipping(parts);
   if (parts.config.sinks.run) aside["sinks"] = sinks;
   if (own !== null) {
     const disconnect = (...session: [string, Date]): void => own.disconnect(...session);

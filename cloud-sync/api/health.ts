@@ -7,22 +7,35 @@ import { atMostOnceASecond } from "./at-most-once-a-second.ts";
 export interface Check {
   readonly name: string;
   readonly problem: () => Promise<string | null>;
+  /** Without it the centre is of use all the same: its problem is shown, and it stays ready. */
+  readonly optional?: true;
 }
 
 /** A check that takes longer has failed, so that a probe is answered in time. */
 const CHECK_MS = 2_000;
 
-/** Its process answers: nothing else is asked. */
-export const live: Route = async (_, response) => reply(response, 200, { live: true });
+export function healthRoutes(checks: readonly Check[]): Readonly<Record<string, Route>> {
+  return { "GET /health/live": live, "GET /health/ready": ready(checks) };
+}
 
-export function ready(checks: readonly Check[]): Route {
+/** Its process answers: nothing else is asked. */
+const live: Route = async (_, response) => reply(response, 200, { live: true });
+
+function ready(checks: readonly Check[]): Route {
   const looked = atMostOnceASecond(() =>
-    Promise.all(checks.map(async ({ name, problem }) => [name, await within(problem())] as const)),
+    Promise.all(
+      checks.map(async ({ name, problem, optional = false }) => ({
+        ...{ name, optional },
+        problem: await within(problem()),
+      })),
+    ),
   );
   return async (_, response) => {
     const results = await looked();
-    const failed = results.filter(([, problem]) => problem !== null);
-    const byName = Object.fromEntries(results.map(([name, problem]) => [name, problem ?? "ok"]));
+    const failed = results.filter(({ problem, optional }) => problem !== null && !optional);
+    const byName = Object.fromEntries(
+      results.map(({ name, problem }) => [name, problem ?? "ok"] as const),
+    );
     reply(response, failed.length === 0 ? 200 : 503, { ready: failed.length === 0, ...byName });
   };
 }

@@ -129,6 +129,11 @@ function sinkGauges(registers: Registry[]): (states: readonly SinkState[]) => vo
     ],
     ["porchlight_sink_written_entries", "entries written by a sink", "written"],
     ["porchlight_sink_rejected_entries", "entries rejected by a sink's store", "rejected"],
+    [
+      "porchlight_sink_discarded_entries",
+      "rejected entries over a device's quota: counted, and passed",
+      "discarded",
+    ],
   ] as const;
   const labelNames = ["sink"] as const;
   const gauges = of.map(
@@ -136,11 +141,18 @@ function sinkGauges(registers: Registry[]): (states: readonly SinkState[]) => vo
   );
   const help = "circuit breaker of a sink: 0 closed, 1 half-open, 2 open";
   const breaker = new Gauge({ name: "porchlight_sink_breaker", help, labelNames, registers });
+  const rebuild = new Gauge({
+    name: "porchlight_sink_rebuild_lag_entries",
+    help: "entries until another version of a sink's tables, or a replay, is level; 0 when none is built",
+    labelNames,
+    registers,
+  });
   return (states) => {
-    for (const gauge of [breaker, ...gauges.map(([, each]) => each)]) gauge.reset();
+    for (const gauge of [breaker, rebuild, ...gauges.map(([, each]) => each)]) gauge.reset();
     for (const state of states) {
       for (const [key, gauge] of gauges) gauge.set({ sink: state.name }, Number(state[key]));
       breaker.set({ sink: state.name }, BREAKER[state.breaker]);
+      rebuild.set({ sink: state.name }, state.rebuild?.lagEntries ?? 0);
     }
   };
 }

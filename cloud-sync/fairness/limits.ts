@@ -91,6 +91,10 @@ export const UPLOADS_PER_DEVICE_MAX = 4;
 export const UPLOAD_BYTES_PER_S_MIN = 2 * KIB;
 export const UPLOAD_GRACE_MS = 10_000;
 
+/** Pairing codes of one address, right or wrong, and of all: a code has 40 bits, for 15 minutes. */
+export const PAIRINGS_PER_ADDRESS = { burst: 10, perMs: 1 / 10_000 } as const;
+export const PAIRINGS = { burst: 100, perMs: 1 / 1_000 } as const;
+
 /** Connections of one address to an HTTP listener: a reverse proxy has fewer. */
 export const HTTP_PER_ADDRESS_MAX = 256;
 

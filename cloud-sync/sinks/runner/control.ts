@@ -121,6 +121,16 @@ const rejectRows = z.array(
   }),
 );
 
+/** Which sinks are held up, and by what; null when none is. */
+export async function sinksProblem({
+  states,
+}: Pick<SinkControl, "states">): Promise<string | null> {
+  const held = (await states()).filter(({ errorCode }) => errorCode !== null);
+  if (held.length === 0) return null;
+  const names = held.map(({ name, errorCode }) => `${name} (${errorCode})`);
+  return `held up: ${names.join(", ")}; see porchlight-cloud sinks list`;
+}
+
 export function createSinkControl(database: Database): SinkControl {
   const known = async (sink: string): Promise<void> => {
     if ((await database.query(KNOWN, [sink])).length > 0) return;

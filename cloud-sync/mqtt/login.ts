@@ -1,4 +1,5 @@
 /** Who may come in on our own broker: the user is the device, and its client id says so as well. */
+import type { Socket } from "node:net";
 import type { AuthenticateError, Client } from "aedes";
 import { invariant, messageOf } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
@@ -27,6 +28,8 @@ export interface LoginOptions {
   readonly authenticate: Authenticate;
   readonly isKnown: (device: string, password: string) => boolean;
   readonly sessions: Pick<Sessions, "begin" | "letIn">;
+  /** Its password is being checked: it makes room for no other connection any more. */
+  readonly checking: (socket: Socket) => void;
   /** Aborted when the broker ends. */
   readonly signal: AbortSignal;
   readonly logger: Logger;
@@ -38,7 +41,7 @@ const BAD_PASSWORD = 4;
 const CLIENT = "porchlight-";
 
 export function createLogin(options: LoginOptions): Login {
-  const { authenticate, isKnown, sessions, signal, logger } = options;
+  const { authenticate, isKnown, sessions, checking, signal, logger } = options;
   const budget = createLoginBudget(() => performance.now());
   const verify = async (client: Client, device: string, password: string) => {
     // Registered before the password is looked at: a revocation meanwhile is not overlooked.
@@ -64,6 +67,7 @@ export function createLogin(options: LoginOptions): Login {
         await pause(REFUSAL_DELAY_MS, signal);
         return refusal(UNAVAILABLE);
       }
+      checking(conn.socket);
       let outcome: "good" | "wrong" | "unknown" = "unknown";
       try {
         outcome = (await verify(client, device, text)) ? "good" : "wrong";

@@ -99,6 +99,8 @@ export type ArchiveReader = (
 export const ARRIVALS_MAX = 256;
 const PAGE_ENTRIES = 1_000;
 
+/** Of what is compared anyway. */
+const hexColumn = z.instanceof(Buffer).transform((bytes) => bytes.toString("hex"));
 const hashColumn = z
   .instanceof(Buffer)
   .transform((bytes) => bytes.toString("hex"))
@@ -148,10 +150,11 @@ const logRows = z.array(
 
 const cursorRows = z.array(z.object({ log: z.string(), seq: numberColumn, hash: hashColumn }));
 
+const nextRow = z.tuple([z.object({ next: numberColumn.nullable() })]);
 const linkRows = z.array(
   z.object({
     seq: numberColumn,
-    hash: hashColumn,
+    hash: hexColumn,
     body: z.string().nullable(),
     kept: z.instanceof(Buffer).nullable(),
   }),
@@ -162,7 +165,9 @@ const deadLetterRows = z.array(z.object({ seq: numberColumn, payload: z.instance
 
 const LINKS = `SELECT e.seq, e.hash, e.body, d.payload AS kept
   FROM event_log e LEFT JOIN dead_letters d ON d.log = e.log AND d.seq = e.seq
-  WHERE e.log = $1 AND e.seq > $2 ORDER BY e.seq LIMIT ${PAGE_ENTRIES}`;
+  WHERE e.log = $1 AND e.seq > $2 AND e.seq <= $2::bigint + ${PAGE_ENTRIES} ORDER BY e.seq`;
+/** Behind what was archived. */
+const NEXT = "SELECT min(seq) AS next FROM event_log WHERE log = $1 AND seq > $2";
 const DEAD_LETTERS_BETWEEN = `SELECT seq, payload FROM dead_letters
   WHERE log = $1 AND seq BETWEEN $2 AND $3 AND payload IS NOT NULL`;
 const NEWEST = `SELECT log, head_seq AS seq, head_hash AS hash FROM logs WHERE device = $1
@@ -206,12 +211,24 @@ export function createCentralLog(database: Database): CentralLog {
     after: number,
     archived: ArchiveReader | undefined,
   ): AsyncGenerator<readonly LinkRow[]> {
+    const read = async (seq: number): Promise<readonly LinkRow[]> =>
+      linkRows.parse(await database.query(LINKS, [log, seq]));
+    let ahead = read(after);
     for (let seq = after; ; ) {
-      const page = linkRows.parse(await database.query(LINKS, [log, seq]));
-      const next = page.at(0)?.seq ?? head + 1;
-      if (next > seq + 1 && archived !== undefined) yield* pagesAway(log, archived(log, seq, next));
+      let page = await ahead;
+      if (page.length === 0) {
+        const [{ next }] = nextRow.parse(await database.query(NEXT, [log, seq]));
+        if (next !== null) page = await read(next - 1);
+      }
+      const first = page.at(0)?.seq ?? head + 1;
+      if (first > seq + 1 && archived !== undefined) {
+        yield* pagesAway(log, archived(log, seq, first));
+      }
       const last = page.at(-1);
       if (last === undefined) return;
+      // The next page is read while this one is hashed; a failure is thrown when it is asked for.
+      ahead = read(last.seq);
+      ahead.catch(() => undefined);
       yield page;
       seq = last.seq;
     }

@@ -2,32 +2,40 @@
  * A whole centre: its database, its broker or an external one, ingest between them, sinks and
  * metrics.
  */
-import { createSecureContext } from "node:tls";
 import { createBoundary } from "../shared/core/boundary.ts";
 import type { Clock } from "../shared/core/clock.ts";
+import { invariant } from "../shared/core/errors.ts";
 import type { Logger } from "../shared/core/logger.ts";
 import { createStopStack, type StopStack } from "../shared/core/stop-stack.ts";
 import { createSupervisor, type Supervisor } from "../shared/core/supervise.ts";
 import { whileAway } from "../shared/core/while-away.ts";
+import type { Bundle } from "../shared/protocol/bundle.ts";
+import { PAIRING_PATH } from "../shared/protocol/pairing.ts";
 import { healthRoutes } from "./api/health.ts";
 import { limitCounters } from "./api/limit-counters.ts";
+import { createListeners, type Listener } from "./api/listeners.ts";
 import { createMetrics } from "./api/metrics.ts";
 import type { CloudConfig } from "./config/schema.ts";
 import { createDeviceBudget } from "./fairness/device-budget.ts";
+import { makeBundle } from "./fleet/bundle.ts";
 import { createDevices, type Devices } from "./fleet/devices.ts";
+import { createPairingCodes } from "./fleet/pairing.ts";
+import { createPairingRoute } from "./fleet/pairing-route.ts";
 import { createPresenceBook } from "./fleet/presence.ts";
 import { watchDevices } from "./fleet/revoke-sessions.ts";
-import { isLoopback } from "./host/addresses.ts";
+import { createSiteDevices } from "./fleet/site-devices.ts";
+import { brokerAddress } from "./host/broker-address.ts";
 import { type Identity, openIdentity } from "./host/tls-identity.ts";
-import { type Api, type ApiOptions, createApi } from "./http/server.ts";
 import { createIngestService } from "./ingest/run-ingest.ts";
 import { openKeyring } from "./keyring/open.ts";
-import { openSigningKey } from "./keyring/signing-key.ts";
+import { openSigningKey, readSigningKey } from "./keyring/signing-key.ts";
+import { readPublicKey } from "./keyring/site-key.ts";
 import { createArchivedPages } from "./lifecycle/archived-pages.ts";
 import { type CentralLog, createCentralLog } from "./log/event-log.ts";
 import type { EmbeddedBroker } from "./mqtt/embedded-broker.ts";
+import { onlyOurs } from "./mqtt/only-ours.ts";
 import { openTransport } from "./mqtt/open.ts";
-import type { Transport } from "./mqtt/transport.ts";
+import type { Receiver, Transport } from "./mqtt/transport.ts";
 import { openObjects } from "./objects/open.ts";
 import type { Database } from "./postgres/database.ts";
 import { databaseProblem } from "./postgres/health.ts";
@@ -38,7 +46,7 @@ import {
   type RunningSinks,
   type Sinks,
 } from "./sinks/registry.ts";
-import { createSinkControl, sinksProblem } from "./sinks/runner/control.ts";
+import { createSinkControl, type SinkControl, sinksProblem } from "./sinks/runner/control.ts";
 import { openUploads } from "./uploads/open.ts";
 
 export interface CentreOptions {
@@ -106,7 +114,7 @@ async function runParts(
   { started, failed, signal }: Running,
 ): Promise<void> {
   const { config, clock, random, logger } = options;
-  const identity = await openIdentity(config, clock.now());
+  const identity = await openIdentity(config, clock.now(), logger);
   const fail = (error: unknown): void => failed.abort(error);
   const { database, close } = await openDatabase(config, { logger, random, failed: fail }, signal);
   started.push("database", close);
@@ -135,7 +143,7 @@ interface Assembled extends Omit<ReadyCentre, "sinks" | "addresses"> {
   readonly transport: Transport;
   addresses(): ReadyCentre["addresses"];
   /** What listens, in the order of its start. */
-  readonly listeners: readonly Pick<Api, "start" | "stop" | "renew">[];
+  readonly listeners: readonly Listener[];
   /** Everything that runs until the signal is aborted. */
   tasks(signal: AbortSignal): Promise<void>[];
 }
@@ -153,10 +161,10 @@ async function assemble(
     logBytesPerSecond: config.fairness.logKibPerSecond * 1_024,
     monotonicMs: clock.monotonicMs,
   });
-  const { transport, own } = openTransport({ ...options, devices, budget, identity });
   const publish: Transport["publish"] = (...message) => transport.publish(...message);
   const presence = createPresenceBook({ database, now: clock.now, logger });
-  const { released, opening } = await openKeyring({ config, database, publish, logger });
+  const { released, opening, site } = await openKeyring({ config, database, publish, logger });
+  const { transport, own } = openTransport({ ...options, devices, budget, identity, site });
   const service = createIngestService({
     log,
     transport,
@@ -178,21 +186,18 @@ async function assemble(
     publish,
     url: () => api.url(),
   });
-  transport.attach({
+  const receiver: Receiver = {
     onBatch: (...batch) => service.ingest.take(...batch),
     onMessage: {
       status: presence.hear,
       "upload/request": uploads.hear,
       keys: (...message) => released.hear(...message),
     },
-  });
+  };
+  transport.attach(own === null ? ofThisSite(receiver, database, options) : receiver);
   const supervisor = createSupervisor({ logger, random });
   const control = createSinkControl(database);
-  const health = healthRoutes([
-    { name: "database", problem: () => databaseProblem(database) },
-    { name: "broker", problem: async () => transport.problem() },
-    { name: "sinks", problem: () => sinksProblem(control), optional: true },
-  ]);
+  const health = healthOf(database, transport, control);
   const metrics = createMetrics({
     database,
     uploads: uploads.stats,
@@ -200,6 +205,7 @@ async function assemble(
     ingest: () => service.ingest.stats(),
     sinks: control.states,
     connections: () => transport.connected(),
+    certificateExpiresInS: () => served.expiresInS(),
     limits: limitCounters({
       budget: budget.stats,
       ingest: () => service.ingest.stats(),
@@ -210,12 +216,12 @@ async function assemble(
       taskRestarts: supervisor.restarts,
     }),
   });
-  const { api, watching } = createListeners(options, identity, {
-    http: { ...health, ...routes },
+  const { api, watching, listeners, served } = createListeners(options, identity, {
+    own,
+    http: { ...health, ...routes, ...pairingOf(options, devices, database) },
     metrics: { ...health, "GET /metrics": metrics.route },
   });
-  const running = { service, presence, uploads, released, sinks, devices, own };
-  const listeners = [own ?? [], api, watching].flat();
+  const running = { service, presence, uploads, released, sinks, devices, own, served };
   return {
     ...{ log, devices, sinks, faces: stores.faces, transport, listeners },
     tasks: (signal) => tasksOf({ ...running, ...options, supervisor }, signal),
@@ -225,8 +231,38 @@ async function assemble(
       http: api.url(),
       metrics: watching.url(),
     }),
-    reload: () => reload(options, listeners),
+    reload: served.reload,
   };
+}
+
+/** A device that comes with a code of `devices add --code` gets its bundle. */
+function pairingOf(options: CentreOptions, devices: Devices, database: Database) {
+  const { config, clock, newId, logger } = options;
+  const bundleOf = async (device: string, password: string): Promise<Bundle> => {
+    const site = await readPublicKey(database);
+    invariant(site !== null, "a centre that runs has its key");
+    const keys = { site, signing: await readSigningKey(database) };
+    return makeBundle(device, await brokerAddress(config, clock.now()), { password }, keys);
+  };
+  const codes = createPairingCodes(database);
+  const { monotonicMs } = clock;
+  const route = createPairingRoute({ codes, devices, bundleOf, newId, monotonicMs, logger });
+  return { [`POST ${PAIRING_PATH}`]: route };
+}
+
+function healthOf(database: Database, transport: Transport, control: SinkControl) {
+  return healthRoutes([
+    { name: "database", problem: () => databaseProblem(database) },
+    { name: "broker", problem: async () => transport.problem() },
+    { name: "sinks", problem: () => sinksProblem(control), optional: true },
+  ]);
+}
+
+/** A broker of others has devices of others, too; our own lets in nobody else. */
+function ofThisSite(receiver: Receiver, database: Database, options: CentreOptions): Receiver {
+  const { clock, logger } = options;
+  const { isOurs } = createSiteDevices({ database, monotonicMs: clock.monotonicMs, logger });
+  return onlyOurs(receiver, isOurs, createBoundary("broker message", logger));
 }
 
 interface Tasks extends Pick<CentreOptions, "config" | "logger"> {
@@ -235,6 +271,7 @@ interface Tasks extends Pick<CentreOptions, "config" | "logger"> {
   readonly uploads: Task;
   readonly released: Task;
   readonly sinks: Task;
+  readonly served: Task;
   readonly devices: Devices;
   readonly own: EmbeddedBroker | null;
   readonly supervisor: Supervisor;
@@ -248,6 +285,7 @@ interface Task {
 function tasksOf(parts: Tasks, running: AbortSignal): Promise<void>[] {
   const { service, presence, uploads, released, sinks, devices, own, supervisor, logger } = parts;
   const aside: Record<string, Task> = { presence, uploads, "released keys": released };
+  aside["certificate"] = parts.served;
   if (parts.config.sinks.run) aside["sinks"] = sinks;
   if (own !== null) {
     const disconnect = (...session: [string, Date]): void => own.disconnect(...session);
@@ -257,44 +295,4 @@ function tasksOf(parts: Tasks, running: AbortSignal): Promise<void>[] {
     supervisor.run(name, (signal) => task.run(signal), running),
   );
   return [service.run(running), ...supervised];
-}
-
-/** What listens gets the certificate that is in the files now. */
-async function reload(
-  { config, clock, logger }: CentreOptions,
-  servers: readonly Pick<Api, "renew">[],
-): Promise<void> {
-  await createBoundary("reload", logger).eachAsync(null, async () => {
-    const identity = await openIdentity(config, clock.now());
-    if (identity !== null) {
-      // One that cannot be used is refused before any server has it.
-      createSecureContext({ cert: identity.certificate, key: identity.key });
-      for (const server of servers) server.renew(identity);
-    }
-    logger.info("reloaded", { certificate: identity !== null });
-  });
-}
-
-/** Devices reach the one; metrics are for who watches the centre. */
-function createListeners(
-  { config, logger }: CentreOptions,
-  identity: Identity | null,
-  routes: Readonly<Record<"http" | "metrics", ApiOptions["routes"]>>,
-): { readonly api: Api; readonly watching: Api } {
-  const watched = listening(metricsListener(config), identity);
-  const setting = "http.metrics.port";
-  return {
-    api: createApi({ ...listening(config.http, identity), routes: routes.http, logger }),
-    watching: createApi({ ...watched, routes: routes.metrics, logger, setting }),
-  };
-}
-
-function listening({ host, port }: { host: string; port: number }, identity: Identity | null) {
-  return { host, port, tls: isLoopback(host) ? null : identity };
-}
-
-/** The port after the one of uploads, unless it is named: two centres on a machine have two. */
-function metricsListener({ http }: CloudConfig): { readonly host: string; readonly port: number } {
-  const { host, port = http.port === 0 ? 0 : http.port + 1 } = http.metrics;
-  return { host, port };
 }

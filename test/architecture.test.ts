@@ -49,7 +49,7 @@ const CENTRE = table("cloud-sync", {
   http: "fairness host",
   log: "postgres",
   ingest: "fairness log mqtt",
-  fleet: "host postgres",
+  fleet: "fairness host postgres",
   keyring: "config host mqtt postgres",
   uploads: "config fairness host http mqtt objects postgres",
   lifecycle: "log objects postgres",
@@ -63,9 +63,9 @@ const CENTRE = table("cloud-sync", {
     "config keyring log postgres sinks/* sinks/projection.ts sinks/runner sinks/sink.ts sinks/support",
   // Readers are no sinks.
   queries: "keyring objects postgres",
-  api: "fairness http ingest keyring mqtt postgres sinks/runner uploads",
+  api: "config fairness host http ingest keyring mqtt postgres sinks/runner uploads",
   "centre.ts":
-    "api config fairness fleet host http ingest keyring lifecycle log mqtt objects postgres sinks/registry.ts sinks/runner uploads",
+    "api config fairness fleet host ingest keyring lifecycle log mqtt objects postgres sinks/registry.ts sinks/runner uploads",
   cli: "centre.ts config fleet host keyring lifecycle log mqtt objects postgres queries sinks/registry.ts sinks/runner",
 });
 

@@ -19,6 +19,8 @@ export interface MetricsOptions {
   readonly ingest: () => IngestStats;
   /** Connections of the broker that stand. */
   readonly connections: () => number;
+  /** Null where no certificate is served. */
+  readonly certificateExpiresInS: () => number | null;
   readonly sinks: SinkControl["states"];
   readonly uploads: () => UploadStats;
   readonly keys: () => KeyStats;
@@ -78,6 +80,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     ([key, [name, help]]) => [key, new Gauge({ name, help, registers })] as const,
   );
   follow(registers, ingest, connections);
+  followCertificate(registers, options.certificateExpiresInS);
   followUploads(registers, uploads);
   const tellKeys = followKeys(registers, keys);
   const tellSinks = sinkGauges(registers);
@@ -193,6 +196,20 @@ function follow(registers: Registry[], stats: () => IngestStats, connections: ()
       },
     });
   }
+}
+
+/** Nothing where no certificate is served. */
+function followCertificate(registers: Registry[], expiresInS: () => number | null): void {
+  new Gauge({
+    name: "porchlight_certificate_expires_seconds",
+    help: "seconds until the served certificate expires",
+    registers,
+    collect() {
+      const seconds = expiresInS();
+      this.reset();
+      if (seconds !== null) this.set(seconds);
+    },
+  });
 }
 
 /** A counter kept by its owner: it is read at each scrape. */

@@ -1,15 +1,20 @@
+import { randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { flag, requiredText, text, usageError, type ValuesOf } from "../../shared/cli/options.ts";
+import { flag, text, usageError, type ValuesOf } from "../../shared/cli/options.ts";
 import { table } from "../../shared/cli/terminal.ts";
 import { type Given, NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
 import { dateOf } from "../../shared/cli/words.ts";
 import { systemClock } from "../../shared/core/clock.ts";
-import { EXIT } from "../../shared/core/errors.ts";
+import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { fingerprintOf } from "../../shared/log/site-key.ts";
+import { newCode } from "../../shared/protocol/pairing.ts";
 import { makeBundle, type Proof, saveBundle } from "../fleet/bundle.ts";
+import { checkedName, isDeviceId } from "../fleet/devices.ts";
 import { mosquittoHash, passwordFile } from "../fleet/mosquitto-passwords.ts";
+import { CODE_LIFE_S, createPairingCodes, type Invited } from "../fleet/pairing.ts";
 import { listPresence, type Presence } from "../fleet/presence.ts";
 import { brokerAddress } from "../host/broker-address.ts";
+import { pairingAddress } from "../host/pairing-address.ts";
 import { readSecret } from "../host/secret-file.ts";
 import { openSigningKey, readSigningKey } from "../keyring/signing-key.ts";
 import { openSiteKey } from "../keyring/site-key.ts";
@@ -17,7 +22,7 @@ import { CENTRE_USER, mosquittoAcl } from "../mqtt/topic-acl.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
 
 const OPTIONS = {
-  out: requiredText("BUNDLE", "where the bundle goes, 0600: it holds a secret of this device"),
+  out: text("BUNDLE", "where the bundle goes, 0600: it holds a secret of this device"),
   certificate: text(
     "FILE",
     "PEM of the client certificate that authenticates the device at the broker, with --key",
@@ -50,18 +55,28 @@ async function signingKeyOf(...place: Parameters<typeof openSigningKey>): Promis
   return (await readSigningKey(place[1])) ?? (await openSigningKey(...place)).publicKey;
 }
 
+/** Whom a bundle or a code is for: a door that has an id, or one that will be given it. */
+interface Door {
+  readonly device: string;
+  readonly name: string | null;
+}
+
 /** Registers or renews, and hands out what the device joins with. */
-async function handOut(invocation: Given<Invocation, typeof OPTIONS>, what: "add" | "rotate") {
-  const { operands, values, terminal } = invocation;
-  const [device = ""] = operands;
+async function handOut(
+  invocation: Given<Invocation, typeof OPTIONS>,
+  { device, name }: Door,
+  what: "add" | "rotate",
+) {
+  const { values, terminal } = invocation;
   const { out } = values;
+  if (out === undefined) throw usageError("--out BUNDLE is missing");
   const certificate = certificateOf(values);
   const reach = await brokerAddress(invocation.config(), systemClock.now());
   const { devices, database } = await invocation.centre();
   const config = invocation.config();
   const { publicKey } = await openSiteKey(config, database);
   const signing = values.unsigned ? null : await signingKeyOf(config, database);
-  const password = await devices[what](device);
+  const password = await (what === "add" ? devices.add(device, name) : devices.rotate(device));
   saveBundle(
     out,
     makeBundle(device, reach, certificate ?? { password }, { site: publicKey, signing }),
@@ -69,41 +84,87 @@ async function handOut(invocation: Given<Invocation, typeof OPTIONS>, what: "add
   const { host } = new URL(reach.url);
   const siteKey = fingerprintOf(publicKey);
   const lines = [
-    `${out}: for device ${device}, at ${host}`,
+    `${out}: for ${name === null ? `device ${device}` : `the door ${name}`}, at ${host}`,
     `there: porchlight sync join ${out}`,
     `it will say the key of this site: ${siteKey}`,
   ];
-  terminal.data({ device, bundle: out, url: reach.url, siteKey }, lines.join("\n"));
+  terminal.data({ device, name, bundle: out, url: reach.url, siteKey }, lines.join("\n"));
   return EXIT.ok;
 }
 
 export const devicesAdd: Verb = verb({
   name: "devices add",
-  summary: "register a device and make the bundle that it joins with",
-  operands: oneOperand("<id>"),
-  options: OPTIONS,
-  example: "porchlight-cloud devices add 0b6f… --out front-door.bundle",
-  run: (invocation) => handOut(invocation, "add"),
+  summary:
+    "register a door, by a name or by its device's id; a bundle, or a code that it joins with",
+  operands: oneOperand("<name or id>"),
+  options: {
+    ...OPTIONS,
+    name: text("NAME", "what the door is called, where its device's id is given"),
+    code: flag("print a code instead, which is typed at the device: good once, for 15 minutes"),
+  },
+  example: "porchlight-cloud devices add front-door --code",
+  async run(invocation) {
+    const { operands, values } = invocation;
+    const [given = ""] = operands;
+    const isId = isDeviceId(given.toLowerCase());
+    if (!isId && values.name !== undefined) throw usageError("--name goes with a device's id");
+    const named = isId ? values.name : given;
+    const name = named === undefined ? null : checkedName(named);
+    const device = isId ? given.toLowerCase() : null;
+    if (values.code) return await invite(invocation, { device, name });
+    return await handOut(invocation, { device: device ?? randomUUID(), name }, "add");
+  },
 });
+
+/** Prints a code; the centre that runs gives out the bundle for it. */
+async function invite(invocation: Given<Invocation, typeof OPTIONS>, whom: Invited) {
+  const { terminal, values } = invocation;
+  if (values.out !== undefined) throw usageError("--out and --code are two ways: choose one");
+  const config = invocation.config();
+  const { devices, database } = await invocation.centre();
+  const others = (await devices.list()).filter(({ name, device }) => {
+    return name?.toLowerCase() === whom.name?.toLowerCase() && device !== whom.device;
+  });
+  if (whom.name !== null && others.length > 0) {
+    throw new PorchlightError("device.name.taken", `there is a door called ${whom.name} already`, {
+      hint: `a new code for it: porchlight-cloud devices add ${others[0]?.device} --code`,
+    });
+  }
+  const { at, pin } = await pairingAddress(config, systemClock.now());
+  const code = newCode(pin, randomBytes);
+  await createPairingCodes(database).invite(code, whom);
+  const lines = [
+    `code  ${code}`,
+    `at    ${at}`,
+    `there: porchlight sync join --code ${code} --at ${at}`,
+    `good once, for ${CODE_LIFE_S / 60} minutes`,
+  ];
+  terminal.data({ ...whom, code, at, expiresInS: CODE_LIFE_S }, lines.join("\n"));
+  return EXIT.ok;
+}
 
 export const devicesRotate: Verb = verb({
   name: "devices rotate",
   summary: "give a device a new password; the old one is revoked",
-  operands: oneOperand("<id>"),
+  operands: oneOperand("<name or id>"),
   options: OPTIONS,
-  example: "porchlight-cloud devices rotate 0b6f… --out front-door.bundle",
-  run: (invocation) => handOut(invocation, "rotate"),
+  example: "porchlight-cloud devices rotate front-door --out front-door.bundle",
+  async run(invocation) {
+    const { devices } = await invocation.centre();
+    const device = await devices.find(invocation.operands[0] ?? "");
+    return await handOut(invocation, { device, name: null }, "rotate");
+  },
 });
 
 export const devicesRevoke: Verb = verb({
   name: "devices revoke",
   summary: "revoke a device's access; what it has sent stays",
   options: {},
-  example: "porchlight-cloud devices revoke 0b6f…",
-  operands: oneOperand("<id>"),
+  example: "porchlight-cloud devices revoke front-door",
+  operands: oneOperand("<name or id>"),
   async run({ operands, centre, terminal }) {
-    const [device = ""] = operands;
     const { devices } = await centre();
+    const device = await devices.find(operands[0] ?? "");
     await devices.revoke(device);
     terminal.data({ device, revoked: true }, `${device} is revoked`);
     return EXIT.ok;
@@ -130,12 +191,13 @@ export const devicesList: Verb = verb({
       ...each,
       presence: heard.get(each.device) ?? null,
     }));
-    const rows = all.map(({ device, addedAt, revokedAt, presence }) => [
+    const rows = all.map(({ device, name, addedAt, revokedAt, presence }) => [
+      name ?? "-",
       device,
       dateOf(addedAt.getTime()),
       ...(revokedAt === null ? wordsOf(presence ?? undefined) : ["revoked", "-", "-"]),
     ]);
-    terminal.data(all, table(["device", "added", "state", "last status", "lag"], rows));
+    terminal.data(all, table(["door", "device", "added", "state", "last status", "lag"], rows));
     return EXIT.ok;
   },
 });

@@ -8,17 +8,17 @@ import { type CentralVisit, listVisits } from "../queries/visits.ts";
 import { keyringOf } from "./people.ts";
 import { type Verb, verb } from "./verb.ts";
 
-const HEADER = ["visit", "began", "lasted", "device", "camera", "outcome", "who", "score", "delay"];
+const HEADER = ["visit", "began", "lasted", "door", "camera", "outcome", "who", "score", "delay"];
 
 type Named = CentralVisit & { readonly name: string | null };
 
 function rowOf(visit: Named): string[] {
-  const { startedAt, durationMs, device, camera, outcome, person, score, delayMs } = visit;
+  const { startedAt, durationMs, device, door, camera, outcome, person, score, delayMs } = visit;
   return [
     visit.visit.slice(0, 8),
     startedAt === null ? "-" : dateOf(startedAt.getTime()),
     duration(durationMs),
-    device.slice(0, 8),
+    door ?? device.slice(0, 8),
     camera ?? "-",
     outcome ?? "…",
     visit.name ?? person?.slice(0, 8) ?? "",

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { setting } from "../../shared/core/setting.ts";
 
-/** 2,600 entries of 400 bytes a second: 260 times what a door writes. */
-const LOG_KIB_PER_SECOND = 1_024;
+/** 870 entries of 400 bytes a second: 87 times what a busy door writes. */
+const LOG_KIB_PER_SECOND = 512;
 
 export const fairnessConfig = z
   .strictObject({
@@ -14,7 +14,7 @@ export const fairnessConfig = z
       .meta(
         setting(
           "Log rate",
-          "of each device, KiB a second unpacked, after the first 4 MiB: more waits its turn",
+          "of each device, KiB a second unpacked, after the first 2 MiB: more waits its turn",
         ),
       ),
   })

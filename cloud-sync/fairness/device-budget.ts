@@ -4,18 +4,31 @@
  */
 import { type Bucket, createBucket } from "../../shared/core/token-bucket.ts";
 import type { Topic } from "../../shared/protocol/wire.ts";
-import { LOG_BURST_BYTES, MESSAGE_LIMITS, NONSENSE_MAX, REMEMBERED_MAX } from "./limits.ts";
+import {
+  ALONE_FACTOR,
+  ALONE_MS,
+  LOG_BURST_BYTES,
+  LOG_SHARE_S,
+  MESSAGE_LIMITS,
+  NONSENSE_BYTES,
+  NONSENSE_MAX,
+  REMEMBERED_MAX,
+} from "./limits.ts";
 import { createRecentMap } from "./recent-map.ts";
 
 /** What ingest asks of it. */
 export interface LogBudget {
+  /** What goes into one group commit of a device, unless one batch of it is larger. */
+  shareBytes(device: string): number;
   /** Ms until a batch of this device may be committed; 0 now. */
   waitMs(device: string): number;
   /** A batch of so many bytes, unpacked, is committed. */
   charge(device: string, bytes: number): void;
   /** A batch was appended, or was here already. */
   sensible(device: string): void;
-  /** A batch could not be decoded; true when the device has sent too many in a row. */
+  /** A batch could not be decoded, or was refused: its device waits, alone or not. */
+  chargeNonsense(device: string): void;
+  /** Such a batch is kept; true when the device has sent too many in a row. */
   nonsense(device: string): boolean;
 }
 
@@ -49,6 +62,10 @@ export function createDeviceBudget(options: DeviceBudgetOptions): DeviceBudget {
   const logs = createRecentMap<Bucket>(REMEMBERED_MAX);
   const nonsense = createRecentMap<number>(REMEMBERED_MAX);
   const stats = { delayed: 0, dropped: 0, nonsense: 0 };
+  /** Whose batch was committed last, and when: one of it, and one of any other device. */
+  let last = { device: "", atMs: Number.NEGATIVE_INFINITY, othersAtMs: Number.NEGATIVE_INFINITY };
+  const alone = (device: string): boolean =>
+    monotonicMs() - (device === last.device ? last.othersAtMs : last.atMs) > ALONE_MS;
   const logOf = (device: string): Bucket =>
     logs.get(device, () =>
       createBucket({ burst: LOG_BURST_BYTES, perMs: logBytesPerSecond / 1_000, monotonicMs }),
@@ -64,8 +81,14 @@ export function createDeviceBudget(options: DeviceBudgetOptions): DeviceBudget {
   };
   return {
     log: {
+      shareBytes: (device) => logBytesPerSecond * LOG_SHARE_S * (alone(device) ? ALONE_FACTOR : 1),
       waitMs: (device) => logOf(device).waitMs(),
-      charge: (device, bytes) => logOf(device).charge(bytes),
+      charge(device, bytes) {
+        logOf(device).charge(alone(device) ? bytes / ALONE_FACTOR : bytes);
+        if (device !== last.device) last = { device, atMs: monotonicMs(), othersAtMs: last.atMs };
+        else last = { ...last, atMs: monotonicMs() };
+      },
+      chargeNonsense: (device) => logOf(device).charge(NONSENSE_BYTES),
       sensible: (device) => nonsense.delete(device),
       nonsense(device) {
         const count = nonsense.get(device, () => 0) + 1;

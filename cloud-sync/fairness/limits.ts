@@ -29,23 +29,32 @@ export const MESSAGE_LIMITS: Readonly<Partial<Record<Channel, MessageLimit>>> = 
 };
 
 /**
- * Bytes of its log, unpacked, that are committed for a device: 10,000 entries of 400 bytes at once,
- * then (by default) 2,600 a second, 260 times what a door writes. Then the other devices are not
- * slower for it.
+ * Bytes of its log, unpacked and with 200 for each entry, that are committed for a device: 3,500
+ * entries of 400 bytes at once, then (by default) 870 a second, 87 times what a busy door writes.
+ * Sinks keep up with that, and the other devices are not slower for it.
  */
-export const LOG_BURST_BYTES = 4 * MIB;
+export const LOG_BURST_BYTES = 2 * MIB;
 /**
- * In one group commit: what comes meanwhile from another device waits for its end. 160 entries take
- * about 4 ms; a larger batch is not divided.
+ * In one group commit, what it may send in so many seconds, 64 KiB by default: what comes meanwhile
+ * from another device waits for its end. 160 entries take about 4 ms; a larger batch is not divided.
  */
-export const LOG_SHARE_BYTES = 64 * KIB;
+export const LOG_SHARE_S = 1 / 8;
+/**
+ * While no other device has sent anything for so long, it may have so many times as much: a month's
+ * log of one door is then here in seconds.
+ */
+export const ALONE_MS = 1_000;
+export const ALONE_FACTOR = 16;
 /** What an undecodable batch costs of that budget, whatever its size: four a second. */
-export const NONSENSE_BYTES = 256 * KIB;
+export const NONSENSE_BYTES = 128 * KIB;
 /** Undecodable batches in a row before its session is ended: a broken program, or worse. */
 export const NONSENSE_MAX = 50;
 /** Waiting to be committed: twice the window of a device, and 8 batches of the largest size. */
 export const LOG_WAITING_MAX = 32;
 export const LOG_WAITING_BYTES = 8 * MIB;
+
+/** MQTT packets of a connection, of any kind: batches, and an acknowledgement for each answer. */
+export const PACKETS = { burst: 2_000, perSecond: 1_000 } as const;
 
 /** Answers that a device has not acknowledged, or read: 16 times what it has in flight. */
 export const ANSWERS_MAX = 128;
@@ -66,6 +75,8 @@ export const UNAUTHENTICATED_MAX = 256;
 export const LOGIN_FAILURES = { burst: 5, perSecond: 0.1 } as const;
 /** Of one address, whatever the device: a site behind one router, then one a second. */
 export const ADDRESS_FAILURES = { burst: 50, perSecond: 1 } as const;
+/** Logins of a device whose password was good before: an agent that reconnects backs off. */
+export const RETURNS = { burst: 60, perSecond: 0.5 } as const;
 /** Password checks at the same time, of all and of one address: scrypt takes 16 MB and 50 ms. */
 export const AUTHENTICATIONS_MAX = 64;
 export const AUTHENTICATIONS_PER_ADDRESS_MAX = 32;
@@ -75,6 +86,10 @@ export const UPLOADS_PER_DEVICE_MAX = 4;
 /** An upload that is slower than this after its first seconds makes room: 16 kbit/s. */
 export const UPLOAD_BYTES_PER_S_MIN = 2 * KIB;
 export const UPLOAD_GRACE_MS = 10_000;
+
+/** Pairing codes of one address, right or wrong, and of all: a code has 40 bits, for 15 minutes. */
+export const PAIRINGS_PER_ADDRESS = { burst: 10, perMs: 1 / 10_000 } as const;
+export const PAIRINGS = { burst: 100, perMs: 1 / 1_000 } as const;
 
 /** Connections of one address to an HTTP listener: a reverse proxy has fewer. */
 export const HTTP_PER_ADDRESS_MAX = 256;

@@ -9,6 +9,7 @@ import {
   AUTHENTICATIONS_PER_ADDRESS_MAX,
   LOGIN_FAILURES,
   REMEMBERED_MAX,
+  RETURNS,
 } from "./limits.ts";
 import { createRecentMap } from "./recent-map.ts";
 
@@ -18,6 +19,8 @@ export interface Attempt {
 }
 
 export interface LoginBudget {
+  /** A device comes again, whose password is known to be good; false when it does so too often. */
+  mayReturn(device: string): boolean;
   /** Takes a place for one check; false where there is none, or too many have failed. */
   begin(attempt: Attempt): boolean;
   /** The check is done. */
@@ -29,6 +32,7 @@ export interface LoginBudget {
 export function createLoginBudget(monotonicMs: () => number): LoginBudget {
   const ofPair = createRecentMap<Bucket>(REMEMBERED_MAX);
   const ofAddress = createRecentMap<Bucket>(REMEMBERED_MAX);
+  const returns = createRecentMap<Bucket>(REMEMBERED_MAX);
   const underWay = new Map<string, number>();
   let all = 0;
   let refused = 0;
@@ -39,6 +43,11 @@ export function createLoginBudget(monotonicMs: () => number): LoginBudget {
   const addressOf = ({ address }: Attempt): Bucket =>
     ofAddress.get(address, () => bucket(ADDRESS_FAILURES));
   return {
+    mayReturn(device) {
+      const may = returns.get(device, () => bucket(RETURNS)).take();
+      if (!may) refused++;
+      return may;
+    },
     begin(attempt) {
       const here = underWay.get(attempt.address) ?? 0;
       const room = all < AUTHENTICATIONS_MAX && here < AUTHENTICATIONS_PER_ADDRESS_MAX;

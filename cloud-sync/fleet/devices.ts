@@ -7,6 +7,8 @@ import { mosquittoHash } from "./mosquitto-passwords.ts";
 
 export interface RegisteredDevice {
   readonly device: string;
+  /** What people call its door. */
+  readonly name: string | null;
   readonly addedAt: Date;
   /** Of its password, or of the end of it. */
   readonly changedAt: Date;
@@ -14,8 +16,10 @@ export interface RegisteredDevice {
 }
 
 export interface Devices {
-  /** Registers a device, and makes its password. Throws `device.exists`. */
-  add(device: string): Promise<string>;
+  /** Registers a device, and makes its password. Throws `device.exists`, `device.name.taken`. */
+  add(device: string, name?: string | null): Promise<string>;
+  /** The device that is called so, or has this id. Throws `device.unknown`. */
+  find(nameOrId: string): Promise<string>;
   /** Makes a new password; the old one is good no longer. Throws `device.unknown`. */
   rotate(device: string): Promise<string>;
   /** Revokes its access. Throws `device.unknown`. */
@@ -48,8 +52,9 @@ const SCRYPT = { N: 16_384, r: 8, p: 1 } as const;
  */
 const KNOWN_MAX = 10_000;
 
-const ADD = `INSERT INTO devices (device, password_hash, salt, mosquitto_hash)
-  VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING device`;
+const ADD = `INSERT INTO devices (device, password_hash, salt, mosquitto_hash, name)
+  VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING device`;
+const FIND = "SELECT device FROM devices WHERE lower(name) = lower($1)";
 const ROTATE = `UPDATE devices SET password_hash = $2, salt = $3, mosquitto_hash = $4,
   changed_at = now(), revoked_at = NULL WHERE device = $1 RETURNING device`;
 const MOSQUITTO = `SELECT device AS user, mosquitto_hash AS hash FROM devices
@@ -57,7 +62,7 @@ const MOSQUITTO = `SELECT device AS user, mosquitto_hash AS hash FROM devices
 const REVOKE = `UPDATE devices SET revoked_at = coalesce(revoked_at, now()), changed_at = now()
   WHERE device = $1 RETURNING device`;
 const LIST =
-  "SELECT device, added_at, changed_at, revoked_at FROM devices ORDER BY added_at, device";
+  "SELECT device, name, added_at, changed_at, revoked_at FROM devices ORDER BY added_at, device";
 const SECRET = `SELECT password_hash AS hash, salt, changed_at AS at FROM devices
   WHERE device = $1 AND revoked_at IS NULL`;
 const CHANGED =
@@ -67,18 +72,20 @@ const deviceRows = z.array(
   z
     .object({
       device: z.string(),
+      name: z.string().nullable(),
       added_at: z.date(),
       changed_at: z.date(),
       revoked_at: z.date().nullable(),
     })
     .transform(
-      ({ device, added_at: addedAt, changed_at: changedAt, revoked_at: revokedAt }) =>
-        ({ device, addedAt, changedAt, revokedAt }) satisfies RegisteredDevice,
+      ({ added_at: addedAt, changed_at: changedAt, revoked_at: revokedAt, ...row }) =>
+        ({ ...row, addedAt, changedAt, revokedAt }) satisfies RegisteredDevice,
     ),
 );
 const secretRows = z.array(
   z.object({ hash: z.instanceof(Buffer), salt: z.instanceof(Buffer), at: z.date() }),
 );
+const foundRows = z.array(z.object({ device: z.string() }));
 const userRows = z.array(z.object({ user: z.string(), hash: z.string() }));
 const changedRows = z.array(z.object({ device: z.string(), at: z.date() }));
 const uuid = z.uuid().lowercase();
@@ -88,17 +95,32 @@ export function createDevices(database: Database): Devices {
   const known = new Map<string, { readonly salt: Buffer; readonly seen: string }>();
   const secretOf = async (device: string) =>
     secretRows.parse(await database.query(SECRET, [device]))[0];
-  const write = async (statement: string, device: string): Promise<string | null> => {
+  const write = async (
+    statement: string,
+    device: string,
+    ...more: (string | null)[]
+  ): Promise<string | null> => {
     const password = randomBytes(PASSWORD_BYTES).toString("base64url");
     const salt = randomBytes(SALT_BYTES);
     const hashes = [await hashOf(password, salt), salt, await mosquittoHash(password)];
-    const rows = await database.query(statement, [device, ...hashes]);
+    const rows = await database.query(statement, [device, ...hashes, ...more]);
     return rows.length === 1 ? password : null;
   };
+  const called = async (name: string): Promise<string | null> =>
+    foundRows.parse(await database.query(FIND, [name]))[0]?.device ?? null;
   return {
-    async add(device) {
-      const password = await write(ADD, checked(device));
+    async find(nameOrId) {
+      if (uuid.safeParse(nameOrId).success) return nameOrId;
+      const device = await called(nameOrId.normalize("NFC"));
+      if (device === null) throw unknown(nameOrId);
+      return device;
+    },
+    async add(device, name = null) {
+      const named = name === null ? null : checkedName(name);
+      const password = await write(ADD, checked(device), named);
       if (password !== null) return password;
+      const other = named === null ? null : await called(named);
+      if (named !== null && other !== null && other !== device) throw taken(named);
       throw new PorchlightError("device.exists", `device ${device} is registered already`, {
         hint: `give it a new password: porchlight-cloud devices rotate ${device} --out BUNDLE`,
       });
@@ -158,9 +180,36 @@ function checked(device: string): string {
   });
 }
 
-function unknown(device: string): PorchlightError {
-  return new PorchlightError("device.unknown", `device ${device} is not registered`, {
-    exitCode: EXIT.notFound,
-    hint: "see which are: porchlight-cloud devices list",
+/** Letters and digits, and what joins words: it is printed, typed and part of no path. */
+const NAME = /^[\p{L}\p{N}][\p{L}\p{M}\p{N} ._-]{0,63}$/u;
+
+/** Throws `device.name`. */
+export function checkedName(given: string): string {
+  const name = given.normalize("NFC").trim();
+  if (NAME.test(name) && !uuid.safeParse(name.toLowerCase()).success) return name;
+  throw new PorchlightError("device.name", "a door's name has letters, digits, spaces, . _ and -", {
+    exitCode: EXIT.usage,
+    hint: "for example: porchlight-cloud devices add front-door --out front-door.bundle",
   });
+}
+
+export function isDeviceId(given: string): boolean {
+  return uuid.safeParse(given).success;
+}
+
+function taken(name: string): PorchlightError {
+  return new PorchlightError("device.name.taken", `there is a door called ${name} already`, {
+    hint: `a new password for it: porchlight-cloud devices rotate ${JSON.stringify(name)} --out BUNDLE`,
+  });
+}
+
+function unknown(device: string): PorchlightError {
+  return new PorchlightError(
+    "device.unknown",
+    `device ${JSON.stringify(device)} is not registered`,
+    {
+      exitCode: EXIT.notFound,
+      hint: "see which are: porchlight-cloud devices list",
+    },
+  );
 }

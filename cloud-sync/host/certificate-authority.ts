@@ -24,6 +24,7 @@ import {
   X509CertificateGenerator,
 } from "@peculiar/x509";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
+import type { Logger } from "../../shared/core/logger.ts";
 import { replaceFile } from "./atomic-file.ts";
 import { heirOf, makeFolder } from "./heir.ts";
 import { readSecret, replaceSecretFile } from "./secret-file.ts";
@@ -42,6 +43,7 @@ export interface IdentityOptions {
   /** Names and addresses by which devices reach us; at least one. */
   readonly names: readonly string[];
   readonly nowMs: number;
+  readonly logger?: Logger | undefined;
 }
 
 /** Every TLS library of the last ten years knows it, and its keys are small (RFC 5480). */
@@ -49,8 +51,14 @@ const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as con
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** A device clock may be behind: what was made today is good since yesterday. */
 const BACKDATED_MS = DAY_MS;
-/** Bundles hold the authority: as long as a doorbell hangs. */
-const AUTHORITY_DAYS = 20 * 365;
+/**
+ * Bundles hold the authority, as long as a doorbell hangs; and no clock that was wrong when it was
+ * made may make it end, or not have begun. The last is for "no end" (RFC 5280, 4.1.2.5).
+ */
+const AUTHORITY_VALIDITY = {
+  notBefore: new Date("2020-01-01T00:00:00Z"),
+  notAfter: new Date("9999-12-31T23:59:59Z"),
+};
 /** Some clients refuse longer ones (Apple: 825 days). */
 const SERVER_DAYS = 800;
 const RENEW_BEFORE_MS = 60 * DAY_MS;
@@ -69,7 +77,9 @@ export async function ensureIdentity(options: IdentityOptions): Promise<ServerId
       certificate: readFileSync(file, "utf8"),
       key: readKey(keyFile),
     });
-    if (!existsSync(file) || isStale(read(), options)) await makeServer(options, authority);
+    if (!existsSync(file) || isStale(read(), options, authority)) {
+      await makeServer(options, authority);
+    }
     return { ...read(), authority: authority.certificate.toString("pem") };
   } catch (cause) {
     const what = `the certificates in ${folder} cannot be used: ${messageOf(cause)}`;
@@ -83,18 +93,24 @@ interface Authority {
   readonly privateKey: webcrypto.CryptoKey;
 }
 
-async function ensureAuthority({ folder, nowMs }: IdentityOptions): Promise<Authority> {
+async function ensureAuthority({ folder, nowMs, logger }: IdentityOptions): Promise<Authority> {
   const [file, keyFile] = [join(folder, "authority.pem"), join(folder, "authority.key")];
   if (existsSync(file)) {
-    return {
-      certificate: new X509Certificate(readFileSync(file, "utf8")),
-      privateKey: await importKey(readKey(keyFile)),
-    };
+    const certificate = new X509Certificate(readFileSync(file, "utf8"));
+    const isGood =
+      certificate.notBefore.getTime() <= nowMs && nowMs < certificate.notAfter.getTime();
+    if (isGood) return { certificate, privateKey: await importKey(readKey(keyFile)) };
+    // An earlier version made it while the clock was wrong: no device can trust it now.
+    logger?.warn("the authority is not valid at this time: another one is made", {
+      from: certificate.notBefore.toISOString(),
+      to: certificate.notAfter.toISOString(),
+      hint: "is this machine's clock right? then each device needs a new bundle: porchlight-cloud devices rotate",
+    });
   }
   const keys = await newKeys();
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: "CN=Porchlight centre",
-    ...validity(nowMs, AUTHORITY_DAYS),
+    ...AUTHORITY_VALIDITY,
     signingAlgorithm: ALGORITHM,
     keys,
     extensions: [
@@ -132,17 +148,23 @@ async function makeServer({ folder, names, nowMs }: IdentityOptions, authority: 
   replaceFile(join(folder, "server.pem"), pem, { mode: 0o644, ...heirOf(folder) });
 }
 
-/** Whether a server's certificate runs out soon, or was made for other names or another key. */
+/**
+ * Whether a server's certificate runs out soon or has not begun, or was made for other names, for
+ * another key or by another authority.
+ */
 function isStale(
   server: Pick<ServerIdentity, "certificate" | "key">,
   { names, nowMs }: IdentityOptions,
+  authority: Authority,
 ): boolean {
   const certificate = new NodeCertificate(server.certificate);
-  const endsMs = Date.parse(certificate.validTo);
+  const [beginsMs, endsMs] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];
+  const issuer = new NodeCertificate(authority.certificate.toString("pem"));
   const knows = (name: string): boolean =>
     (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined;
   const own = certificate.checkPrivateKey(createPrivateKey(server.key));
-  return !own || endsMs - nowMs < RENEW_BEFORE_MS || !names.every(knows);
+  const inTime = beginsMs <= nowMs && endsMs - nowMs >= RENEW_BEFORE_MS;
+  return !own || !inTime || !certificate.verify(issuer.publicKey) || !names.every(knows);
 }
 
 function validity(nowMs: number, days: number) {

@@ -4,7 +4,7 @@
  */
 import type { Batch } from "../../shared/protocol/batch.ts";
 import type { LogBudget } from "../fairness/device-budget.ts";
-import { LOG_SHARE_BYTES, NONSENSE_BYTES } from "../fairness/limits.ts";
+import { NONSENSE_BYTES } from "../fairness/limits.ts";
 import { ARRIVALS_MAX } from "../log/event-log.ts";
 import type { Item } from "./reorder-buffer.ts";
 import { tryDecodeBatch } from "./undecodable.ts";
@@ -57,7 +57,7 @@ export class DeviceQueues {
         if (group.length >= ARRIVALS_MAX || bytes >= COMMIT_BYTES_MAX) return this.#begun(group);
         const share = (shares.get(device) ?? 0) + size;
         shares.set(device, share);
-        const hadShare = this.#budget !== null && share >= LOG_SHARE_BYTES;
+        const hadShare = this.#budget !== null && share >= this.#budget.shareBytes(device);
         if (hadShare || !this.#queues.has(device)) turns.delete(device);
       }
     }
@@ -97,11 +97,12 @@ export class DeviceQueues {
     if (first.refused !== null) return [first, NONSENSE_BYTES];
     const read = tryDecodeBatch(first.payload);
     const size = read.batch === null ? NONSENSE_BYTES : sizeOf(read.batch);
-    this.#budget?.charge(device, size);
+    if (read.batch === null) this.#budget?.chargeNonsense(device);
+    else this.#budget?.charge(device, size);
     const { batch } = read;
     return batch === null
       ? [{ ...first, refused: { reason: read.reason, cursor: null, nonce: null } }, size]
-      : [{ ...first, batch }, size];
+      : [{ ...first, batch, plainBytes: size }, size];
   }
 }
 

@@ -20,7 +20,7 @@ import type { Cursor } from "../../shared/log/cursor.ts";
 import type { Batch } from "../../shared/protocol/batch.ts";
 import type { Nack } from "../../shared/protocol/wire.ts";
 import type { LogBudget } from "../fairness/device-budget.ts";
-import { LOG_WAITING_BYTES, LOG_WAITING_MAX, NONSENSE_BYTES } from "../fairness/limits.ts";
+import { LOG_WAITING_BYTES, LOG_WAITING_MAX } from "../fairness/limits.ts";
 import type { BatchOutcome } from "../log/append.ts";
 import type { CentralLog } from "../log/event-log.ts";
 import { type AdmissionLimits, AdmissionWindow } from "./admission-window.ts";
@@ -86,8 +86,8 @@ export interface Ingest {
   stats(): IngestStats;
 }
 
-/** 64 MiB are eight times what one device may have here; a thousand small batches, a thousand doors. */
-const WINDOW: AdmissionLimits = { messages: 1_024, bytes: 64 * 1024 * 1024 };
+/** Twelve times the bytes, and 256 times the messages, that one device may have here. */
+const WINDOW: AdmissionLimits = { messages: 8_192, bytes: 96 * 1024 * 1024 };
 const WINDOW_OF_DEVICE: AdmissionLimits = { messages: LOG_WAITING_MAX, bytes: LOG_WAITING_BYTES };
 /** While the server writes one, the next is sent to it; it waits there for the lock. */
 const COMMITS_AT_ONCE = 2;
@@ -128,7 +128,7 @@ class LogIngest implements Ingest {
     }
     const bytes = payload.length + ENTRY_BYTES;
     await this.#window.acquire(device, bytes, signal);
-    const undecoded = { batch: null, refused: null, earlySinceMs: null, looks: 0 };
+    const undecoded = { batch: null, refused: null, plainBytes: 0, earlySinceMs: null, looks: 0 };
     this.#queues.push({ device, payload, bytes, ...undecoded });
     this.#wake.notify();
   }
@@ -240,7 +240,7 @@ class LogIngest implements Ingest {
         gaps.set(cursor.log, { device, answer: { nack: { ...cursor, reason: "gap" }, nonce } });
       } else if (kind === "limited") {
         this.#stats.limited++;
-        this.#budget?.charge(device, NONSENSE_BYTES);
+        this.#budget?.chargeNonsense(device);
       } else this.#refuse(item, outcome);
     }
     for (const [log, { device, answer }] of acks) {
@@ -258,7 +258,7 @@ class LogIngest implements Ingest {
       this.#options.answer(device, { nack: { ...cursor, reason: "fork" }, nonce: batch.nonce });
       return;
     }
-    this.#budget?.charge(device, NONSENSE_BYTES);
+    this.#budget?.chargeNonsense(device);
     this.#window.readmit(device, bytes);
     const known = cursor.log === batch.log && cursor.seq > 0 ? cursor : null;
     const refused = { reason: reason ?? kind, cursor: known, nonce: batch.nonce };

@@ -20,6 +20,8 @@ export interface Item {
   } | null;
   /** What it takes in memory, about. */
   readonly bytes: number;
+  /** The same of its entries, once it is decoded; 0 before. */
+  readonly plainBytes: number;
   /** When it was first found to be early, monotonic ms; null when it never was. */
   readonly earlySinceMs: number | null;
   /** How often it was looked at since. */
@@ -30,6 +32,7 @@ export interface Item {
 export const WAIT_MS = 1_000;
 /** As many as a device has in flight (edge/sync/session.ts), twice. */
 const OF_ONE_DEVICE_MAX = 16;
+const BYTES_OF_ONE_DEVICE_MAX = 8 * 1024 * 1024;
 const MESSAGES_MAX = 256;
 const BYTES_MAX = 64 * 1024 * 1024;
 const LOOK_AGAIN_MS = 10;
@@ -51,13 +54,15 @@ export class ReorderBuffer {
   /** Keeps a batch until `log` has moved. False when it has waited long enough, or there is no room. */
   add(item: Item, log: string, nowMs: number): boolean {
     const sinceMs = item.earlySinceMs ?? nowMs;
-    const own = this.#early.filter((each) => each.item.device === item.device).length;
-    const room = this.#early.length < MESSAGES_MAX && this.#bytes + item.bytes <= BYTES_MAX;
-    if (nowMs - sinceMs >= WAIT_MS || own >= OF_ONE_DEVICE_MAX || !room) return false;
+    const own = this.#early.filter((each) => each.item.device === item.device);
+    const ownBytes = own.reduce((sum, each) => sum + sizeOf(each.item), sizeOf(item));
+    const isFull = own.length >= OF_ONE_DEVICE_MAX || ownBytes > BYTES_OF_ONE_DEVICE_MAX;
+    const room = this.#early.length < MESSAGES_MAX && this.#bytes + sizeOf(item) <= BYTES_MAX;
+    if (nowMs - sinceMs >= WAIT_MS || isFull || !room) return false;
     const dueMs = Math.min(sinceMs + WAIT_MS, nowMs + LOOK_AGAIN_MS * 2 ** item.looks);
     const held = { ...item, earlySinceMs: sinceMs, looks: item.looks + 1 };
     this.#early.push({ item: held, log, dueMs });
-    this.#bytes += item.bytes;
+    this.#bytes += sizeOf(item);
     return true;
   }
 
@@ -82,7 +87,11 @@ export class ReorderBuffer {
   #take(wanted: (early: Early) => boolean): Item[] {
     const taken = this.#early.filter(wanted);
     this.#early = this.#early.filter((each) => !wanted(each));
-    for (const { item } of taken) this.#bytes -= item.bytes;
+    for (const { item } of taken) this.#bytes -= sizeOf(item);
     return taken.map(({ item }) => item);
   }
+}
+
+function sizeOf({ bytes, plainBytes }: Item): number {
+  return bytes + plainBytes;
 }

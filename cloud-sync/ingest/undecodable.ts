@@ -1,5 +1,5 @@
 /** Undecodable messages: dead-lettered, and answered with a nack. */
-import { PorchlightError } from "../../shared/core/errors.ts";
+import { messageOf } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { type Cursor, startOf } from "../../shared/log/cursor.ts";
 import {
@@ -36,8 +36,8 @@ export function tryDecodeBatch(
   try {
     return { batch: decodeBatch(payload) };
   } catch (error) {
-    if (!(error instanceof PorchlightError) || error.remedy !== "reject") throw error;
-    return { batch: null, reason: error.message };
+    // Whatever it is that these bytes do to us, they do it as a dead letter.
+    return { batch: null, reason: messageOf(error) };
   }
 }
 

@@ -1,5 +1,6 @@
 /** Keys that devices release to this centre: who takes them in, and who opens with them. */
 import type { Logger } from "../../shared/core/logger.ts";
+import { fingerprintOf } from "../../shared/log/site-key.ts";
 import type { Topic } from "../../shared/protocol/wire.ts";
 import type { CloudConfig } from "../config/schema.ts";
 import type { Database } from "../postgres/database.ts";
@@ -14,21 +15,26 @@ export interface KeyringParts {
   readonly logger: Logger;
 }
 
+const SITE_DIGITS = 16;
+
 /** Throws `site.key.unusable` or `site.key.other`. */
 export async function openKeyring({ config, database, publish, logger }: KeyringParts): Promise<{
   readonly keyring: Keyring;
   readonly released: KeyReceiver;
+  /** Names this site among others: the beginning of its key's fingerprint. */
+  readonly site: string;
   /** What the sinks are given: to open something, where this instance has the site's key. */
   readonly opening: { readonly keyring: Keyring; readonly openPersonal?: OpenPersonal };
 }> {
-  const site = await openSiteKey(config, database);
-  const keyring = createKeyring({ database, site });
-  const released = createKeyReceiver({ keyring, site, publish, logger });
-  if (site.privateKey === null) {
+  const pair = await openSiteKey(config, database);
+  const site = fingerprintOf(pair.publicKey).replaceAll(" ", "").slice(0, SITE_DIGITS);
+  const keyring = createKeyring({ database, site: pair });
+  const released = createKeyReceiver({ keyring, site: pair, publish, logger });
+  if (pair.privateKey === null) {
     logger.warn("site key missing: released content stays sealed on this instance", {
       hint: "copy the file from the machine where the centre first ran: site.key in porchlight-cloud config schema",
     });
-    return { keyring, released, opening: { keyring } };
+    return { keyring, released, site, opening: { keyring } };
   }
-  return { keyring, released, opening: { keyring, openPersonal: keyring.open } };
+  return { keyring, released, site, opening: { keyring, openPersonal: keyring.open } };
 }

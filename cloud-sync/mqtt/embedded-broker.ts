@@ -5,6 +5,7 @@
  * until the window has taken it. Until then nothing more is read from that device: TCP holds it
  * back, and nothing piles up here.
  */
+import { setMaxListeners } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, Server as TlsServer } from "node:tls";
 import { Aedes, type Client, type PublishPacket } from "aedes";
@@ -18,6 +19,7 @@ import {
   CONNECT_BYTES_MAX,
   CONNECT_TIMEOUT_MS,
   DRAIN_TIMEOUT_MS,
+  PACKETS,
   UNAUTHENTICATED_BYTES_MAX,
 } from "../fairness/limits.ts";
 import { createUnauthenticated } from "../fairness/unauthenticated.ts";
@@ -76,6 +78,7 @@ const PACKET_LIMITS = {
   bytesMax: PACKET_BYTES_MAX,
   connectMax: CONNECT_BYTES_MAX,
   unauthenticatedMax: UNAUTHENTICATED_BYTES_MAX,
+  packets: PACKETS,
 };
 /** aedes stores a message of QoS 2 before it passes it on. We use none. */
 const QOS2_MAX = 1;
@@ -104,6 +107,8 @@ class Broker implements EmbeddedBroker {
       "without TLS, only loopback connections are accepted",
     );
     this.#options = options;
+    // Each connection that is held waits for it.
+    setMaxListeners(CONNECTIONS_MAX, this.#stopping.signal);
     this.#login = createLogin({ authenticate, isKnown, sessions: this.#sessions, logger });
     this.ready = new Promise((resolve) => {
       this.#listens = resolve;

@@ -4,12 +4,14 @@
  * mqtt.js reads the next message of a connection when the handler of the last one is done, and a
  * PUBACK goes out then: a window that is full stops the reading, so the broker keeps the rest.
  */
+import { Socket } from "node:net";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import { invariant, messageOf, numericCodeOf } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
 import { backoffMs, pause } from "../../shared/core/retry.ts";
 import { filterOf, parseTopic, type Topic, topicOf } from "../../shared/protocol/wire.ts";
 import type { DeviceBudget } from "../fairness/device-budget.ts";
+import { createRefusals, type Refusals } from "./refusals.ts";
 import {
   isMessage,
   MESSAGES,
@@ -32,6 +34,8 @@ export interface Broker {
 
 export interface TransportOptions {
   readonly broker: Broker;
+  /** Names the site among others on this broker: each of them hears everything once. */
+  readonly site: string;
   /** Connections that listen; one more speaks. */
   readonly connections: number;
   /** Unique among all that connect to the broker. */
@@ -52,7 +56,6 @@ const PACKET_BYTES_MAX = 4 * 1024 * 1024;
 /** Answers in flight, of 150 bytes: beyond that the broker has stalled, and devices ask again. */
 const UNSENT_MAX = 10_000;
 const BACKOFF = { firstMs: 100, maxMs: 10_000 } as const;
-const GROUP = "$share/porchlight-ingest/";
 /** CONNACK: 1 in MQTT 3.1.1, 132 in MQTT 5. */
 const UNSUPPORTED_VERSION = [1, 132];
 /** SUBACK and DISCONNECT: shared subscriptions are not supported. */
@@ -74,9 +77,11 @@ class MqttTransport implements Transport {
   #receiver: Receiver | null = null;
   #speaker: MqttClient | null = null;
   #unsent = 0;
+  readonly #refusals: Refusals;
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#refusals = createRefusals(options.logger);
     this.ready = new Promise((resolve) => {
       this.#stands = resolve;
     });
@@ -98,8 +103,9 @@ class MqttTransport implements Transport {
       return;
     }
     this.#unsent++;
-    this.#speaker.publish(topicOf(topic), payload, { qos: 1 }, () => {
+    this.#speaker.publish(topicOf(topic), payload, { qos: 1 }, (error) => {
       this.#unsent--;
+      this.#refusals.take(topic.channel, error ?? null);
     });
   }
 
@@ -109,7 +115,7 @@ class MqttTransport implements Transport {
 
   problem(): string | null {
     const wanted = this.#options.connections + 1;
-    if (this.#standing.size >= wanted) return null;
+    if (this.#standing.size >= wanted) return this.#refusals.problem();
     return `${this.#standing.size} of ${wanted} connections to the broker`;
   }
 
@@ -137,6 +143,8 @@ class MqttTransport implements Transport {
   /** One connection, to its end; says why it ended, or "again" when it is to be tried otherwise. */
   async #session(name: string, signal: AbortSignal, stands: () => void): Promise<string> {
     const client = mqtt.connect(this.#options.broker.url, this.#connectOptions(name));
+    // An answer does not wait until an earlier packet is acknowledged (Nagle's algorithm, RFC 896).
+    if (client.stream instanceof Socket) client.stream.setNoDelay(true);
     let failure: unknown = new Error("the connection was closed");
     client.on("error", (error) => {
       failure = error;
@@ -180,7 +188,7 @@ class MqttTransport implements Transport {
     const shared = this.#shared && this.#protocol === 5;
     const first = name === "in-0";
     if (!shared && !first) return;
-    const group = shared ? GROUP : "";
+    const group = shared ? `$share/porchlight-${this.#options.site}/` : "";
     const filters = [`${group}${filterOf("log")}`];
     for (const [channel, delivery] of Object.entries(MESSAGES)) {
       const filter = filterOf(channel as MessageChannel); // a key, which Object.entries forgets

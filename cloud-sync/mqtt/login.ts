@@ -54,7 +54,8 @@ export function createLogin({ authenticate, isKnown, sessions, logger }: LoginOp
       const attempt = { device, address: addressOf(conn.socket) };
       // A device whose password was good before does not wait behind strangers who guess.
       const counted = !isKnown(device, text);
-      if (counted && !budget.begin(attempt)) return refusal(UNAVAILABLE);
+      const may = counted ? budget.begin(attempt) : budget.mayReturn(device);
+      if (!may) return refusal(UNAVAILABLE);
       let outcome: "good" | "wrong" | "unknown" = "unknown";
       try {
         outcome = (await verify(client, device, text)) ? "good" : "wrong";

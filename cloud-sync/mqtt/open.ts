@@ -16,6 +16,8 @@ export interface OpenTransportOptions {
   readonly random: () => number;
   readonly logger: Logger;
   readonly budget: DeviceBudget;
+  /** Names the site on a broker of others. */
+  readonly site: string;
   readonly devices: {
     readonly verify: BrokerOptions["authenticate"];
     readonly isKnown: NonNullable<BrokerOptions["isKnown"]>;
@@ -52,7 +54,7 @@ const MQTT_KEY = {
 } as const;
 
 function otherBroker(
-  { config, newId, random, logger, budget }: OpenTransportOptions,
+  { config, newId, random, logger, budget, site }: OpenTransportOptions,
   url: string,
 ): Transport {
   const { username, password, ca, certificate, key, connections } = config.mqtt;
@@ -66,5 +68,6 @@ function otherBroker(
       key: readSecret(MQTT_KEY, { ...config, configuredFile: key }).toString(),
     }),
   };
-  return createMqttTransport({ broker, connections, instance: newId(), random, logger, budget });
+  const instance = newId();
+  return createMqttTransport({ broker, connections, instance, site, random, logger, budget });
 }

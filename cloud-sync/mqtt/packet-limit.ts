@@ -1,6 +1,7 @@
 /** A connection on which no MQTT packet is longer than allowed: shared/protocol/packet-scanner.ts. */
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
+import { createBucket } from "../../shared/core/token-bucket.ts";
 import { PacketScanner } from "../../shared/protocol/packet-scanner.ts";
 
 export interface PacketLimits {
@@ -9,6 +10,8 @@ export interface PacketLimits {
   readonly connectMax: number;
   /** Read before the password is known to be good: what comes after it stays with its sender. */
   readonly unauthenticatedMax: number;
+  /** Of any kind: also such as nobody is asked about, like PINGREQ. */
+  readonly packets: { readonly burst: number; readonly perSecond: number };
 }
 
 /** The same connection, which ends at a packet that is too long, and of which reading can be held. */
@@ -18,15 +21,25 @@ export class LimitedConnection extends Duplex {
   /** Bytes that may still be read before `authenticated`. */
   #left: number;
 
-  constructor(socket: Socket, { bytesMax, connectMax, unauthenticatedMax }: PacketLimits) {
+  constructor(socket: Socket, limits: PacketLimits) {
     super({ allowHalfOpen: false });
     this.socket = socket;
-    this.#left = unauthenticatedMax;
-    const scanner = new PacketScanner(bytesMax, connectMax);
+    this.#left = limits.unauthenticatedMax;
+    const scanner = new PacketScanner(limits.bytesMax, limits.connectMax);
+    const { burst, perSecond } = limits.packets;
+    const perMs = perSecond / 1_000;
+    const bucket = createBucket({ burst, perMs, monotonicMs: () => performance.now() });
     socket.on("data", (chunk: Buffer) => {
       this.#left -= chunk.length;
-      if (!scanner.accepts(chunk)) this.destroy(new Error("an MQTT packet is too long"));
-      else if (!this.push(chunk) || this.#isHeld()) socket.pause();
+      const before = scanner.packets;
+      if (!scanner.accepts(chunk)) {
+        this.destroy(new Error("an MQTT packet is too long"));
+        return;
+      }
+      bucket.charge(scanner.packets - before);
+      const waitMs = bucket.waitMs();
+      if (waitMs > 0) void this.holdDuring(this.#pause(waitMs));
+      if (!this.push(chunk) || this.#isHeld()) socket.pause();
     });
     socket.once("end", () => this.push(null));
     socket.once("error", (error) => this.destroy(error));
@@ -49,6 +62,19 @@ export class LimitedConnection extends Duplex {
       this.#holds--;
       if (!this.#isHeld()) this.socket.resume();
     }
+  }
+
+  /** Less where it is closed meanwhile. */
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.removeListener("close", done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      this.once("close", done);
+    });
   }
 
   #isHeld(): boolean {

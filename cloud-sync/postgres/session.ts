@@ -56,6 +56,10 @@ const foundSchema = z.object({
   vector: z.string().nullable(),
 });
 
+/** A table with a foreign key, of the last in the alphabet. */
+const LAST_KEYED = "sink_rejects";
+const wholeSchema = z.object({ whole: z.boolean() });
+
 export function createSession(statementTimeoutMs: number): Session {
   const timeouts = {
     statement_timeout: String(statementTimeoutMs),
@@ -88,12 +92,17 @@ export function createSession(statementTimeoutMs: number): Session {
 }
 
 /**
- * A restore makes the tables first and fills them one after the other: what is written between
- * would be in its way. The migrations come after the log, and no other way leaves them empty.
+ * A restore makes the tables, fills one after the other, and makes keys last of all, foreign ones
+ * after the others: what is written between would be in its way.
  */
 async function ensureRestored(client: pg.ClientBase, schema: string): Promise<void> {
-  const { rowCount } = await client.query(`SELECT FROM ${schema}.porchlight_migrations LIMIT 1`);
-  if (rowCount !== 0) return;
+  const { rows } = await client.query(
+    `SELECT EXISTS (SELECT FROM ${schema}.porchlight_migrations) AND (
+       to_regclass($1) IS NULL OR EXISTS (SELECT FROM pg_constraint
+         WHERE conrelid = to_regclass($1) AND contype = 'f')) AS whole`,
+    [`${schema}.${LAST_KEYED}`],
+  );
+  if (wholeSchema.parse(rows[0]).whole) return;
   throw new PorchlightError("database.schema.missing", "the database is being restored", {
     remedy: "retry",
     hint: "let the restore finish: the centre goes on by itself",

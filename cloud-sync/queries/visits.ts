@@ -6,6 +6,8 @@ import { tableExists } from "./table-exists.ts";
 export interface CentralVisit {
   readonly visit: string;
   readonly device: string;
+  /** What its door is called, where it has a name. */
+  readonly door: string | null;
   readonly camera: string | null;
   readonly startedAt: Date | null;
   readonly endedAt: Date | null;
@@ -21,7 +23,7 @@ export interface CentralVisit {
 
 /** By what the table is indexed by, of one device or of all: a plan for each. */
 function list(where: string): string {
-  return `SELECT visit, device, camera, started_at, ended_at, duration_ms,
+  return `SELECT visit, device, (SELECT name FROM devices WHERE devices.device = visits.device) AS door, camera, started_at, ended_at, duration_ms,
       coalesce(end_outcome, outcome) AS outcome, person, score, margin, delay_ms
     FROM porchlight_read.visits ${where}
     ORDER BY coalesce(started_at, decided_at, ended_at) DESC LIMIT $1`;
@@ -35,6 +37,7 @@ const rows = z.array(
     .object({
       visit: z.string(),
       device: z.string(),
+      door: z.string().nullable(),
       camera: z.string().nullable(),
       started_at: z.date().nullable(),
       ended_at: z.date().nullable(),

@@ -1,81 +1,22 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { flag } from "../../shared/cli/options.ts";
-import { NO_OPERANDS, oneOperand } from "../../shared/cli/verb.ts";
+import { NO_OPERANDS } from "../../shared/cli/verb.ts";
 import { bytes, dateOf } from "../../shared/cli/words.ts";
 import { systemClock } from "../../shared/core/clock.ts";
-import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
+import { EXIT } from "../../shared/core/errors.ts";
 import { parseEntry } from "../../shared/log/entry.ts";
-import { fingerprintOf } from "../../shared/log/site-key.ts";
 import { readStatus } from "../agent/status-file.ts";
-import { BUNDLE_CREDENTIAL, parseBundle, writeBundle } from "../config/bundle-file.ts";
-import { bundlePath, signingKeyPath, siteKeyPath, syncStatusPath } from "../config/paths.ts";
-import { credentialPath, encryptCredential } from "../install/credentials.ts";
-import { layoutOf } from "../install/layout.ts";
+import { signingKeyPath, syncStatusPath } from "../config/paths.ts";
 import { ackedWitnesses, createAckedStore, UNSIGNED_SITE } from "../log/acked.ts";
-import { deviceOf } from "../log/device-of.ts";
 import { createKeyOutbox } from "../log/key-outbox.ts";
 import { createUploadedStore } from "../log/uploaded.ts";
-import { openLink } from "../sync/link.ts";
 import type { AgentStatus } from "../sync/status.ts";
-import { placePublicKey, readAnswerVerifier } from "../vault/site-key.ts";
+import { readAnswerVerifier } from "../vault/site-key.ts";
 import { verdictOf } from "./log-verify.ts";
 import { feedOf } from "./own-feed.ts";
 import { runProgram } from "./run-program.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
-
-/** On an installed device secrets are encrypted for the machine, and only systemd reads them. */
-function installedCredential(): string | null {
-  const { credentials } = layoutOf("/");
-  const installed = existsSync(credentialPath(credentials, "log-key"));
-  return installed ? credentialPath(credentials, BUNDLE_CREDENTIAL) : null;
-}
-
-export const syncJoin: Verb = verb({
-  name: "sync join",
-  summary: "let this device send its log to the centre that made the bundle",
-  options: { unchecked: flag("keep the bundle without trying whether the centre answers") },
-  example: "porchlight sync join front-door.bundle",
-  operands: oneOperand("<bundle>"),
-  async run({ operands, values, config, openedLog, signal, terminal }) {
-    const bundle = parseBundle(operands[0] ?? "");
-    const device = deviceOf(openedLog().reader);
-    if (bundle.device !== device) {
-      throw new PorchlightError(
-        "sync.bundle.other",
-        `the bundle is for the device ${bundle.device}, this one is ${device}`,
-        { hint: `in the centre: porchlight-cloud devices add ${device} --out BUNDLE` },
-      );
-    }
-    const credential = installedCredential();
-    // An installed device has the network in another process than the one that stores credentials.
-    if (!values.unchecked && credential === null) {
-      const nothing = { will: null, channels: [], message: () => undefined };
-      const link = await openLink({ bundle, ...nothing }, signal);
-      await link.close();
-    }
-    createKeyOutbox(openedLog().database, systemClock).requeueAll();
-    placePublicKey(siteKeyPath(config()), bundle.site);
-    placePublicKey(signingKeyPath(config()), bundle.signing);
-    if (credential !== null) {
-      encryptCredential(credential, BUNDLE_CREDENTIAL, Buffer.from(JSON.stringify(bundle)));
-    } else writeBundle(bundlePath(config()), bundle);
-    const next =
-      credential === null
-        ? "porchlight sync run"
-        : "systemctl restart porchlight-sync; then see whether the centre answers: porchlight sync status";
-    const { host } = new URL(bundle.url);
-    const site =
-      bundle.site === undefined ? null : fingerprintOf(Buffer.from(bundle.site, "base64"));
-    const lines = [
-      `joined the centre at ${host}`,
-      ...(site === null ? [] : [`its key is ${site}: compare it with porchlight-cloud status`]),
-      `next: ${next}`,
-    ];
-    terminal.data({ device, centre: host, siteKey: site }, lines.join("\n"));
-    return EXIT.ok;
-  },
-});
 
 /** The agent's word, unless its process is gone. */
 function agentOf(path: string): AgentStatus | null {

@@ -193,7 +193,7 @@ class LogUplink implements Uplink {
     if (waitedMs < ACK_TIMEOUT_MS) return;
     throw new PorchlightError("sync.silent", `no answer from the centre for ${waitedMs} ms`, {
       remedy: "retry",
-      hint: "see whether the centre runs: porchlight-cloud status",
+      hint: "see whether the centre runs: porchlight-cloud status; and whether the broker lets it and this device through: porchlight-cloud devices acl",
     });
   }
 

@@ -20,8 +20,8 @@ export function isUnfinished(folder: string): boolean {
  * Makes the folders, both files and the first entry; what was ended half way is begun anew. Throws
  * `store.exists`.
  */
-export function createStore(options: StoreOptions): void {
-  const { folder, newId } = options;
+export function createStore(options: StoreOptions, device: string = options.newId()): void {
+  const { folder } = options;
   if (!isUnfinished(folder)) refuseExisting(folder);
   mkdirSync(folder, { recursive: true });
   const mark = join(folder, UNFINISHED);
@@ -36,7 +36,7 @@ export function createStore(options: StoreOptions): void {
   ensureFolder(mediaFolder(folder));
   const log = openLogDatabase(options, true);
   const vault = openVaultDatabase(options, true);
-  createEventLog({ database: log, ...options }).begin(newId(), null);
+  createEventLog({ database: log, ...options }).begin(device, null);
   vault.close();
   log.close();
   syncFolder(folder);

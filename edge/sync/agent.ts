@@ -6,10 +6,11 @@ import { backoffMs, pause } from "../../shared/core/retry.ts";
 import type { Progress } from "../../shared/protocol/feed.ts";
 import { connectFeed, type FeedAddress, type FeedClient } from "./feed-client.ts";
 import { isNetworkDown } from "./link.ts";
+import { createPacketRoom } from "./packet-room.ts";
 import { runSession, type SessionOptions } from "./session.ts";
 import type { AgentStatus } from "./status.ts";
 
-export interface AgentOptions extends Omit<SessionOptions, "answered" | "progressed"> {
+export interface AgentOptions extends Omit<SessionOptions, "answered" | "progressed" | "room"> {
   /** The daemon's socket. */
   readonly feed: FeedAddress;
   readonly clock: Clock;
@@ -38,6 +39,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const report = createReporter(options);
   const session = {
     ...options,
+    room: createPacketRoom(),
     // A session is good once the centre has answered in it, not when a broker has let us in.
     answered() {
       attempt = 0;

@@ -12,13 +12,19 @@ import {
 import type { Bundle } from "../../shared/protocol/bundle.ts";
 import { PacketScanner } from "../../shared/protocol/packet-scanner.ts";
 import { type Channel, parseTopic, topicOf } from "../../shared/protocol/wire.ts";
+import { PACKET_OVERHEAD_BYTES } from "./packet-room.ts";
 
 export interface Link {
   /** 5 where the broker has it, else 4 (MQTT 3.1.1). */
   readonly protocol: 4 | 5;
   /** QoS 1 messages the broker takes before it has acknowledged one (MQTT 5, 3.2.2.3.3). */
   readonly receiveMaximum: number;
-  /** Resolves at the broker's PUBACK, which is no ack of the centre. */
+  /** Bytes of a packet that the broker takes (MQTT 5, 3.2.2.3.6); null where it does not say. */
+  readonly packetMax: number | null;
+  /**
+   * Resolves at the broker's PUBACK, which is no ack of the centre. Throws `sync.packet` where the
+   * broker would not take a packet so long, `sync.publish.refused` where it says so.
+   */
   publish(channel: Channel, payload: Buffer, retain?: boolean): Promise<void>;
   /** Why the session ended; settles exactly once. */
   readonly ended: Promise<PorchlightError>;
@@ -101,15 +107,24 @@ async function open(options: LinkOptions, protocol: 4 | 5, signal: AbortSignal):
   signal.addEventListener("abort", cancel, { once: true });
   try {
     const connack = await connected(client, ended);
+    const packetMax = connack.properties?.maximumPacketSize ?? null;
     const topics = channels.map((channel) => topicOf({ device, channel }));
     if (topics.length > 0) await client.subscribeAsync(topics, { qos: 1 });
     for (const channel of options.optional ?? []) await listenIfAllowed(client, device, channel);
     return {
       protocol,
       receiveMaximum: connack.properties?.receiveMaximum ?? limitOf(protocol),
+      packetMax,
       async publish(channel, payload, retain = false) {
         invariant(client.connected, "nothing is published without a session");
-        await client.publishAsync(topicOf({ device, channel }), payload, { qos: 1, retain });
+        const topic = topicOf({ device, channel });
+        const bytes = payload.length + PACKET_OVERHEAD_BYTES;
+        if (packetMax !== null && bytes > packetMax) throw tooLong(bundle, bytes, packetMax);
+        try {
+          await client.publishAsync(topic, payload, { qos: 1, retain });
+        } catch (error) {
+          throw publishError(bundle, topic, error);
+        }
       },
       ended,
       async close() {
@@ -179,6 +194,8 @@ function connected(client: MqttClient, ended: Promise<PorchlightError>): Promise
   });
 }
 
+/** What OpenSSL says of a certificate at a time that is wrong, or was. */
+const CLOCK = /CERT_NOT_YET_VALID|CERT_HAS_EXPIRED|not yet valid|has expired/;
 /** Bad credentials and unknown certificates do not mend themselves; all else may. */
 const REFUSED = [4, 5, 134, 135, 138, 140];
 
@@ -196,11 +213,45 @@ function connectionError({ url }: Bundle, cause: unknown): PorchlightError {
       },
     );
   }
-  return new PorchlightError("sync.connect", `no connection to ${host}: ${messageOf(cause)}`, {
+  const reason = messageOf(cause);
+  return new PorchlightError("sync.connect", `no connection to ${host}: ${reason}`, {
     remedy: "retry",
-    hint: "see whether the broker runs and the address is right: porchlight sync status",
+    hint: CLOCK.test(`${systemCodeOf(cause)} ${reason}`)
+      ? "see whether this machine's clock is right: timedatectl; else the certificate has to be renewed"
+      : "see whether the broker runs and the address is right: porchlight sync status",
     cause,
   });
+}
+
+function tooLong({ url }: Bundle, bytes: number, max: number): PorchlightError {
+  const { host } = new URL(url);
+  return new PorchlightError(
+    "sync.packet",
+    `the broker ${host} takes packets of ${max} bytes, and one entry needs ${bytes}`,
+    {
+      remedy: "retry",
+      hint: `raise its limit (Mosquitto: max_packet_size) to ${bytes} or more: what follows waits until then`,
+    },
+  );
+}
+
+/** PUBACK with a reason from here on is a refusal (MQTT 5, 3.4.2.1). */
+const PUBACK_REFUSAL = 128;
+
+/** MQTT 3.1.1 has no word for it: there, no answer of the centre ever comes. */
+function publishError(bundle: Bundle, topic: string, cause: unknown): unknown {
+  const code = numericCodeOf(cause);
+  if (code === undefined || code < PUBACK_REFUSAL) return cause;
+  const { host } = new URL(bundle.url);
+  return new PorchlightError(
+    "sync.publish.refused",
+    `the broker ${host} refuses what is published on ${topic} (${code} ${messageOf(cause)})`,
+    {
+      remedy: "retry",
+      hint: "its access rules are those of: porchlight-cloud devices acl",
+      cause,
+    },
+  );
 }
 
 /** Errors of the machine's own network: the broker has never heard of the attempt. */

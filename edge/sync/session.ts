@@ -3,7 +3,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../shared/core/clock.ts";
 import { messageOf, PorchlightError } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
-import { plainLine } from "../../shared/core/printable.ts";
 import { createWakeSignal, type WakeSignal } from "../../shared/core/wake-signal.ts";
 import { compressBatch } from "../../shared/protocol/batch.ts";
 import type { Bundle } from "../../shared/protocol/bundle.ts";
@@ -19,7 +18,9 @@ import { type Channel, encodeMessage, statusSchema } from "../../shared/protocol
 import { type CongestionWindow, createCongestionWindow } from "./congestion-window.ts";
 import type { FeedClient } from "./feed-client.ts";
 import { type Link, openLink } from "./link.ts";
+import type { PacketRoom } from "./packet-room.ts";
 import type { Put } from "./put.ts";
+import { bring } from "./upload.ts";
 
 export interface SessionOptions {
   readonly bundle: Bundle;
@@ -28,6 +29,8 @@ export interface SessionOptions {
   /** Sealed objects, by the SHA-256 of their bytes; null when they are there no longer. */
   readonly objects: { read(sha256: string): Buffer | null };
   readonly put: Put;
+  /** What is known of the broker's limit of a packet. */
+  readonly room: PacketRoom;
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly logger: Logger;
   /** The centre has answered. */
@@ -70,6 +73,7 @@ export async function runSession(
     wake.notify();
   };
   void feed.ended.then(fail);
+  let session: Session | undefined;
   const link = await openLink(
     {
       bundle,
@@ -84,6 +88,7 @@ export async function runSession(
           return;
         }
         feed.send({ type: "heard", channel: heard }, payload);
+        session?.answered();
         options.answered();
       },
     },
@@ -92,10 +97,11 @@ export async function runSession(
   void link.ended.then(fail);
   logger.info("connected to the centre", { protocol: link.protocol });
   try {
-    const session = new Session(options, feed, link, wake);
+    const current = new Session(options, feed, link, { wake, fail });
+    session = current;
     feed.listen((frame, body) => {
       try {
-        session.take(frame, body);
+        current.take(frame, body);
       } catch (error) {
         fail(error);
       }
@@ -104,9 +110,10 @@ export async function runSession(
     // One place is left for the live lane: the library holds back what the broker would not take.
     const window = Math.min(WINDOW_MAX, link.receiveMaximum);
     feed.send({ type: "session", window });
-    session.makeRoom();
-    await session.run(() => problem, signal);
+    current.makeRoom();
+    await current.run(() => problem, signal);
   } finally {
+    session?.ended();
     feed.listen(() => undefined);
     if (problem === null) await publishOffline(link, offline);
     await link.close();
@@ -127,26 +134,49 @@ class Session {
   readonly #feed: FeedClient;
   readonly #link: Link;
   readonly #wake: WakeSignal;
+  readonly #fail: (reason: unknown) => void;
   readonly #congestion: CongestionWindow;
   readonly #stop = new AbortController();
   #progress: Progress | null = null;
   /** Batches that the daemon has been asked for, and has not sent yet. */
   #asked = 0;
+  /** The longest batch that was sent, until something is answered; null from then on. */
+  #unanswered: number | null = 0;
+  readonly #refused = new Set<Channel>();
   #status = { acked: "", halted: "", atMs: Number.NEGATIVE_INFINITY };
 
-  constructor(options: SessionOptions, feed: FeedClient, link: Link, wake: WakeSignal) {
+  constructor(
+    options: SessionOptions,
+    feed: FeedClient,
+    link: Link,
+    { wake, fail }: { readonly wake: WakeSignal; readonly fail: (reason: unknown) => void },
+  ) {
     this.#options = options;
     this.#feed = feed;
     this.#link = link;
     this.#wake = wake;
+    this.#fail = fail;
     this.#congestion = createCongestionWindow(options.clock);
   }
 
   /** Asks the daemon for as many batches as the line has room for. */
   makeRoom(): void {
+    const most = this.#options.room.bytes(this.#link.packetMax);
     for (; this.#congestion.free() > this.#asked; this.#asked++) {
-      this.#feed.send({ type: "room", bytes: this.#congestion.bytes() });
+      const bytes = Math.floor(Math.min(most, this.#congestion.bytes()));
+      this.#feed.send({ type: "room", bytes });
     }
+  }
+
+  /** Something was answered: the broker takes what it is sent. */
+  answered(): void {
+    if (this.#unanswered !== null) this.#options.room.answered();
+    this.#unanswered = null;
+  }
+
+  /** The session is over. */
+  ended(): void {
+    if (this.#unanswered) this.#options.room.failed(this.#unanswered);
   }
 
   take(frame: DownFrame, body: Buffer): void {
@@ -159,10 +189,12 @@ class Session {
         break;
       case "publish":
         // Delivery is confirmed by an answer alone.
-        void this.#link.publish(frame.channel, body).catch(() => undefined);
+        void this.#link.publish(frame.channel, body).catch((error) => {
+          this.#undelivered(frame.channel, error);
+        });
         break;
       case "put":
-        void this.#put(frame);
+        void bring(frame, { ...this.#options, feed: this.#feed }, this.#stop.signal);
         break;
       case "progress":
         this.#progress = frame;
@@ -198,12 +230,16 @@ class Session {
   #batch(payload: Buffer): void {
     this.#asked = Math.max(0, this.#asked - 1);
     const taken = this.#congestion.sent();
+    if (this.#unanswered !== null) this.#unanswered = Math.max(this.#unanswered, payload.length);
     this.#link.publish("log", compressBatch(payload)).then(
       () => {
         taken();
         this.makeRoom();
       },
-      () => undefined,
+      // Without the log nothing else is worth saying; a connection that broke says so itself.
+      (error: unknown) => {
+        if (error instanceof PorchlightError) this.#fail(error);
+      },
     );
     this.makeRoom();
   }
@@ -211,30 +247,20 @@ class Session {
   #live({ channel, position }: Extract<DownFrame, { type: "live" }>, payload: Buffer): void {
     this.#link.publish(channel, payload).then(
       () => this.#feed.send({ type: "live.sent", position }),
-      (error: unknown) => {
-        // The session is over, and says why itself.
-        const reason = messageOf(error);
-        this.#options.logger.debug("live message not delivered", { channel, reason });
-      },
+      (error: unknown) => this.#undelivered(channel, error),
     );
   }
 
-  async #put({ sha256, url, headers }: Extract<DownFrame, { type: "put" }>): Promise<void> {
-    const { objects, put, logger } = this.#options;
-    try {
-      const body = objects.read(sha256);
-      const target = { url, headers };
-      const answer = body === null ? null : await put(target, body, this.#stop.signal);
-      if (answer?.code != null) {
-        logger.warn("the object store refused an upload", {
-          ...answer,
-          hint: REFUSALS[answer.code] ?? "look into its log",
-        });
-      }
-      this.#feed.send({ type: "put.done", sha256, status: answer?.status ?? null });
-    } catch (error) {
-      this.#feed.send({ type: "put.failed", sha256, reason: plainLine(messageOf(error)) });
+  /** A session that is over says why itself; a broker that refuses is told of once for a channel. */
+  #undelivered(channel: Channel, error: unknown): void {
+    const { logger } = this.#options;
+    const refused = error instanceof PorchlightError && !this.#refused.has(channel);
+    if (!refused) {
+      logger.debug("message not delivered", { channel, reason: messageOf(error) });
+      return;
     }
+    this.#refused.add(channel);
+    logger.warn(error.message, { code: error.code, hint: error.hint });
   }
 
   /** Only what the daemon says: the centre's own words are for it to judge. */
@@ -257,16 +283,11 @@ class Session {
     const status = { state: "online", version, acked, lag, halted } as const;
     // Not waited for: on a slow line that would hold up the live lane. Its failure ends the session.
     const payload = encodeMessage(statusSchema, status);
-    this.#link.publish("status", payload, true).catch(() => undefined);
+    this.#link
+      .publish("status", payload, true)
+      .catch((error) => this.#undelivered("status", error));
   }
 }
-
-/** What S3 calls them. */
-const REFUSALS: Readonly<Record<string, string>> = {
-  RequestTimeTooSkewed: "the clocks of the centre and of the object store differ",
-  AccessDenied: "the grant has expired, or the clocks of centre and object store differ",
-  SignatureDoesNotMatch: "does a proxy change the host or the path? see objects.publicUrl",
-};
 
 const AFTER_BACKUP = "was an old backup restored here? then begin anew: porchlight log renew --yes";
 const WAY_ON: Readonly<Record<Halt, string>> = {

@@ -17,10 +17,16 @@ export class PacketScanner {
   /** Bytes of the fixed header that were read; 0 between packets. */
   #header = 0;
   #length = 0;
+  #packets = 0;
 
   constructor(bytesMax: number, firstMax = bytesMax) {
     this.#bytesMax = bytesMax;
     this.#packetMax = firstMax;
+  }
+
+  /** Packets that have begun. */
+  get packets(): number {
+    return this.#packets;
   }
 
   /** False when a packet is too long, or its length is none. */
@@ -41,6 +47,7 @@ export class PacketScanner {
   #acceptsHeader(byte: number): boolean {
     const place = this.#header++ - 1;
     if (place < 0) {
+      this.#packets++;
       this.#length = 0;
       return true;
     }

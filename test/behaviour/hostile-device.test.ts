@@ -31,6 +31,7 @@ hostile("an honest device gets its acks, whatever the others do", async () => {
   }
   assert.ok(centre.peakMiB() < MEMORY_MIB_MAX, `${centre.peakMiB()} MiB`);
   assert.is(await centre.stop(), 0);
+  assert.not.match(centre.err(), /Warning|"level":"error"/);
 });
 
 hostile.run();

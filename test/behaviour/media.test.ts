@@ -103,6 +103,7 @@ story("every one arrives as it was sealed, across a kill of agent and centre", a
   const ports = {
     PORCHLIGHT_CLOUD_BROKER_PORT: new URL(mqtt).port,
     PORCHLIGHT_CLOUD_HTTP_PORT: new URL(http).port,
+    PORCHLIGHT_CLOUD_HTTP_METRICS_PORT: "0",
   };
   centre = await startCentre(inCentre, ports);
   await until("nothing waits any more", async () => (await waiting()) === 0);

@@ -27,6 +27,7 @@ async function besieged(url: string | null, attacks: readonly Attack[]): Promise
   assert.equal(slow, [], `undisturbed: p95 ${undisturbed.p95} ms`);
   assert.ok(centre.peakMiB() < MEMORY_MIB_MAX, `${centre.peakMiB()} MiB`);
   assert.is(await centre.stop(), 0);
+  assert.not.match(centre.err(), /Warning|"level":"error"/);
 }
 
 hostile("on its own broker an honest ack is as quick as undisturbed", () =>

@@ -39,6 +39,8 @@ export interface Besieged {
   /** Measures for so many seconds, with these attacks at once; none for the undisturbed figures. */
   siege(attacks: readonly Attack[], seconds: number): Promise<Siege>;
   peakMiB(): number;
+  /** What it said on standard error: nothing, if all is as it should be. */
+  err(): string;
   /** Its exit code. */
   stop(): Promise<number | null>;
 }
@@ -52,8 +54,7 @@ export async function besiegedCentre(mosquitto: string | null, devices: number):
     ...(mosquitto !== null && { PORCHLIGHT_CLOUD_MQTT_URL: mosquitto }),
   });
   const url = mosquitto ?? centre.ready.mqtt;
-  const passwordOf = async (device: string): Promise<string | undefined> => {
-    if (mosquitto !== null) return undefined;
+  const passwordOf = async (device: string): Promise<string> => {
     const out = `${folder.path}/${device}.bundle`;
     await porchlightCloud(["devices", "add", device, "--out", out, ...at]);
     return JSON.parse(readFileSync(out, "utf8")).password;
@@ -63,12 +64,11 @@ export async function besiegedCentre(mosquitto: string | null, devices: number):
   const hostile = await Promise.all(
     Array.from({ length: devices }, async () => {
       const device = randomUUID();
-      const password = await passwordOf(device);
-      return { device, ...(password !== undefined && { password }) };
+      return { device, password: await passwordOf(device) };
     }),
   );
   const orderOf = (attack: Attack, seconds: number): HostileOrder => {
-    const one = hostile[ATTACKS.indexOf(attack) % devices] ?? { device: "" };
+    const one = hostile[ATTACKS.indexOf(attack) % devices] ?? { device: "", password: "" };
     return { attack, url, victim: log.device, seconds, ...one };
   };
   return {
@@ -91,6 +91,7 @@ export async function besiegedCentre(mosquitto: string | null, devices: number):
       };
     },
     peakMiB: () => peakMiB(centre.child.pid ?? 0),
+    err: centre.err,
     async stop() {
       await honest.end();
       const code = await centre.stop();

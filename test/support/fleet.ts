@@ -4,7 +4,7 @@
  *
  *     fleet.ts <broker URL> <devices> <batches of each> <entries of each batch>
  *
- * Prints "ready", waits for a line, and prints {"entries", "ms"}.
+ * Prints the ids of its devices as JSON, waits for a line, and prints {"entries", "ms"}.
  */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
@@ -77,7 +77,7 @@ clients[0]?.on("message", (topic, payload) => {
   pump(each);
 });
 await clients[0]?.subscribeAsync([filterOf("ack"), filterOf("nack")], { qos: 1 });
-process.stdout.write("ready\n");
+process.stdout.write(`${JSON.stringify([...byDevice.keys()])}\n`);
 await once(process.stdin, "data");
 const started = performance.now();
 for (const each of senders) pump(each);

@@ -120,8 +120,12 @@ function nearly(channel: string, random: Random): string {
   }
 }
 
-/** So many messages, topic by topic, each of another device: over a broker that lets it. */
-export async function fuzzTopics(url: string, count: number, random: Random): Promise<void> {
+/** So many messages, topic by topic, of these devices: over a broker that lets everybody in. */
+export async function fuzzTopics(
+  { url, devices }: { readonly url: string; readonly devices: readonly string[] },
+  count: number,
+  random: Random,
+): Promise<void> {
   const client = await mqtt.connectAsync(url, { protocolVersion: 5 });
   const up = Object.entries(CHANNELS).flatMap(([channel, way]) => (way === "up" ? [channel] : []));
   for (let sent = 0; sent < count; sent += AT_ONCE) {
@@ -129,7 +133,8 @@ export async function fuzzTopics(url: string, count: number, random: Random): Pr
       const channel = pick(random, up);
       const text = random() < 0.3 ? pick(random, TEXTS) : nearly(channel, random);
       const payload = random() < 0.3 ? mutate(Buffer.from(text), random) : Buffer.from(text);
-      return client.publishAsync(`porchlight/v1/${randomUUID()}/${channel}`, payload, { qos: 1 });
+      const topic = `porchlight/v1/${pick(random, devices)}/${channel}`;
+      return client.publishAsync(topic, payload, { qos: 1 });
     });
     await Promise.all(group);
   }

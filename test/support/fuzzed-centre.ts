@@ -1,3 +1,6 @@
+import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { CENTRE_USER } from "../../cloud-sync/mqtt/topic-acl.ts";
 import { type CentreProcess, startCentre } from "./cloud.ts";
@@ -5,11 +8,21 @@ import { seeded } from "./facts.ts";
 import { fuzzHttp, fuzzMqtt, fuzzTopics } from "./fuzz-centre.ts";
 import { honestDevice, honestLog } from "./honest-device.ts";
 import { startMosquitto } from "./mosquitto.ts";
-import { startPostgres } from "./postgres.ts";
+import { type PostgresServer, PROGRAMS, startPostgres } from "./postgres.ts";
 import { tempFolder } from "./temp.ts";
+import { until } from "./until.ts";
 import { peakMiB } from "./usage.ts";
 
 const MEMORY_MIB_MAX = 512;
+
+function register({ port }: PostgresServer, url: string, devices: readonly string[]): void {
+  const ids = devices.map((id) => `('${id}'::uuid)`).join(",");
+  const statement = `INSERT INTO devices (device, password_hash, salt)
+    SELECT id, sha256('x'), decode(repeat('00', 16), 'hex') FROM (VALUES ${ids}) AS row (id)`;
+  const database = new URL(url).pathname.slice(1);
+  const place = ["-h", "127.0.0.1", "-p", `${port}`, "-U", "postgres", "-qd", database];
+  execFileSync(join(PROGRAMS, "psql"), place, { input: statement, stdio: "pipe" });
+}
 
 /**
  * Sends so many requests and messages to a centre on real servers, and to one with a broker of its
@@ -36,12 +49,22 @@ export async function fuzzCentres(count: number): Promise<void> {
   try {
     await fuzzHttp(ofOthers.ready.http, Math.ceil(count / 2), random);
     await fuzzHttp(ofOthers.ready.metrics, Math.floor(count / 2), random);
-    await fuzzTopics(broker.url, count, random);
-    const device = await honestDevice(broker.url, honestLog());
+    const log = honestLog();
+    // So many that none of them is over its budget before its messages are looked at.
+    const devices = Array.from({ length: Math.ceil(count / 50) }, () => randomUUID());
+    register(postgres, settings.PORCHLIGHT_CLOUD_DATABASE_URL, [log.device, ...devices]);
+    await fuzzTopics({ url: broker.url, devices }, count, random);
+    const device = await honestDevice(broker.url, log);
     for (let entry = 0; entry < 5; entry++) await device.next();
     await device.end();
     assert.is((await fetch(`${ofOthers.ready.http}/health/ready`)).status, 200);
     assert.ok(peakMiB(ofOthers.child.pid ?? 0) < MEMORY_MIB_MAX);
+    await broker.kill();
+    await until("health knows that the broker is away", async () => {
+      const response = await fetch(`${ofOthers.ready.http}/health/ready`);
+      const { broker: problem } = Object(await response.json());
+      return response.status === 503 && String(problem).startsWith("0 of");
+    });
   } finally {
     assert.is(await ofOthers.stop(), 0, ofOthers.err());
   }

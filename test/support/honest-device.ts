@@ -1,4 +1,5 @@
 /** An honest device on a broker, which measures how long its acks take. */
+import { Socket } from "node:net";
 import mqtt, { type MqttClient } from "mqtt";
 import { encodeBatch } from "../../shared/protocol/batch.ts";
 import { ackSchema, decodeMessage, topicOf } from "../../shared/protocol/wire.ts";
@@ -31,6 +32,8 @@ export async function honestDevice(
     reconnectPeriod: 0,
     ...(password !== undefined && { password }),
   });
+  // As the agent does (edge/sync/link.ts).
+  if (client.stream instanceof Socket) client.stream.setNoDelay(true);
   client.on("error", () => undefined);
   let heard: (seq: number) => void = () => undefined;
   client.on("message", (_, payload) => heard(decodeMessage(ackSchema, payload).seq));

@@ -22,6 +22,7 @@ import {
 } from "../../shared/protocol/feed.ts";
 import { deviceOf, logsOf } from "./device.ts";
 import { startTestFeed } from "./feed.ts";
+import { mutate } from "./mutate.ts";
 import { newSigner } from "./signer.ts";
 import { testStore } from "./store.ts";
 import { until } from "./until.ts";
@@ -148,4 +149,24 @@ export async function withDoor(story: (door: Door) => Promise<void>): Promise<vo
   } finally {
     await door.remove();
   }
+}
+
+/** A hostile agent, for a moment: forged acks, frames that are none, wishes without an end. */
+export async function intrude(path: string, random: () => number): Promise<void> {
+  const socket = connect(path);
+  socket.on("error", () => undefined);
+  const cursor = { log: "11111111-2222-4333-8444-555555555555", seq: 9, hash: "ab".repeat(32) };
+  const frames = [
+    encodeFrame({ type: "hello", feed: 1, version: "none" }),
+    encodeFrame({ type: "session", window: 64 }),
+    encodeFrame({ type: "heard", channel: "ack" }, Buffer.from(JSON.stringify(cursor))),
+    ...Array.from({ length: 50 }, () => encodeFrame({ type: "room", bytes: 786_432 })),
+    ...Array.from({ length: 50 }, (_, position) =>
+      encodeFrame({ type: "live.sent", position: position + 1 }),
+    ),
+  ];
+  const whole = Buffer.concat(frames);
+  socket.write(random() < 0.5 ? whole : mutate(whole, random));
+  await sleep(random() * 200);
+  socket.destroy();
 }

@@ -26,7 +26,7 @@ export interface HostileOrder {
   readonly attack: string;
   readonly url: string;
   readonly device: string;
-  readonly password?: string;
+  readonly password: string;
   /** Of another device, whose password is guessed. */
   readonly victim: string;
   readonly seconds: number;
@@ -36,7 +36,7 @@ export interface HostileOrder {
 setPriority(constants.priority.PRIORITY_LOW);
 
 const order: HostileOrder = JSON.parse(process.argv[2] ?? "{}");
-const { url, device, password = "" } = order;
+const { url, device, password } = order;
 const untilMs = performance.now() + order.seconds * 1_000;
 const over = (): boolean => performance.now() > untilMs;
 const IN_FLIGHT = 8;

@@ -27,11 +27,11 @@ export class RunningIngest {
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
 
-  constructor(log: CentralLog, broker: Broker, connections = 2) {
+  constructor(log: CentralLog, broker: Broker, connections = 2, site = "test") {
     const { logger } = this.logged;
     const instance = randomUUID();
     const random = Math.random;
-    const transport = createMqttTransport({ broker, connections, instance, random, logger });
+    const transport = createMqttTransport({ broker, connections, instance, site, random, logger });
     const { signer } = this;
     const clock = systemClock;
     this.service = createIngestService({ log, transport, signer, random, clock, logger });

@@ -6,17 +6,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { encodeFrame } from "../../shared/protocol/feed.ts";
 import { json, porchlight, startDaemon, userEnvironment } from "./cli.ts";
 import { porchlightCloud } from "./cloud.ts";
 import { seeded } from "./facts.ts";
+import { intrude } from "./hostile-agent.ts";
 import { type Mosquitto, startMosquitto } from "./mosquitto.ts";
-import { mutate } from "./mutate.ts";
 import { bundledPeople, writePhotos, writeScenes } from "./people.ts";
 import { freePort } from "./port.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
@@ -137,12 +135,14 @@ async function setUp() {
     PORCHLIGHT_CLOUD_DATABASE_URL: postgres.freshDatabase(),
     PORCHLIGHT_CLOUD_MQTT_URL: broker.url,
     PORCHLIGHT_CLOUD_HTTP_PORT: String(await freePort()),
+    PORCHLIGHT_CLOUD_HTTP_METRICS_PORT: "0",
     PORCHLIGHT_CLOUD_DATA: join(folder.path, "centre"),
   };
   mkdirSync(cloud.PORCHLIGHT_CLOUD_DATA);
   const { out } = await porchlight(["log", "export", ...at]);
   const device: string = JSON.parse(out.split("\n")[0] ?? "").data.device;
   const bundle = join(folder.path, "bundle");
+  await done(porchlightCloud(["migrate"], cloud));
   await done(porchlightCloud(["devices", "add", device, "--out", bundle], cloud));
   await done(porchlight(["sync", "join", bundle, ...at]));
   const feed = join(data, "feed", "feed.sock");
@@ -276,26 +276,6 @@ async function again(
   await server.kill();
   await sleep(awayMs);
   await server.restart();
-}
-
-/** A hostile agent, for a moment: forged acks, frames that are none, wishes without an end. */
-async function intrude(path: string, random: () => number): Promise<void> {
-  const socket = connect(path);
-  socket.on("error", () => undefined);
-  const cursor = { log: "11111111-2222-4333-8444-555555555555", seq: 9, hash: "ab".repeat(32) };
-  const frames = [
-    encodeFrame({ type: "hello", feed: 1, version: "none" }),
-    encodeFrame({ type: "session", window: 64 }),
-    encodeFrame({ type: "heard", channel: "ack" }, Buffer.from(JSON.stringify(cursor))),
-    ...Array.from({ length: 50 }, () => encodeFrame({ type: "room", bytes: 786_432 })),
-    ...Array.from({ length: 50 }, (_, position) =>
-      encodeFrame({ type: "live.sent", position: position + 1 }),
-    ),
-  ];
-  const whole = Buffer.concat(frames);
-  socket.write(random() < 0.5 ? whole : mutate(whole, random));
-  await sleep(random() * 200);
-  socket.destroy();
 }
 
 function linesOf(text: string): string[] {

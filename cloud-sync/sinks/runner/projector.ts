@@ -162,6 +162,8 @@ class Projector {
   async #advance(track: Track, signal: AbortSignal): Promise<boolean> {
     const key = `${track.cursor} ${track.position}`;
     const ahead = this.#ahead?.key === key ? this.#ahead.batch : null;
+    // Once: read at the end of the log, it is empty, and would be for ever.
+    this.#ahead = null;
     const batch = await (ahead ?? this.#read(track.position));
     const { upTo } = batch;
     if (upTo === null) return false;

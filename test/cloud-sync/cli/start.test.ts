@@ -119,12 +119,12 @@ if (needsPostgres()) {
       copyFileSync(second.certificateFile, certificate);
       centre.child.kill("SIGHUP");
       await until("a key of another certificate is refused", () =>
-        /reload failed/.test(centre.err()),
+        /certificate failed/.test(centre.err()),
       );
       assert.equal(await names(), ["first", "first"]);
       use(second);
       centre.child.kill("SIGHUP");
-      await until("it is reloaded", () => /"reloaded"/.test(centre.err()));
+      await until("it is reloaded", () => /another certificate is served/.test(centre.err()));
       assert.equal(await names(), ["second", "second"]);
       assert.is(await centre.stop(), 0);
       await postgres.stop();
@@ -140,10 +140,7 @@ if (needsPostgres()) {
     assert.is((await run("migrate")).code, 0);
     const wrong = [
       ["visits", "list", "--device", "foo"],
-      ["people", "list", "--device", "'"],
-      ["media", "list", "--device", ""],
-      ["dead-letters", "list", "--device", "0b6f"],
-      ["metrics", "query", "telemetry", "x", "--device", "foo"],
+      ["dead-letters", "list", "--device", "'"],
       ["metrics", "query", "telemetry", "x", "--from", "+275000-01-01"],
       ["keys", "forget", "foo", "--yes"],
       ["sinks", "retry", "postgres", "--position", "9999999999999999999"],

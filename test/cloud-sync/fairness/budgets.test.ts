@@ -2,11 +2,15 @@ import * as assert from "uvu/assert";
 import { createDeviceBudget } from "../../../cloud-sync/fairness/device-budget.ts";
 import {
   ADDRESS_FAILURES,
+  ALONE_FACTOR,
+  ALONE_MS,
   AUTHENTICATIONS_PER_ADDRESS_MAX,
   LOG_BURST_BYTES,
+  LOG_SHARE_S,
   LOGIN_FAILURES,
   MESSAGE_LIMITS,
   NONSENSE_MAX,
+  RETURNS,
 } from "../../../cloud-sync/fairness/limits.ts";
 import { createLoginBudget } from "../../../cloud-sync/fairness/login-budget.ts";
 import { createRecentMap } from "../../../cloud-sync/fairness/recent-map.ts";
@@ -34,11 +38,28 @@ budgeting("a device that goes over waits, another does not, and time makes it go
     nowMs += 3_000 / perSecond;
     assert.ok(budget.admits(topic(A), 1), channel);
   }
+  budget.log.charge(B, 0);
   budget.log.charge(A, LOG_BURST_BYTES + 5_000);
   assert.equal([budget.log.waitMs(A), budget.log.waitMs(B)], [5_000, 0]);
   nowMs += 5_000;
   assert.is(budget.log.waitMs(A), 0);
   assert.ok(budget.stats().delayed > 0 && budget.stats().dropped > 0);
+});
+
+budgeting("a device that is alone may send more, until another one does", () => {
+  let nowMs = 0;
+  const budget = createDeviceBudget({ logBytesPerSecond: 1_000, monotonicMs: () => nowMs });
+  const { log } = budget;
+  log.charge(A, LOG_BURST_BYTES * ALONE_FACTOR + 16_000);
+  assert.equal([log.waitMs(A), log.shareBytes(A)], [1_000, LOG_SHARE_S * 16_000]);
+  nowMs += 1_000;
+  log.charge(B, 1);
+  assert.equal([log.shareBytes(A), log.shareBytes(B)], [LOG_SHARE_S * 1_000, LOG_SHARE_S * 1_000]);
+  log.charge(A, 16_000);
+  assert.is(log.waitMs(A), 16_000);
+  nowMs += 16_000 + ALONE_MS;
+  log.charge(A, 16_000);
+  assert.is(log.waitMs(A), 0, "from the second that it was left in peace");
 });
 
 budgeting("nonsense in a row ends a session, and a batch between forgives it", () => {
@@ -69,6 +90,19 @@ budgeting("wrong passwords of a device, and of an address, are checked a few tim
   assert.is(checked(A, "10.0.0.1", 1_000), 1);
   assert.ok(logins.refused() > 2_000);
 });
+
+budgeting(
+  "a device whose password is known comes again so often, and no other waits for it",
+  () => {
+    let nowMs = 0;
+    const logins = createLoginBudget(() => nowMs);
+    const again = (device: string) => Array.from({ length: 500 }, () => logins.mayReturn(device));
+    assert.is(again(A).filter(Boolean).length, RETURNS.burst - 1);
+    assert.ok(logins.mayReturn(B));
+    nowMs += 1_000 / RETURNS.perSecond;
+    assert.is(again(A).filter(Boolean).length, 1);
+  },
+);
 
 budgeting("one address does not take every place of a password check", () => {
   const logins = createLoginBudget(() => 0);

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import {
   ensureIdentity,
   type ServerIdentity,
 } from "../../../cloud-sync/host/certificate-authority.ts";
+import { keepingLogger } from "../../support/ingest.ts";
 import { rejects } from "../../support/rejects.ts";
 import { suite } from "../../support/suite.ts";
 import { tempFolder } from "../../support/temp.ts";
@@ -87,6 +89,73 @@ certifying(
       readFileSync(join(temp.path, "authority.pem"), "utf8").length > 0,
       "it is left as it was",
     );
+    temp.remove();
+  },
+);
+
+for (const [what, yearsOff] of [
+  ["ahead", 5],
+  ["behind, as without a battery", -56],
+] as const) {
+  certifying(
+    `made while the clock was ${what} are right once it is, the authority stays`,
+    async () => {
+      const temp = tempFolder("authority");
+      const nowMs = Date.now();
+      const made = { folder: temp.path, names: NAMES, nowMs: nowMs + yearsOff * 365 * DAY_MS };
+      const wrong = await ensureIdentity(made);
+      const right = await ensureIdentity({ ...made, nowMs });
+      assert.is(right.authority, wrong.authority, "devices have it in their bundles");
+      assert.is.not(right.certificate, wrong.certificate);
+      assert.ok(await isTrusted(right, "localhost"));
+      temp.remove();
+    },
+  );
+}
+
+certifying(
+  "an authority of an earlier version that no device can trust is made anew, and told",
+  async () => {
+    const temp = tempFolder("authority");
+    const options = { folder: temp.path, names: NAMES, nowMs: Date.now() };
+    const first = await ensureIdentity(options);
+    const at = (name: string): string => join(temp.path, name);
+    // As it was made on a day in 2031.
+    const day = new Date(options.nowMs + 5 * 365 * DAY_MS).toISOString().replace(/[-:T]/g, "");
+    const config = at("ca.conf");
+    writeFileSync(
+      config,
+      `[ca]\ndefault_ca=d\n[d]\nnew_certs_dir=${temp.path}\ndatabase=${at("index")}\nserial=${at("serial")}\ndefault_md=sha256\npolicy=p\nx509_extensions=e\n[p]\ncommonName=supplied\n[e]\nbasicConstraints=critical,CA:true\n`,
+    );
+    writeFileSync(at("index"), "");
+    writeFileSync(at("serial"), "01\n");
+    const key = at("authority.key");
+    const request = at("authority.csr");
+    execFileSync("openssl", [
+      "req",
+      "-new",
+      "-key",
+      key,
+      "-out",
+      request,
+      "-subj",
+      "/CN=Porchlight centre",
+    ]);
+    const when = [
+      "-startdate",
+      `${day.slice(0, 14)}Z`,
+      "-enddate",
+      `${Number(day.slice(0, 4)) + 20}0101000000Z`,
+    ];
+    const sign = ["ca", "-batch", "-selfsign", "-config", config, "-keyfile", key, "-in", request];
+    execFileSync("openssl", [...sign, "-out", at("authority.pem"), "-notext", ...when], {
+      stdio: "ignore",
+    });
+    const logged = keepingLogger();
+    const right = await ensureIdentity({ ...options, logger: logged.logger });
+    assert.is.not(right.authority, first.authority);
+    assert.ok(await isTrusted(right, "localhost"));
+    assert.match(logged.lines.join("\n"), /not valid at this time[\s\S]*devices rotate/);
     temp.remove();
   },
 );

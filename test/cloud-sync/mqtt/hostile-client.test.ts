@@ -5,6 +5,7 @@ import {
   ANSWERS_MAX,
   LOGIN_FAILURES,
   MESSAGE_LIMITS,
+  PACKETS,
   UNAUTHENTICATED_PER_ADDRESS_MAX,
 } from "../../../cloud-sync/fairness/limits.ts";
 import { topicOf } from "../../../shared/protocol/wire.ts";
@@ -125,6 +126,32 @@ own("a device that reads nothing does not silence another", async () => {
   }
   await until("the other has heard all of it", () => received.length === 100, 3_000);
   deaf.destroy();
+  await b.endAsync();
+  await stop();
+});
+
+own("packets that nobody is asked about have a limit too", async () => {
+  const { broker, stop } = await ownBroker();
+  const socket = await open(broker.url());
+  await write(socket, connectPacket(A, PASSWORDS[A] ?? ""));
+  await until("it is in", () => broker.connected() === 1);
+  let answered = 0;
+  socket.on("data", (chunk: Buffer) => {
+    answered += chunk.length / 2;
+  });
+  // PINGREQ, and a PINGRESP of two bytes for each.
+  const pings = PACKETS.burst * 3;
+  for (let sent = 0; sent < pings; sent += 1_000) {
+    socket.write(Buffer.concat(Array(1_000).fill(Buffer.from([0xc0, 0]))));
+    await sleep(20);
+  }
+  await until("it has its burst", () => answered >= PACKETS.burst / 2);
+  await sleep(200);
+  assert.ok(answered < pings - 1_000, `${answered} of ${pings} were answered`);
+  const b = await client(broker.url(), B);
+  await b.publishAsync(topicOf({ device: B, channel: "status" }), "x", { qos: 1 });
+  await until("the rest comes later", () => answered >= pings, 10_000);
+  socket.destroy();
   await b.endAsync();
   await stop();
 });

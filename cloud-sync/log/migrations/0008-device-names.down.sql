@@ -1,0 +1,3 @@
+DROP TABLE pairing_codes;
+DROP INDEX devices_name;
+ALTER TABLE devices DROP COLUMN name;

@@ -15,6 +15,7 @@ import { healthRoutes } from "./api/health.ts";
 import { limitCounters } from "./api/limit-counters.ts";
 import { createListeners, type Listener } from "./api/listeners.ts";
 import { createMetrics } from "./api/metrics.ts";
+import { createWalShipping } from "./backup/wal.ts";
 import type { CloudConfig } from "./config/schema.ts";
 import { createDeviceBudget } from "./fairness/device-budget.ts";
 import { makeBundle } from "./fleet/bundle.ts";
@@ -37,6 +38,7 @@ import { onlyOurs } from "./mqtt/only-ours.ts";
 import { openTransport } from "./mqtt/open.ts";
 import type { Receiver, Transport } from "./mqtt/transport.ts";
 import { openObjects } from "./objects/open.ts";
+import { isArchived } from "./postgres/archiving.ts";
 import type { Database } from "./postgres/database.ts";
 import { databaseProblem } from "./postgres/health.ts";
 import { openDatabase } from "./postgres/open.ts";
@@ -286,6 +288,7 @@ function tasksOf(parts: Tasks, running: AbortSignal): Promise<void>[] {
   const { service, presence, uploads, released, sinks, devices, own, supervisor, logger } = parts;
   const aside: Record<string, Task> = { presence, uploads, "released keys": released };
   aside["certificate"] = parts.served;
+  if (isArchived(parts.config)) aside["backup"] = createWalShipping(parts);
   if (parts.config.sinks.run) aside["sinks"] = sinks;
   if (own !== null) {
     const disconnect = (...session: [string, Date]): void => own.disconnect(...session);

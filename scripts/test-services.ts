@@ -38,6 +38,7 @@ const NEEDS: readonly Need[] = [
   { debianPackage: "python3-venv", file: "/usr/share/doc/python3-venv" },
   { debianPackage: "man-db", file: "/usr/bin/man" },
   { debianPackage: "zsh", file: "/usr/bin/zsh" },
+  { debianPackage: "pgbackrest", file: "/usr/bin/pgbackrest", full: true },
   { debianPackage: "debootstrap", file: "/usr/sbin/debootstrap", full: true },
   { debianPackage: "maven", file: "/usr/bin/mvn", full: true },
   {

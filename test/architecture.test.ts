@@ -53,6 +53,7 @@ const CENTRE = table("cloud-sync", {
   keyring: "config host mqtt postgres",
   uploads: "config fairness host http mqtt objects postgres",
   lifecycle: "log objects postgres",
+  backup: "config host objects postgres",
   // What a sink is; what every sink may use; one room a store; what runs them.
   "sinks/sink.ts": "log",
   "sinks/projection.ts": "log postgres sinks/sink.ts",
@@ -65,8 +66,8 @@ const CENTRE = table("cloud-sync", {
   queries: "keyring objects postgres",
   api: "config fairness host http ingest keyring mqtt postgres sinks/runner uploads",
   "centre.ts":
-    "api config fairness fleet host ingest keyring lifecycle log mqtt objects postgres sinks/registry.ts sinks/runner uploads",
-  cli: "centre.ts config fleet host keyring lifecycle log mqtt objects postgres queries sinks/registry.ts sinks/runner",
+    "api backup config fairness fleet host ingest keyring lifecycle log mqtt objects postgres sinks/registry.ts sinks/runner uploads",
+  cli: "backup centre.ts config fleet host keyring lifecycle log mqtt objects postgres queries sinks/registry.ts sinks/runner",
 });
 
 const SHARED = table("shared", {

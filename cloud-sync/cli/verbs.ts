@@ -6,6 +6,7 @@ import {
   archiveRestore,
   archiveVerify,
 } from "./archive.ts";
+import { backupCreate, backupList, backupRestore, backupVerify } from "./backup.ts";
 import { configCheck, configMigrate, configSchema } from "./config.ts";
 import {
   deadLettersDrop,
@@ -76,6 +77,10 @@ export const VERBS: readonly Verb[] = [
   archiveVerify,
   archiveDrop,
   archiveRestore,
+  backupCreate,
+  backupList,
+  backupVerify,
+  backupRestore,
   migrate,
   configCheck,
   configMigrate,

@@ -4,6 +4,7 @@
 import { z } from "zod";
 import type { ConfigMigration } from "../../shared/core/config-migration.ts";
 import { setting } from "../../shared/core/setting.ts";
+import { backupConfig } from "../backup/config.ts";
 import { fairnessConfig } from "../fairness/config.ts";
 import { tlsConfig } from "../host/config.ts";
 import { httpConfig } from "../http/config.ts";
@@ -41,6 +42,7 @@ export const cloudConfigSchema = z.strictObject({
   mqtt: externalBrokerConfig,
   site: siteConfig,
   objects: objectsConfig,
+  backup: backupConfig,
   ...sinkConfigs,
   log: z
     .strictObject({

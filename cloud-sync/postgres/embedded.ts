@@ -39,6 +39,8 @@ export interface EmbeddedOptions {
   readonly logger: Logger;
   /** Called when a server that ended by itself could not be restarted. */
   readonly failed: (error: unknown) => void;
+  /** More of its settings, as `name=value`. */
+  readonly settings?: readonly string[];
   /** A command while a centre runs: the server of another owner is used, and left as it is. */
   readonly attach?: boolean;
 }
@@ -214,7 +216,8 @@ class Embedded implements EmbeddedPostgres {
   #launch(postgres: string, place: Place): ChildProcess {
     const { folder, logger } = this.#options;
     const output = openLog(join(folder, "server.log"));
-    const settings = [...SETTINGS, `unix_socket_directories=${place.seen("")}`];
+    const more = this.#options.settings ?? [];
+    const settings = [...SETTINGS, ...more, `unix_socket_directories=${place.seen("")}`];
     const args = settings.flatMap((each) => ["-c", each]);
     // In a session of its own: Ctrl-C is for us, and we end the server when we are done with it.
     const server = place.spawn(postgres, ["-D", place.seen("data"), ...args], {

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import type { Logger } from "../../shared/core/logger.ts";
 import type { CloudConfig } from "../config/schema.ts";
 import { readSecret, secretPath } from "../host/secret-file.ts";
+import { archivingOf } from "./archiving.ts";
 import { createDatabase, type Database } from "./database.ts";
 import { createEmbeddedPostgres } from "./embedded.ts";
 
@@ -41,6 +42,7 @@ export async function openDatabase(
     logger,
     failed,
     attach,
+    settings: archivingOf(config),
   });
   await embedded.start(signal);
   const database = createDatabase({ url: embedded.url, logger, random, ...pool });

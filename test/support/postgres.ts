@@ -20,10 +20,15 @@ export function needsPostgres(): boolean {
 
 export interface PostgresServer {
   readonly port: number;
+  /** Its data, and what else is of it. */
+  readonly data: string;
+  readonly folder: string;
   /** Makes an empty database, and tells its URL. */
   freshDatabase(): string;
   /** Ends the server as a power cut would: no checkpoint, no goodbye. */
   kill(): Promise<void>;
+  /** Ends it in order, and keeps its folder. */
+  halt(): Promise<void>;
   /** Starts it again on the same port and folder. */
   restart(): Promise<void>;
   /** Ends it and removes its folder. */
@@ -78,6 +83,9 @@ export async function startPostgres(
   let databases = 0;
   return {
     port,
+    data,
+    folder: folder.path,
+    halt: () => end("SIGINT"),
     freshDatabase() {
       const name = `test_${++databases}`;
       const place = ["-h", "127.0.0.1", "-p", String(port), "-U", "postgres"];

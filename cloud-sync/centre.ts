@@ -180,7 +180,7 @@ async function assemble(
   });
   const stores = createSinks({ config, database, clock, ...opening });
   const archived = createArchivedPages(database, openObjects(config, options.newId), logger);
-  const projecting = { ...stores, archived, instance: options.newId() };
+  const projecting = { ...stores, archived, busy: service.busy, instance: options.newId() };
   const sinks = createRunningSinks({ ...projecting, log, database, clock, random, logger });
   const { uploads, routes, doorStats } = openUploads({
     ...options,

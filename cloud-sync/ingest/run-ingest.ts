@@ -7,10 +7,13 @@ import { ackSchema, encodeMessage, nackSchema } from "../../shared/protocol/wire
 import type { CentralLog } from "../log/event-log.ts";
 import type { Transport } from "../mqtt/transport.ts";
 import { type Answer, createIngest, type Ingest, type IngestOptions } from "./ingest.ts";
+import { createPressure } from "./pressure.ts";
 
 export interface IngestService {
   readonly ingest: Ingest;
   readonly transport: Transport;
+  /** Whether a burst comes in: what can wait gives way to it. */
+  busy(): boolean;
   /** Until the signal is aborted. Throws what is a mistake of the program, or `database.denied`. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -34,19 +37,24 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
   const { log, transport, signer, clock, random, logger, committed, budget, nonsense } = options;
   const answer = (device: string, message: Answer): void =>
     answerOver({ transport, signer }, device, message);
+  const pressure = createPressure(clock.monotonicMs);
   const ingest = createIngest({
     log,
     answer,
     clock,
     random,
     logger,
-    ...(committed !== undefined && { committed }),
+    committed(entries, ms) {
+      pressure.committed(entries);
+      committed?.(entries, ms);
+    },
     ...(budget !== undefined && { budget }),
     ...(nonsense !== undefined && { nonsense }),
   });
   return {
     ingest,
     transport,
+    busy: pressure.high,
     async run(signal) {
       // One that fails takes the other with it.
       const failed = new AbortController();

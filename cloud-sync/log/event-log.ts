@@ -13,6 +13,7 @@ import type { Database } from "../postgres/database.ts";
 import { ensureMigrated, type MigrationFolder, migrate } from "../postgres/migrate.ts";
 import { addDeadLetters, type KeptLetter, type Letter } from "./add-dead-letters.ts";
 import { type Arrival, appendAll, type BatchOutcome } from "./append.ts";
+import { createLinkPages, type LinkRow } from "./link-pages.ts";
 
 export const LOG_MIGRATIONS: MigrationFolder = new URL("./migrations/", import.meta.url);
 
@@ -97,8 +98,6 @@ export type ArchiveReader = (
 
 /** Entries in one group commit: 10,000 of 400 bytes are 4 MB and a fifth of a second. */
 export const ARRIVALS_MAX = 256;
-const PAGE_ENTRIES = 1_000;
-
 const hashColumn = z
   .instanceof(Buffer)
   .transform((bytes) => bytes.toString("hex"))
@@ -148,23 +147,6 @@ const logRows = z.array(
 
 const cursorRows = z.array(z.object({ log: z.string(), seq: numberColumn, hash: hashColumn }));
 
-const linkRows = z.array(
-  z.object({
-    seq: numberColumn,
-    hash: hashColumn,
-    body: z.string().nullable(),
-    kept: z.instanceof(Buffer).nullable(),
-  }),
-);
-type LinkRow = z.infer<typeof linkRows>[number];
-
-const deadLetterRows = z.array(z.object({ seq: numberColumn, payload: z.instanceof(Buffer) }));
-
-const LINKS = `SELECT e.seq, e.hash, e.body, d.payload AS kept
-  FROM event_log e LEFT JOIN dead_letters d ON d.log = e.log AND d.seq = e.seq
-  WHERE e.log = $1 AND e.seq > $2 ORDER BY e.seq LIMIT ${PAGE_ENTRIES}`;
-const DEAD_LETTERS_BETWEEN = `SELECT seq, payload FROM dead_letters
-  WHERE log = $1 AND seq BETWEEN $2 AND $3 AND payload IS NOT NULL`;
 const NEWEST = `SELECT log, head_seq AS seq, head_hash AS hash FROM logs WHERE device = $1
   ORDER BY created_at DESC, log LIMIT 1`;
 /** A page of the largest entries (896 KiB each) would be a gigabyte: the first always fits. */
@@ -189,33 +171,7 @@ const LOGS = `SELECT log, device, head_seq AS seq, head_hash AS hash, parent_log
   parent_hash, frozen_at FROM logs ORDER BY created_at, log`;
 
 export function createCentralLog(database: Database): CentralLog {
-  /** Pages from elsewhere as they were here: what was a dead letter of them still is. */
-  const pagesAway = async function* (
-    log: string,
-    links: AsyncIterable<readonly Link[]>,
-  ): AsyncGenerator<readonly LinkRow[]> {
-    for await (const page of links) {
-      const range = [log, page.at(0)?.seq ?? 0, page.at(-1)?.seq ?? 0];
-      const rows = deadLetterRows.parse(await database.query(DEAD_LETTERS_BETWEEN, range));
-      const payloads = new Map(rows.map(({ seq, payload }) => [seq, payload]));
-      yield page.map((link) => ({ ...link, kept: payloads.get(link.seq) ?? null }));
-    }
-  };
-  const pages = async function* (
-    { log, seq: head }: Cursor,
-    after: number,
-    archived: ArchiveReader | undefined,
-  ): AsyncGenerator<readonly LinkRow[]> {
-    for (let seq = after; ; ) {
-      const page = linkRows.parse(await database.query(LINKS, [log, seq]));
-      const next = page.at(0)?.seq ?? head + 1;
-      if (next > seq + 1 && archived !== undefined) yield* pagesAway(log, archived(log, seq, next));
-      const last = page.at(-1);
-      if (last === undefined) return;
-      yield page;
-      seq = last.seq;
-    }
-  };
+  const pages = createLinkPages(database);
   const logs = async (): Promise<readonly LogState[]> => logRows.parse(await database.query(LOGS));
   const stateOf = async (log: string): Promise<LogState> => {
     const state = (await logs()).find((each) => each.log === log);

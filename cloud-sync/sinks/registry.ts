@@ -90,6 +90,8 @@ export interface RunSinksOptions {
   /** Even in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
+  /** Whether ingest has all hands full. */
+  readonly busy?: () => boolean;
 }
 
 export interface RunningSinks {

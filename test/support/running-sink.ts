@@ -22,6 +22,7 @@ export interface Surroundings {
   readonly log: CentralLog;
   readonly database: Database;
   readonly archived?: ArchivedPages;
+  readonly busy?: () => boolean;
 }
 
 /** A sink that runs, as in one instance of a centre. */
@@ -33,7 +34,7 @@ export class RunningSink {
 
   constructor(
     sink: Sink | AnyProjection,
-    { log, database, archived }: Surroundings,
+    { log, database, archived, busy }: Surroundings,
     around: (cursor: SinkCursor) => SinkCursor = (cursor) => cursor,
   ) {
     const [instance, { logger }] = [randomUUID(), this.logged];
@@ -48,7 +49,10 @@ export class RunningSink {
       lookEveryMs: 50,
     };
     if ("prepare" in sink) {
-      this.runner = createProjector({ ...common, projection: sink, database, instance });
+      this.runner = createProjector({
+        ...{ ...common, projection: sink, database, instance },
+        ...(busy !== undefined && { busy }),
+      });
     } else {
       const cursor = around(createSinkCursor(database, sink.name, instance));
       this.runner = createSinkRunner({ ...common, sink, cursor });

@@ -6,10 +6,10 @@ import type { Clock } from "../../../shared/core/clock.ts";
 import { PorchlightError } from "../../../shared/core/errors.ts";
 import type { Logger } from "../../../shared/core/logger.ts";
 import { pause } from "../../../shared/core/retry.ts";
-import type { CentralLog, StoredEntry } from "../../log/event-log.ts";
+import type { CentralLog, EntryPage, StoredEntry } from "../../log/event-log.ts";
 import type { LogPages } from "../../log/pages.ts";
 import type { Database } from "../../postgres/database.ts";
-import type { AnyProjection } from "../projection.ts";
+import type { AnyProjection, Pending } from "../projection.ts";
 import { type RejectedEntry, withEntries } from "../sink.ts";
 import { type Builds, createBuilds, type Track } from "./builds.ts";
 import { Condition, type ConditionOptions, type SinkRunner } from "./condition.ts";
@@ -25,6 +25,13 @@ export interface ProjectorOptions extends Omit<ConditionOptions, "cursor"> {
   /** Who runs it, among several centres on one database. */
   readonly instance: string;
   readonly clock: Clock;
+  /** Whether ingest has all hands full: a projection gives way to it, for a while. */
+  readonly busy?: () => boolean;
+}
+
+/** Entries as they are read and checked, to be written. */
+interface Batch extends EntryPage {
+  readonly pending: Pending;
 }
 
 /** What a commit costs by itself is shared by so many: 2,000 of 500 bytes are 1 MB. */
@@ -34,6 +41,9 @@ const RETRIED = 10;
 /** What was built is level when it lacks no more of the log than this. */
 const LEVEL_ENTRIES = 5_000n;
 const MAINTAIN_EVERY_MS = 60_000;
+const GIVE_WAY_MS = 50;
+/** A burst is over by then; under a load that goes on, a projection has its share until it is level. */
+const GIVE_WAY_MS_MAX = 10_000;
 
 const MOVE = `UPDATE sink_cursors SET position = CASE WHEN sink = $2 THEN $3 ELSE position END,
     written = CASE WHEN sink = $2 THEN written + $4 ELSE written END,
@@ -59,8 +69,12 @@ class Projector {
   /** Null: not known, and to be asked of the database. */
   #tracks: readonly Track[] | null = null;
   #held: Held | null = null;
+  /** The batch after the one that is being written. */
+  #ahead: { readonly key: string; readonly batch: Promise<Batch> } | null = null;
   #maintainedMs = Number.NEGATIVE_INFINITY;
   #idledMs = Number.NEGATIVE_INFINITY;
+  /** Since it was level. */
+  #gaveWayMs = 0;
 
   constructor(options: ProjectorOptions) {
     const { projection, database, instance } = options;
@@ -97,7 +111,7 @@ class Projector {
 
   /** One thing: open, write a batch to each of its tracks, idle work, or wait. False: another's. */
   async #iterate(signal: AbortSignal): Promise<boolean> {
-    const waitMs = this.condition.waitMs();
+    const waitMs = this.condition.waitMs() || this.#givesWayMs();
     if (waitMs > 0) {
       await pause(waitMs, signal);
       return true;
@@ -107,6 +121,7 @@ class Projector {
       let moved = false;
       for (const track of this.#tracks) moved = (await this.#advance(track, signal)) || moved;
       moved = (await this.#swap(signal)) || moved;
+      if (!moved) this.#gaveWayMs = 0;
       // Under a steady load nothing is ever level: keys that were taken back are not to wait for it.
       if (!moved || this.#due(this.condition.lookEveryMs))
         moved = (await this.#idle(signal)) || moved;
@@ -123,7 +138,14 @@ class Projector {
     return true;
   }
 
+  #givesWayMs(): number {
+    if (this.#gaveWayMs >= GIVE_WAY_MS_MAX || this.#options.busy?.() !== true) return 0;
+    this.#gaveWayMs += GIVE_WAY_MS;
+    return GIVE_WAY_MS;
+  }
+
   async #open(signal: AbortSignal): Promise<readonly Track[]> {
+    this.#ahead = null;
     const held = await this.#cursor.hold();
     if (held === null) throw sinkLost(this.#projection.name);
     this.#held = held;
@@ -138,26 +160,38 @@ class Projector {
   }
 
   async #advance(track: Track, signal: AbortSignal): Promise<boolean> {
-    const { pages } = this.#options;
-    const { types } = this.#projection;
-    const incomplete = this.#held?.incomplete ?? false;
-    const request = { limit: BATCH_ENTRIES, types, incomplete };
-    const { entries, upTo } = await pages.next(track.position, request);
+    const key = `${track.cursor} ${track.position}`;
+    const ahead = this.#ahead?.key === key ? this.#ahead.batch : null;
+    // Once: read at the end of the log, it is empty, and would be for ever.
+    this.#ahead = null;
+    const batch = await (ahead ?? this.#read(track.position));
+    const { upTo } = batch;
     if (upTo === null) return false;
-    // The next page is read while this one is written; whoever fails says so when it is asked for.
-    if (entries.length === BATCH_ENTRIES) void pages.next(upTo, request).catch(() => undefined);
-    await this.#write({ track, entries, upTo }, signal);
+    // The next one is read while this one is written; whoever fails says so when it is asked for.
+    if (batch.entries.length === BATCH_ENTRIES) {
+      const next = this.#read(upTo);
+      next.catch(() => undefined);
+      this.#ahead = { key: `${track.cursor} ${upTo}`, batch: next };
+    }
+    await this.#write(track, { ...batch, upTo }, signal);
     this.#moveTo(track, upTo);
     return true;
   }
 
+  async #read(position: bigint): Promise<Batch> {
+    const incomplete = this.#held?.incomplete ?? false;
+    const request = { limit: BATCH_ENTRIES, types: this.#projection.types, incomplete };
+    const page = await this.#options.pages.next(position, request);
+    return { ...page, pending: await this.#projection.prepare(page.entries) };
+  }
+
   /** Exactly once: where the cursor is not where this batch begins, another commit has moved it. */
   async #write(
-    { track, entries, upTo }: { track: Track; entries: readonly StoredEntry[]; upTo: bigint },
+    track: Track,
+    { entries, upTo, pending }: Batch & { readonly upTo: bigint },
     signal: AbortSignal,
   ): Promise<void> {
     const { name } = this.#projection;
-    const pending = await this.#projection.prepare(entries);
     const done = await this.#fence.enter(
       track.cursor,
       async (connection, cursor) => {

@@ -1,7 +1,7 @@
 /** Counters of what went over a limit (cloud-sync/fairness/limits.ts), or failed at a boundary. */
 import type { BudgetStats } from "../fairness/device-budget.ts";
 import type { IngestStats } from "../ingest/ingest.ts";
-import type { BrokerStats } from "../mqtt/embedded-broker.ts";
+import type { BrokerStats } from "../mqtt/sessions.ts";
 import type { UploadDoorStats } from "../uploads/receive-route.ts";
 
 export interface CounterOf {

@@ -45,6 +45,8 @@ export const LOG_SHARE_S = 1 / 8;
  */
 export const ALONE_MS = 1_000;
 export const ALONE_FACTOR = 16;
+/** What a batch costs of that budget besides its entries: statements and an answer. */
+export const BATCH_BYTES = 4 * KIB;
 /** What an undecodable batch costs of that budget, whatever its size: four a second. */
 export const NONSENSE_BYTES = 128 * KIB;
 /** Undecodable batches in a row before its session is ended: a broken program, or worse. */
@@ -75,6 +77,8 @@ export const UNAUTHENTICATED_MAX = 256;
 export const LOGIN_FAILURES = { burst: 5, perSecond: 0.1 } as const;
 /** Of one address, whatever the device: a site behind one router, then one a second. */
 export const ADDRESS_FAILURES = { burst: 50, perSecond: 1 } as const;
+/** A login that is refused unchecked is answered after this: whoever guesses on waits. */
+export const REFUSAL_DELAY_MS = 1_000;
 /** Logins of a device whose password was good before: an agent that reconnects backs off. */
 export const RETURNS = { burst: 60, perSecond: 0.5 } as const;
 /** Password checks at the same time, of all and of one address: scrypt takes 16 MB and 50 ms. */

@@ -4,7 +4,7 @@
  */
 import type { Batch } from "../../shared/protocol/batch.ts";
 import type { LogBudget } from "../fairness/device-budget.ts";
-import { NONSENSE_BYTES } from "../fairness/limits.ts";
+import { BATCH_BYTES, NONSENSE_BYTES } from "../fairness/limits.ts";
 import { ARRIVALS_MAX } from "../log/event-log.ts";
 import type { Item } from "./reorder-buffer.ts";
 import { tryDecodeBatch } from "./undecodable.ts";
@@ -42,26 +42,26 @@ export class DeviceQueues {
   }
 
   /**
-   * What goes into the next commit: one message of each device in turn, and again, until each has
-   * had its share or there is enough. They are busy until `done`.
+   * What goes into the next commit: what each device has, in turn, up to its share of it, so that
+   * what overtook a message before it is together with that. They are busy until `done`.
    */
   nextGroup(): Item[] {
     const group: Item[] = [];
-    const shares = new Map<string, number>();
-    const turns = new Set([...this.#queues.keys()].filter((device) => this.#waitMs(device) === 0));
-    for (let bytes = 0; turns.size > 0; ) {
-      for (const device of turns) {
+    let bytes = 0;
+    const isFull = (): boolean => group.length >= ARRIVALS_MAX || bytes >= COMMIT_BYTES_MAX;
+    for (const device of [...this.#queues.keys()]) {
+      if (isFull()) break;
+      if (this.#waitMs(device) > 0) continue;
+      const most = this.#budget?.shareBytes(device) ?? COMMIT_BYTES_MAX;
+      for (let share = 0; share < most && this.#queues.has(device) && !isFull(); ) {
         const [item, size] = this.#next(device);
         group.push(item);
+        share += size;
         bytes += size;
-        if (group.length >= ARRIVALS_MAX || bytes >= COMMIT_BYTES_MAX) return this.#begun(group);
-        const share = (shares.get(device) ?? 0) + size;
-        shares.set(device, share);
-        const hadShare = this.#budget !== null && share >= this.#budget.shareBytes(device);
-        if (hadShare || !this.#queues.has(device)) turns.delete(device);
       }
     }
-    return this.#begun(group);
+    for (const { device } of group) this.#busy.add(device);
+    return group;
   }
 
   /** The commit of these has ended. */
@@ -75,11 +75,6 @@ export class DeviceQueues {
       (least, device) => Math.min(least, this.#waitMs(device)),
       Number.POSITIVE_INFINITY,
     );
-  }
-
-  #begun(group: Item[]): Item[] {
-    for (const { device } of group) this.#busy.add(device);
-    return group;
   }
 
   #waitMs(device: string): number {
@@ -98,7 +93,7 @@ export class DeviceQueues {
     const read = tryDecodeBatch(first.payload);
     const size = read.batch === null ? NONSENSE_BYTES : sizeOf(read.batch);
     if (read.batch === null) this.#budget?.chargeNonsense(device);
-    else this.#budget?.charge(device, size);
+    else this.#budget?.charge(device, size + BATCH_BYTES);
     const { batch } = read;
     return batch === null
       ? [{ ...first, refused: { reason: read.reason, cursor: null, nonce: null } }, size]

@@ -33,7 +33,8 @@ export const WAIT_MS = 1_000;
 /** As many as a device has in flight (edge/sync/session.ts), twice. */
 const OF_ONE_DEVICE_MAX = 16;
 const BYTES_OF_ONE_DEVICE_MAX = 8 * 1024 * 1024;
-const MESSAGES_MAX = 256;
+/** A fleet that comes back at once over two connections: each has one that overtook another. */
+const MESSAGES_MAX = 2_048;
 const BYTES_MAX = 64 * 1024 * 1024;
 const LOOK_AGAIN_MS = 10;
 

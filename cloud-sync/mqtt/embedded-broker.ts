@@ -26,7 +26,7 @@ import { createUnauthenticated } from "../fairness/unauthenticated.ts";
 import { isLoopback } from "../host/addresses.ts";
 import { type Authenticate, createLogin, deviceOf, type Login } from "./login.ts";
 import { LimitedConnection } from "./packet-limit.ts";
-import { createSessions } from "./sessions.ts";
+import { type BrokerStats, createSessions } from "./sessions.ts";
 import { mayPublish, maySubscribe } from "./topic-acl.ts";
 import { isMessage, type Receiver, type Transport } from "./transport.ts";
 
@@ -43,15 +43,6 @@ export interface BrokerOptions {
   /** What a device may send before it has to wait; as much as it likes where there is none. */
   readonly budget?: Pick<DeviceBudget, "charge">;
   readonly logger: Logger;
-}
-
-export interface BrokerStats {
-  /** Logins that were refused unchecked: too many have failed, or are being checked. */
-  readonly loginsRefused: number;
-  /** Connections that were ended before they had logged in, to make room. */
-  readonly unauthenticatedEnded: number;
-  /** Sessions that were ended because answers were not acknowledged. */
-  readonly unacknowledgedEnded: number;
 }
 
 export interface EmbeddedBroker extends Transport {
@@ -109,7 +100,14 @@ class Broker implements EmbeddedBroker {
     this.#options = options;
     // Each connection that is held waits for it.
     setMaxListeners(CONNECTIONS_MAX, this.#stopping.signal);
-    this.#login = createLogin({ authenticate, isKnown, sessions: this.#sessions, logger });
+    this.#login = createLogin({
+      authenticate,
+      isKnown,
+      sessions: this.#sessions,
+      checking: this.#unauthenticated.remove,
+      signal: this.#stopping.signal,
+      logger,
+    });
     this.ready = new Promise((resolve) => {
       this.#listens = resolve;
     });
@@ -252,7 +250,6 @@ class Broker implements EmbeddedBroker {
 
   #letIn({ conn }: Client): void {
     invariant(conn instanceof LimitedConnection, "aedes has the connections that it was given");
-    this.#unauthenticated.remove(conn.socket);
     conn.authenticated();
   }
 

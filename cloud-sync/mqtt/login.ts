@@ -1,7 +1,10 @@
 /** Who may come in on our own broker: the user is the device, and its client id says so as well. */
+import type { Socket } from "node:net";
 import type { AuthenticateError, Client } from "aedes";
 import { invariant, messageOf } from "../../shared/core/errors.ts";
 import type { Logger } from "../../shared/core/logger.ts";
+import { pause } from "../../shared/core/retry.ts";
+import { REFUSAL_DELAY_MS } from "../fairness/limits.ts";
 import { createLoginBudget } from "../fairness/login-budget.ts";
 import { addressOf } from "../fairness/unauthenticated.ts";
 import { LimitedConnection } from "./packet-limit.ts";
@@ -25,6 +28,10 @@ export interface LoginOptions {
   readonly authenticate: Authenticate;
   readonly isKnown: (device: string, password: string) => boolean;
   readonly sessions: Pick<Sessions, "begin" | "letIn">;
+  /** Its password is being checked: it makes room for no other connection any more. */
+  readonly checking: (socket: Socket) => void;
+  /** Aborted when the broker ends. */
+  readonly signal: AbortSignal;
   readonly logger: Logger;
 }
 
@@ -33,7 +40,8 @@ const UNAVAILABLE = 3;
 const BAD_PASSWORD = 4;
 const CLIENT = "porchlight-";
 
-export function createLogin({ authenticate, isKnown, sessions, logger }: LoginOptions): Login {
+export function createLogin(options: LoginOptions): Login {
+  const { authenticate, isKnown, sessions, checking, signal, logger } = options;
   const budget = createLoginBudget(() => performance.now());
   const verify = async (client: Client, device: string, password: string) => {
     // Registered before the password is looked at: a revocation meanwhile is not overlooked.
@@ -55,7 +63,11 @@ export function createLogin({ authenticate, isKnown, sessions, logger }: LoginOp
       // A device whose password was good before does not wait behind strangers who guess.
       const counted = !isKnown(device, text);
       const may = counted ? budget.begin(attempt) : budget.mayReturn(device);
-      if (!may) return refusal(UNAVAILABLE);
+      if (!may) {
+        await pause(REFUSAL_DELAY_MS, signal);
+        return refusal(UNAVAILABLE);
+      }
+      checking(conn.socket);
       let outcome: "good" | "wrong" | "unknown" = "unknown";
       try {
         outcome = (await verify(client, device, text)) ? "good" : "wrong";

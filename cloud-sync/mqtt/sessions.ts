@@ -5,6 +5,15 @@
 import type { Client, PublishPacket } from "aedes";
 import { ANSWERS_MAX } from "../fairness/limits.ts";
 
+export interface BrokerStats {
+  /** Logins that were refused unchecked: too many have failed, or are being checked. */
+  readonly loginsRefused: number;
+  /** Connections that were ended before they had logged in, to make room. */
+  readonly unauthenticatedEnded: number;
+  /** Sessions that were ended because answers were not acknowledged. */
+  readonly unacknowledgedEnded: number;
+}
+
 export interface Sessions {
   /** A password of this device is being checked. */
   begin(client: Client, device: string): void;

@@ -14,19 +14,22 @@ const hostile = suite("a centre with hostile devices");
 
 async function besieged(url: string | null, attacks: readonly Attack[]): Promise<void> {
   const centre = await besiegedCentre(url, ATTACKS.length);
-  await centre.siege([], SECONDS / 4);
-  const undisturbed = await centre.siege([], SECONDS);
-  const slow: string[] = [];
-  for (const at of [[], ...attacks.map((attack) => [attack]), attacks]) {
-    const { attacks: name, p50, p95, max, acks, done } = await centre.siege(at, SECONDS);
-    const figures = [p50, p95, max].map((ms) => ms.toFixed(1)).join(" / ");
-    const told = `${name}: ${acks} acks in ${figures} ms (p50 / p95 / max), done ${done}`;
-    process.stdout.write(`\n${told}, centre ${centre.peakMiB().toFixed(0)} MiB`);
-    if (p95 > SLOWER * undisturbed.p95 + NOISE_MS) slow.push(told);
+  try {
+    await centre.siege([], SECONDS / 4);
+    const undisturbed = await centre.siege([], SECONDS);
+    const slow: string[] = [];
+    for (const at of [[], ...attacks.map((attack) => [attack]), attacks]) {
+      const { attacks: name, p50, p95, max, acks, done } = await centre.siege(at, SECONDS);
+      const figures = [p50, p95, max].map((ms) => ms.toFixed(1)).join(" / ");
+      const told = `${name}: ${acks} acks in ${figures} ms (p50 / p95 / max), done ${done}`;
+      process.stdout.write(`\n${told}, centre ${centre.peakMiB().toFixed(0)} MiB`);
+      if (p95 > SLOWER * undisturbed.p95 + NOISE_MS) slow.push(told);
+    }
+    assert.equal(slow, [], `undisturbed: p95 ${undisturbed.p95} ms`);
+    assert.ok(centre.peakMiB() < MEMORY_MIB_MAX, `${centre.peakMiB()} MiB`);
+  } finally {
+    assert.is(await centre.stop(), 0);
   }
-  assert.equal(slow, [], `undisturbed: p95 ${undisturbed.p95} ms`);
-  assert.ok(centre.peakMiB() < MEMORY_MIB_MAX, `${centre.peakMiB()} MiB`);
-  assert.is(await centre.stop(), 0);
   assert.not.match(centre.err(), /Warning|"level":"error"/);
 }
 

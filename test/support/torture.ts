@@ -138,7 +138,6 @@ async function setUp() {
     PORCHLIGHT_CLOUD_HTTP_METRICS_PORT: "0",
     PORCHLIGHT_CLOUD_DATA: join(folder.path, "centre"),
   };
-  mkdirSync(cloud.PORCHLIGHT_CLOUD_DATA);
   const { out } = await porchlight(["log", "export", ...at]);
   const device: string = JSON.parse(out.split("\n")[0] ?? "").data.device;
   const bundle = join(folder.path, "bundle");

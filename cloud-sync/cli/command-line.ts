@@ -15,6 +15,7 @@ import { createDeadLetters } from "../log/dead-letters.ts";
 import { createCentralLog } from "../log/event-log.ts";
 import type { Database } from "../postgres/database.ts";
 import { openDatabase } from "../postgres/open.ts";
+import { forgetShellVariables } from "../postgres/session.ts";
 import { COMMANDS, type COMMON_OPTIONS } from "./commands.ts";
 import type { Invocation, OpenCentre } from "./verb.ts";
 
@@ -95,5 +96,6 @@ function prepare(
   };
 }
 
+forgetShellVariables(process.env);
 // What a part has left open, a failed start above all, keeps no process alive.
 process.exit(await runProgram(PROGRAM, process));

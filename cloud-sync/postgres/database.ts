@@ -5,7 +5,7 @@ import type { Logger } from "../../shared/core/logger.ts";
 import { backoffMs, pause } from "../../shared/core/retry.ts";
 import { copyIn } from "./copy.ts";
 import { connectionIsSpent, databaseFailure } from "./failure.ts";
-import { createSession, forgetShellVariables } from "./session.ts";
+import { createSession } from "./session.ts";
 
 export interface DatabaseOptions {
   /** `postgres://user:password@host:port/name`, or with `?host=/folder` for a Unix socket. */
@@ -80,7 +80,6 @@ export function createDatabase(options: DatabaseOptions): Database {
   const { logger, random, password, statementTimeoutMs = STATEMENT_TIMEOUT_MS } = options;
   const place = placeOf(options.url);
   const session = createSession(statementTimeoutMs);
-  forgetShellVariables();
   const pool = new pg.Pool({
     connectionString: options.url,
     application_name: "porchlight-cloud",

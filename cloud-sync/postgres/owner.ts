@@ -1,7 +1,6 @@
 /** Who a running PostgreSQL of our own belongs to: the process that holds a lock in it. */
 import pg from "pg";
 import { z } from "zod";
-import { forgetShellVariables } from "./session.ts";
 
 /** "porchown" as eight bytes. The lock ends with the connection, also when we are killed. */
 const LOCK = "x'706f7263686f776e'::bigint";
@@ -30,7 +29,6 @@ export async function own(
   data: readonly string[],
   started: number | null,
 ): Promise<Ownership> {
-  forgetShellVariables();
   const session = new pg.Client({
     connectionString: url,
     application_name: "porchlight-cloud owner",

@@ -8,9 +8,9 @@ import { PorchlightError } from "../../shared/core/errors.ts";
 
 /**
  * pg fills what a URL leaves open from the variables of libpq, which were meant for another program
- * of the same shell, and would divert the embedded server's connections too.
+ * of the same shell, and would divert the embedded server's connections too. Called before the first.
  */
-export function forgetShellVariables(environment: NodeJS.ProcessEnv = process.env): void {
+export function forgetShellVariables(environment: NodeJS.ProcessEnv): void {
   for (const name of Object.keys(environment)) if (/^PG[A-Z]/.test(name)) delete environment[name];
 }
 

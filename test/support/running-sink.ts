@@ -15,7 +15,7 @@ import { keepingLogger } from "./ingest.ts";
 const LIMITS = {
   failuresMax: 2,
   retry: { firstMs: 20, maxMs: 50 },
-  open: { firstMs: 400, maxMs: 800 },
+  open: { firstMs: 150, maxMs: 300 },
 };
 
 export interface Surroundings {

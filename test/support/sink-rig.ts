@@ -18,6 +18,9 @@ import { until } from "./until.ts";
 
 export type AnySink = Sink | AnyProjection;
 
+/** The server itself never ends: what it says it has need not be on the disk. */
+const FAST = ["fsync=off", "synchronous_commit=off"];
+
 interface Engine {
   readonly server: PostgresServer;
   readonly central: Central;
@@ -167,7 +170,7 @@ export interface RunOptions {
 }
 
 async function startEngine(kind: SinkCase["server"]): Promise<Engine> {
-  const server = kind === "pgvector" ? await startPgvector() : await startPostgres(PROGRAMS);
+  const server = kind === "pgvector" ? await startPgvector() : await startPostgres(PROGRAMS, FAST);
   const engine: Engine = {
     server,
     url: "",

@@ -1,5 +1,6 @@
 /** Whether the centre lives, and whether it is of use: what a supervisor or a load balancer asks. */
 import type { ServerResponse } from "node:http";
+import { messageOf } from "../../shared/core/errors.ts";
 import type { Route } from "../http/server.ts";
 import { atMostOnceASecond } from "./at-most-once-a-second.ts";
 
@@ -52,6 +53,9 @@ async function within(problem: Promise<string | null>): Promise<string | null> {
   });
   try {
     return await Promise.race([problem, late]);
+  } catch (error) {
+    // A check that cannot be made is a problem, too.
+    return messageOf(error);
   } finally {
     clearTimeout(timer);
   }

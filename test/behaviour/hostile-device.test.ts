@@ -7,6 +7,7 @@ import { suite } from "../support/suite.ts";
  * attack, and the same over Mosquitto. Without a limit an ack took from 3 s to for ever.
  */
 const SECONDS = 3;
+const ROUNDS_MAX = 5;
 const ACK_MS_MAX = 2_500;
 const MEMORY_MIB_MAX = 512;
 const BEFORE_THE_LOG = ATTACKS.filter((attack) => !isOfLog(attack));
@@ -22,13 +23,16 @@ hostile("an honest device gets its acks, whatever the others do", async () => {
   try {
     await centre.siege([], 1);
     for (const attacks of [LOG_ATTACKS, BEFORE_THE_LOG]) {
-      const { acks, p95, max, done } = await centre.siege(attacks, SECONDS);
-      const told = `${attacks}: ${acks} acks, p95 ${p95} ms, max ${max} ms, done ${done}`;
-      assert.ok(
-        done.every((each) => each > 0),
-        told,
-      );
-      assert.ok(acks > 1 && p95 < ACK_MS_MAX && max < 2 * ACK_MS_MAX, told);
+      let done: readonly number[] = attacks.map(() => 0);
+      // Until each of them has really done something: a busy machine takes longer for that.
+      for (let round = 0; round < ROUNDS_MAX && done.includes(0); round++) {
+        const siege = await centre.siege(attacks, SECONDS);
+        const { acks, p95, max } = siege;
+        const told = `${attacks}: ${acks} acks, p95 ${p95} ms, max ${max} ms`;
+        assert.ok(acks > 1 && p95 < ACK_MS_MAX && max < 2 * ACK_MS_MAX, told);
+        done = siege.done.map((each, i) => each + (done[i] ?? 0));
+      }
+      assert.not(done.includes(0), `${attacks}: ${done}`);
     }
     assert.ok(centre.peakMiB() < MEMORY_MIB_MAX, `${centre.peakMiB()} MiB`);
   } finally {

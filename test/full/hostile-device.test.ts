@@ -8,11 +8,17 @@ const SECONDS = 20;
 const MEMORY_MIB_MAX = 512;
 /** How much longer an ack may take than undisturbed; a few ms are the timer's and the machine's. */
 const SLOWER = 2;
+/** Mosquitto lets a device publish 30,000 messages a second, and each has to be read to be dropped. */
+const SLOWER_OVER_MOSQUITTO = 4;
 const NOISE_MS = 20;
 
 const hostile = suite("a centre with hostile devices");
 
-async function besieged(url: string | null, attacks: readonly Attack[]): Promise<void> {
+async function besieged(
+  url: string | null,
+  attacks: readonly Attack[],
+  slower = SLOWER,
+): Promise<void> {
   const centre = await besiegedCentre(url, ATTACKS.length);
   try {
     await centre.siege([], SECONDS / 4);
@@ -23,7 +29,7 @@ async function besieged(url: string | null, attacks: readonly Attack[]): Promise
       const figures = [p50, p95, max].map((ms) => ms.toFixed(1)).join(" / ");
       const told = `${name}: ${acks} acks in ${figures} ms (p50 / p95 / max), done ${done}`;
       process.stdout.write(`\n${told}, centre ${centre.peakMiB().toFixed(0)} MiB`);
-      if (p95 > SLOWER * undisturbed.p95 + NOISE_MS) slow.push(told);
+      if (p95 > slower * undisturbed.p95 + NOISE_MS) slow.push(told);
     }
     assert.equal(slow, [], `undisturbed: p95 ${undisturbed.p95} ms`);
     assert.ok(centre.peakMiB() < MEMORY_MIB_MAX, `${centre.peakMiB()} MiB`);
@@ -39,8 +45,8 @@ hostile("on its own broker an honest ack is as quick as undisturbed", () =>
 
 if (needsMosquitto()) {
   hostile("over Mosquitto too", async () => {
-    const broker = await startMosquitto({ config: ["max_queued_messages 1000"] });
-    await besieged(broker.url, LOG_ATTACKS);
+    const broker = await startMosquitto({ config: ["max_queued_messages 0"] });
+    await besieged(broker.url, LOG_ATTACKS, SLOWER_OVER_MOSQUITTO);
     await broker.stop();
   });
 }

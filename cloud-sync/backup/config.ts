@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { setting } from "../../shared/core/setting.ts";
+import { s3Account, wholeAccount } from "../config/s3-account.ts";
 import { serverUrl } from "../config/server-url.ts";
 
 export const backupConfig = z
@@ -14,14 +15,7 @@ export const backupConfig = z
       .string()
       .optional()
       .meta(setting("Authority", "PEM file of the authority behind the certificate of backup.url")),
-    bucket: z.string().min(3).max(63).optional().meta(setting("Bucket", "it has to exist")),
-    region: z.string().default("us-east-1").meta(setting("Region", "that requests are signed for")),
-    accessKeyId: z.string().optional().meta(setting("Access key id", "of the S3 account")),
-    secretAccessKey: z.string().optional().meta(setting("Secret access key", "of the S3 account")),
-    forcePathStyle: z
-      .boolean()
-      .default(true)
-      .meta(setting("Path style", "the bucket in the path: most servers but Amazon's want it")),
+    ...s3Account,
     key: z
       .string()
       .optional()
@@ -32,12 +26,5 @@ export const backupConfig = z
         ),
       ),
   })
-  .refine(({ url, folder }) => url === undefined || folder === undefined, {
-    error: "either a folder or a url",
-  })
-  .refine(
-    ({ url, bucket, accessKeyId, secretAccessKey }) =>
-      url === undefined || ![bucket, accessKeyId, secretAccessKey].includes(undefined),
-    { error: "an S3 server needs bucket, accessKeyId and secretAccessKey" },
-  )
+  .superRefine(wholeAccount)
   .prefault({});

@@ -94,7 +94,8 @@ granting("what the log has announced is granted, and held once it is there", asy
   assert.ok("url" in answer);
   assert.ok(Math.abs(answer.expiresAt - Date.now() - 300_000) < 5_000, "good for five minutes");
   const put = createPut({ ca: undefined, local: true });
-  assert.is(await put(answer, door.content, stop.signal), 201);
+  const { status } = await put(answer, door.content, stop.signal);
+  assert.is(status, 201);
   const key = mediaKey(door.device, door.sha256);
   assert.is((await place.objects.head(key))?.bytes, 5_000);
   assert.equal(await asked(door.device, door.request), { sha256: door.sha256, held: true });

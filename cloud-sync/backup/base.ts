@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { z } from "zod";
-import { invariant, PorchlightError } from "../../shared/core/errors.ts";
+import { PorchlightError } from "../../shared/core/errors.ts";
 import { pause } from "../../shared/core/retry.ts";
 import type { Connection, Database } from "../postgres/database.ts";
 import type { Vessel } from "./vessel.ts";
@@ -26,7 +26,7 @@ export const manifestSchema = z.strictObject({
   /** The first and the last segment that it needs. */
   firstWal: z.string(),
   lastWal: z.string(),
-  parts: z.int(),
+  parts: z.int().min(1),
   bytes: z.int(),
   label: z.string(),
 });
@@ -181,10 +181,5 @@ export async function listBases(vessel: Vessel): Promise<readonly Manifest[]> {
     if (!key.endsWith("/manifest")) continue;
     found.push(manifestSchema.parse(JSON.parse((await vessel.get(key)).toString("utf8"))));
   }
-  found.sort((a, b) => a.id.localeCompare(b.id));
-  invariant(
-    found.every(({ parts }) => parts > 0),
-    "a backup has parts",
-  );
-  return found;
+  return found.sort((a, b) => a.id.localeCompare(b.id));
 }

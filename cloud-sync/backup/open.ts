@@ -1,6 +1,6 @@
 /** Where the backups of a centre go, and the key that they are encrypted with. */
 import { randomBytes, randomUUID } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { EXIT, invariant, PorchlightError } from "../../shared/core/errors.ts";
 import type { CloudConfig } from "../config/schema.ts";
@@ -8,7 +8,7 @@ import { heirOf, makeFolder } from "../host/heir.ts";
 import { readSecret, replaceSecretFile } from "../host/secret-file.ts";
 import { createFolderStore } from "../objects/folder.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
-import { createS3Store } from "../objects/s3.ts";
+import { openS3 } from "../objects/open.ts";
 import { isArchived } from "../postgres/archiving.ts";
 import { createVessel, KEY_BYTES, type Vessel } from "./vessel.ts";
 
@@ -34,23 +34,19 @@ export function openBackup(config: CloudConfig, make: "make" | "read"): Vessel {
 /** Of a centre that was restored: its next backups are encrypted with the same key. */
 export function placeKey(config: CloudConfig, data: string): void {
   const file = join(resolve(data), "keys", "backup.key");
-  if (existsSync(file)) return;
+  if (!existsSync(file)) writeKey(file, keyOf(config, "read"));
+}
+
+function writeKey(file: string, key: Buffer): void {
   makeFolder(dirname(file));
-  const text = `${keyOf(config, "read").toString("hex")}\n`;
-  replaceSecretFile(file, text, heirOf(dirname(file)).owner);
+  replaceSecretFile(file, `${key.toString("hex")}\n`, heirOf(dirname(file)).owner);
 }
 
 function storeOf({ backup }: CloudConfig): ObjectStore {
-  const { folder, url, bucket, accessKeyId, secretAccessKey, region, forcePathStyle } = backup;
-  if (url === undefined) {
-    invariant(folder !== undefined, "it is backed up");
-    return createFolderStore({ folder: resolve(folder), newId: randomUUID });
-  }
-  const given = bucket !== undefined && accessKeyId !== undefined && secretAccessKey !== undefined;
-  invariant(given, "the configuration was checked where it was read");
-  const ca = backup.ca === undefined ? undefined : readFileSync(backup.ca, "utf8");
-  const account = { accessKeyId, secretAccessKey };
-  return createS3Store({ endpoint: url, ca, bucket, region, forcePathStyle, ...account });
+  const { folder, url } = backup;
+  if (url !== undefined) return openS3({ ...backup, url });
+  invariant(folder !== undefined, "it is backed up");
+  return createFolderStore({ folder: resolve(folder), newId: randomUUID });
 }
 
 const SECRET = {
@@ -62,11 +58,7 @@ const SECRET = {
 
 function keyOf(config: CloudConfig, make: "make" | "read"): Buffer {
   const file = resolve(config.backup.key ?? join(config.data, "keys", "backup.key"));
-  if (make === "make" && !existsSync(file)) {
-    makeFolder(dirname(file));
-    const text = `${randomBytes(KEY_BYTES).toString("hex")}\n`;
-    replaceSecretFile(file, text, heirOf(dirname(file)).owner);
-  }
+  if (make === "make" && !existsSync(file)) writeKey(file, randomBytes(KEY_BYTES));
   const text = readSecret(SECRET, { ...config, configuredFile: file })
     .toString("utf8")
     .trim();

@@ -1,6 +1,4 @@
 /** A centre made again from a backup, as it was at a time. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import {
   existsSync,
   lchownSync,
@@ -19,8 +17,9 @@ import { heirOf, makeFolder } from "../host/heir.ts";
 import { type Account, prepareFolder } from "../postgres/account.ts";
 import { createDatabase } from "../postgres/database.ts";
 import { createEmbeddedPostgres } from "../postgres/embedded.ts";
-import { type Manifest, partName } from "./base.ts";
-import { walFrom } from "./verify.ts";
+import type { Manifest } from "./base.ts";
+import { feedTar } from "./tar.ts";
+import { keptWal, walFrom } from "./verify.ts";
 import type { Vessel } from "./vessel.ts";
 import { WAL } from "./wal.ts";
 
@@ -64,7 +63,7 @@ async function restoreInto(options: RestoreOptions): Promise<void> {
   const postgres = join(data, "postgres");
   const inbox = join(postgres, INBOX);
   mkdirSync(inbox, { mode: 0o700 });
-  for (const name of await walFrom(vessel, manifest.firstWal)) {
+  for (const name of walFrom(manifest.firstWal, await keptWal(vessel))) {
     writeFileSync(join(inbox, name), await vessel.get(`${WAL}${name}`), { mode: 0o600 });
   }
   writeFileSync(join(postgres, "data", "backup_label"), manifest.label, { mode: 0o600 });
@@ -77,28 +76,11 @@ async function restoreInto(options: RestoreOptions): Promise<void> {
   rmSync(inbox, { recursive: true });
 }
 
-async function unpack(vessel: Vessel, { id, parts }: Manifest, data: string): Promise<void> {
+async function unpack(vessel: Vessel, manifest: Manifest, data: string): Promise<void> {
   const words = ["--extract", "--file=-", `--directory=${data}`, "--no-same-owner"];
-  const tar = spawn("tar", [...words, "--preserve-permissions"], {
-    stdio: ["pipe", "ignore", "pipe"],
-  });
-  let complaint = "";
-  tar.stderr.setEncoding("utf8").on("data", (text: string) => {
-    complaint = `${complaint}${text}`.slice(-500);
-  });
-  tar.stdin.on("error", () => undefined);
-  const ended = once(tar, "close");
-  try {
-    for (let part = 1; part <= parts; part++) {
-      const content = await vessel.get(partName(id, part));
-      if (!tar.stdin.write(content)) await Promise.race([once(tar.stdin, "drain"), ended]);
-    }
-  } finally {
-    tar.stdin.end();
-  }
-  const [code] = await ended;
+  const { code, complaint } = await feedTar([...words, "--preserve-permissions"], vessel, manifest);
   if (code === 0) return;
-  throw new PorchlightError("backup.recovery", `tar ended with ${code}: ${complaint.trim()}`, {
+  throw new PorchlightError("backup.recovery", `tar ended with ${code}: ${complaint}`, {
     hint: `is there room on the disk of ${data}? df -h ${data}`,
   });
 }

@@ -1,9 +1,8 @@
 /** Whether a backup can be restored, as far as that can be told without doing it. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { PorchlightError } from "../../shared/core/errors.ts";
-import { type Manifest, partName } from "./base.ts";
+import type { Manifest } from "./base.ts";
 import { holeIn, isSegment, placeOf } from "./segments.ts";
+import { feedTar } from "./tar.ts";
 import type { Vessel } from "./vessel.ts";
 import { WAL } from "./wal.ts";
 
@@ -16,23 +15,10 @@ export interface Verified {
 
 /** Reads all of it. Throws `backup.damaged` or `backup.missing`, which name what is wrong. */
 export async function verifyBase(vessel: Vessel, manifest: Manifest): Promise<Verified> {
-  const { id, parts, firstWal, lastWal } = manifest;
-  const reader = spawn("tar", ["--list", "--file=-"], { stdio: ["pipe", "ignore", "ignore"] });
-  reader.stdin.on("error", () => undefined);
-  const ended = once(reader, "close");
-  let bytes = 0;
-  try {
-    for (let part = 1; part <= parts; part++) {
-      const content = await vessel.get(partName(id, part));
-      bytes += content.length;
-      if (!reader.stdin.write(content)) await Promise.race([once(reader.stdin, "drain"), ended]);
-    }
-  } finally {
-    reader.stdin.end();
-  }
-  const [code] = await ended;
+  const { id, firstWal, lastWal } = manifest;
+  const { code, bytes } = await feedTar(["--list", "--file=-"], vessel, manifest);
   if (code !== 0 || bytes !== manifest.bytes) throw damaged(`${id} has ${bytes} bytes, torn`);
-  const kept = await walFrom(vessel, firstWal);
+  const kept = walFrom(firstWal, await keptWal(vessel));
   if (!kept.includes(lastWal)) throw damaged(`the log that ${id} needs, ${lastWal}, is missing`);
   const hole = holeIn(firstWal, kept);
   if (hole !== null) throw damaged(`the log after ${id} has a hole at segment ${hole}`);
@@ -40,15 +26,18 @@ export async function verifyBase(vessel: Vessel, manifest: Manifest): Promise<Ve
   return { id, bytes, segments: kept.filter(isSegment).length };
 }
 
-/** Segments from this one on, and the histories of timelines, in their order. */
-export async function walFrom(vessel: Vessel, first: string): Promise<readonly string[]> {
+/** Every file of the log that is kept, in the order of their names. */
+export async function keptWal(vessel: Vessel): Promise<readonly string[]> {
   const names: string[] = [];
-  for await (const { key } of vessel.list(WAL)) {
-    const name = key.slice(WAL.length);
-    const needed = isSegment(name) ? placeOf(name) >= placeOf(first) : name.endsWith(".history");
-    if (needed) names.push(name);
-  }
+  for await (const { key } of vessel.list(WAL)) names.push(key.slice(WAL.length));
   return names.sort();
+}
+
+/** Of those the segments from this one on, and the histories of timelines. */
+export function walFrom(first: string, kept: readonly string[]): readonly string[] {
+  return kept.filter((name) =>
+    isSegment(name) ? placeOf(name) >= placeOf(first) : name.endsWith(".history"),
+  );
 }
 
 function damaged(what: string): PorchlightError {

@@ -8,7 +8,7 @@ import { EXIT, PorchlightError } from "../../shared/core/errors.ts";
 import { createBase, listBases, type Manifest } from "../backup/base.ts";
 import { openBackup, placeKey } from "../backup/open.ts";
 import { restoreBase } from "../backup/restore.ts";
-import { verifyBase, walFrom } from "../backup/verify.ts";
+import { keptWal, verifyBase, walFrom } from "../backup/verify.ts";
 import type { Vessel } from "../backup/vessel.ts";
 import { type Invocation, type Verb, verb } from "./verb.ts";
 
@@ -55,12 +55,11 @@ export const backupList: Verb = verb({
   async run(invocation) {
     return await withBackup(invocation, "read", async (vessel) => {
       const bases = await listBases(vessel);
-      const found = await Promise.all(
-        bases.map(async (base) => ({
-          ...base,
-          segments: (await walFrom(vessel, base.firstWal)).length,
-        })),
-      );
+      const kept = await keptWal(vessel);
+      const found = bases.map((base) => ({
+        ...base,
+        segments: walFrom(base.firstWal, kept).length,
+      }));
       const rows = found.map(({ id, finishedAt, bytes: size, segments }) => [
         id,
         dateOf(Date.parse(finishedAt)),

@@ -13,7 +13,7 @@ import type { PairingCodes } from "./pairing.ts";
 
 export interface PairingOptions {
   readonly codes: Pick<PairingCodes, "redeem">;
-  readonly devices: Pick<Devices, "add" | "rotate" | "list">;
+  readonly devices: Pick<Devices, "add" | "rotate">;
   /** Makes the bundle of a device with this password. */
   readonly bundleOf: (device: string, password: string) => Promise<Bundle>;
   readonly newId: () => string;
@@ -48,14 +48,25 @@ export function createPairingRoute(options: PairingOptions) {
       answer(response, 404, { error: "pairing.code.unknown" });
       return;
     }
-    const isThere = (await devices.list()).some((each) => each.device === device);
-    const password = isThere
-      ? await devices.rotate(device)
-      : await devices.add(device, invited.name);
+    const password = await passwordOf(devices, device, invited.name);
     const bundle = await bundleOf(device, password);
     logger.info("a device was paired", { device });
     answer(response, 200, { bundle });
   };
+}
+
+/** A new one, also of a device that is registered already: the old one is good no longer. */
+async function passwordOf(
+  devices: PairingOptions["devices"],
+  device: string,
+  name: string | null,
+): Promise<string> {
+  try {
+    return await devices.rotate(device);
+  } catch (error) {
+    if (!(error instanceof PorchlightError) || error.code !== "device.unknown") throw error;
+    return await devices.add(device, name);
+  }
 }
 
 /** What is no code at all is as good as a wrong one. */

@@ -1,31 +1,18 @@
 /** A database in trouble while the centre runs: read-only, locked out, restored. */
-import { chmodSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { porchlight } from "../support/cli.ts";
 import type { CentreProcess } from "../support/cloud.ts";
-import { DatabaseRig } from "../support/database-rig.ts";
-import { needsPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
+import { rigsFor } from "../support/database-rig.ts";
+import { needsPostgres } from "../support/postgres.ts";
 import { suite } from "../support/suite.ts";
-import { tempFolder } from "../support/temp.ts";
 import { until } from "../support/until.ts";
 
 const moods = suite("a centre whose database");
 
 if (needsPostgres()) {
-  let server: PostgresServer;
-  const folder = tempFolder("database-moods");
-  chmodSync(folder.path, 0o755);
-  let rooms = 0;
-  const newRig = (): DatabaseRig => new DatabaseRig(server, join(folder.path, String(++rooms)));
-
-  moods.before(async () => {
-    server = await startPostgres();
-  });
-  moods.after(async () => {
-    await server.stop();
-    folder.remove();
-  });
+  const { folder, newRig } = rigsFor(moods, "database-moods");
 
   async function health(centre: CentreProcess): Promise<Record<string, unknown>> {
     const answer = await fetch(`${centre.ready.http}/health/ready`);
@@ -59,7 +46,7 @@ if (needsPostgres()) {
 
   moods("changes its password is reached again with the new one, without a restart", async () => {
     const rig = newRig();
-    const password = join(rig.room, "..", `password-${rooms}`);
+    const password = join(folder, "password");
     const keep = (text: string): void => writeFileSync(password, `${text}\n`, { mode: 0o600 });
     keep("first # one");
     rig.sql(
@@ -115,7 +102,7 @@ if (needsPostgres()) {
     const centre = await rig.start();
     await rig.join();
     assert.is((await rig.sync()).code, 0);
-    const dump = join(folder.path, "dump.sql");
+    const dump = join(folder, "dump.sql");
     const parts = ["pre-data", "data", "post-data"].map((part) => `${dump}.${part}`);
     for (const part of parts) {
       rig.run("pg_dump", `--section=${part.split(".").at(-1)}`, "-f", part, rig.name);

@@ -1,31 +1,15 @@
-/** A database that is not as it is at home: settings, poolers, other versions of its schema. */
-import { chmodSync } from "node:fs";
-import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { json } from "../support/cli.ts";
-import { DatabaseRig } from "../support/database-rig.ts";
+import { rigsFor } from "../support/database-rig.ts";
 import { needsPgBouncer, startPgBouncer } from "../support/pgbouncer.ts";
-import { needsPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
+import { needsPostgres } from "../support/postgres.ts";
 import { suite } from "../support/suite.ts";
-import { tempFolder } from "../support/temp.ts";
 import { until } from "../support/until.ts";
 
 const moods = suite("a centre whose database");
 
 if (needsPostgres() && needsPgBouncer()) {
-  let server: PostgresServer;
-  const folder = tempFolder("database-settings");
-  chmodSync(folder.path, 0o755);
-  let rooms = 0;
-  const newRig = (): DatabaseRig => new DatabaseRig(server, join(folder.path, String(++rooms)));
-
-  moods.before(async () => {
-    server = await startPostgres();
-  });
-  moods.after(async () => {
-    await server.stop();
-    folder.remove();
-  });
+  const { server, newRig } = rigsFor(moods, "database-settings");
 
   moods("has settings of its own reads and writes what it always does", async () => {
     const rig = newRig();
@@ -53,7 +37,7 @@ if (needsPostgres() && needsPgBouncer()) {
   for (const mode of ["session", "transaction"] as const) {
     moods(`is behind a PgBouncer that pools by ${mode} works whole`, async () => {
       const rig = newRig();
-      const pooler = await startPgBouncer(server.port, mode);
+      const pooler = await startPgBouncer(server().port, mode);
       rig.variables = { PORCHLIGHT_CLOUD_DATABASE_URL: pooler.through(rig.url) };
       const centre = await rig.start();
       await rig.join();

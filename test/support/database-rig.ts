@@ -1,9 +1,12 @@
 import { execFileSync } from "node:child_process";
+import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { porchlight } from "./cli.ts";
 import { type CentreProcess, porchlightCloud, startCentre } from "./cloud.ts";
-import { type PostgresServer, PROGRAMS } from "./postgres.ts";
+import { type PostgresServer, PROGRAMS, startPostgres } from "./postgres.ts";
+import type { suite } from "./suite.ts";
+import { tempFolder } from "./temp.ts";
 
 /** A centre on a database of its own, which other databases' settings do not touch. */
 export class DatabaseRig {
@@ -80,4 +83,28 @@ export class DatabaseRig {
     assert.ok(here.out.length > 100);
     assert.is(there.out, here.out);
   }
+}
+
+/** Rigs for a suite: one server, and a room of its own for each. */
+export function rigsFor(tests: ReturnType<typeof suite>, name: string) {
+  const folder = tempFolder(name);
+  chmodSync(folder.path, 0o755);
+  let server: PostgresServer | undefined;
+  let rooms = 0;
+  tests.before(async () => {
+    server = await startPostgres();
+  });
+  tests.after(async () => {
+    await server?.stop();
+    folder.remove();
+  });
+  const started = (): PostgresServer => {
+    if (server === undefined) throw new Error("the server is started first");
+    return server;
+  };
+  return {
+    folder: folder.path,
+    server: started,
+    newRig: () => new DatabaseRig(started(), join(folder.path, String(++rooms))),
+  };
 }
